@@ -1,0 +1,200 @@
+"""What an empty Python task costs: ours beside ThreadPoolExecutor and asyncio. ci/bench runs this.
+
+spawn.pending      @spawn() of a closure, all spawned while the workers are held, then run
+spawn.window       1,000 tasks, wait, again
+chain.pending      @spawn(T[i], dependencies=[T[i - 1]])
+
+The peers' chains are a callback that submits the next function (executor) and a task that awaits the one before (asyncio).
+"""
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from measure import Bench, pin
+
+from parla import Parla, TaskSpace, spawn
+
+WINDOW = 1000
+
+
+class Ours:
+    """The cases on a running runtime."""
+
+    def __init__(self, runtime, n_workers, n_tasks):
+        self.runtime, self.n_workers, self.n_tasks = runtime, n_workers, n_tasks
+
+    def hold_workers(self):
+        """Give every worker a body that waits; return what lets them go."""
+        gate, arrived = threading.Event(), threading.Semaphore(0)
+        for _ in range(self.n_workers):
+
+            @spawn()
+            def hold():
+                arrived.release()
+                gate.wait()
+
+        for _ in range(self.n_workers):
+            arrived.acquire()
+        return gate.set
+
+    def pending(self):
+        """Time spawning and running behind a closed gate."""
+        release = self.hold_workers()
+        begin = time.perf_counter()
+        for i in range(self.n_tasks):
+
+            @spawn()
+            def body():
+                return i
+
+        release()
+        self.runtime.wait()
+        return time.perf_counter() - begin
+
+    def window(self):
+        """Time windows of tasks."""
+        begin = time.perf_counter()
+        for _ in range(self.n_tasks // WINDOW):
+            for i in range(WINDOW):
+
+                @spawn()
+                def body():
+                    return i
+
+            self.runtime.wait()
+        return time.perf_counter() - begin
+
+    def chain(self):
+        """Time a chain of named tasks behind a closed gate."""
+        release = self.hold_workers()
+        names = TaskSpace("chain")
+        begin = time.perf_counter()
+        for i in range(self.n_tasks):
+
+            @spawn(names[i], dependencies=[names[i - 1]] if i else [])
+            def body():
+                return i
+
+        release()
+        self.runtime.wait()
+        return time.perf_counter() - begin
+
+
+class Executor:
+    """The cases on concurrent.futures.ThreadPoolExecutor."""
+
+    def __init__(self, n_workers, n_tasks):
+        self.pool, self.n_workers, self.n_tasks = ThreadPoolExecutor(n_workers), n_workers, n_tasks
+
+    def pending(self):
+        """Time submitting and running behind a closed gate."""
+        gate = threading.Event()
+        for _ in range(self.n_workers):
+            self.pool.submit(gate.wait)
+        begin = time.perf_counter()
+        futures = [self.pool.submit(lambda i=i: i) for i in range(self.n_tasks)]
+        gate.set()
+        for future in futures:
+            future.result()
+        return time.perf_counter() - begin
+
+    def window(self):
+        """Time windows of tasks."""
+        begin = time.perf_counter()
+        for _ in range(self.n_tasks // WINDOW):
+            for future in [self.pool.submit(lambda i=i: i) for i in range(WINDOW)]:
+                future.result()
+        return time.perf_counter() - begin
+
+    def chain(self):
+        """Time functions that each submit the next one."""
+        done = threading.Event()
+
+        def body(i):
+            if i + 1 < self.n_tasks:
+                self.pool.submit(body, i + 1)
+            else:
+                done.set()
+
+        begin = time.perf_counter()
+        self.pool.submit(body, 0)
+        done.wait()
+        return time.perf_counter() - begin
+
+
+class Loop:
+    """The cases on asyncio."""
+
+    def __init__(self, n_tasks):
+        self.n_tasks = n_tasks
+
+    def pending(self):
+        """Time creating all tasks, then running them."""
+        return asyncio.run(self._many(self.n_tasks))
+
+    def window(self):
+        """Time windows of tasks."""
+        return asyncio.run(self._many(WINDOW))
+
+    async def _many(self, window):
+        async def body(i):
+            return i
+
+        begin = time.perf_counter()
+        for _ in range(self.n_tasks // window):
+            await asyncio.gather(*[asyncio.create_task(body(i)) for i in range(window)])
+        return time.perf_counter() - begin
+
+    def chain(self):
+        """Time tasks that each await the one before."""
+
+        async def body(before):
+            if before is not None:
+                await before
+
+        async def main():
+            last = None
+            begin = time.perf_counter()
+            for _ in range(self.n_tasks):
+                last = asyncio.create_task(body(last))
+            await last
+            return time.perf_counter() - begin
+
+        return asyncio.run(main())
+
+
+def measure(bench, n_threads):
+    """Run every case with this many workers on as many cores."""
+    n_tasks = 2 * WINDOW if bench.is_smoke else 100 * WINDOW
+    if not pin(n_threads):
+        return
+    with Parla(devices="cpu", workers=n_threads) as runtime:
+        ours, executor, loop = Ours(runtime, n_threads, n_tasks), Executor(n_threads, n_tasks), Loop(n_tasks)
+        for case, name in (("spawn.pending", "pending"), ("spawn.window", "window"), ("chain.pending", "chain")):
+            if bench.wants(case):
+                peers = {"executor": getattr(executor, name)}
+                if n_threads == 1:
+                    peers["asyncio"] = getattr(loop, name)
+                bench.compare(case, n_threads, n_tasks, getattr(ours, name), peers)
+        executor.pool.shutdown()
+
+
+def main():
+    """Measure one thread, or with --threads N that many; without it start a process for each."""
+    arguments = sys.argv[1:]
+    if "--threads" in arguments:
+        at = arguments.index("--threads")
+        n_threads = int(arguments[at + 1])
+        del arguments[at : at + 2]
+        measure(Bench("spawn", arguments), n_threads)
+        return 0
+    commands = ([sys.executable, __file__, "--threads", n, *arguments] for n in ("1", "2"))
+    return max(subprocess.run(command, check=False).returncode for command in commands)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

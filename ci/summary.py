@@ -1,0 +1,75 @@
+"""Sum up the JUnit files of a test run.
+
+usage: summary.py FOLDER      Reads FOLDER/*.xml and FOLDER/steps.tsv (name, passed or failed, seconds), writes the steps as
+FOLDER/steps.xml, prints one line for each file and each failure, and at last "N passed, N failed[, N skipped]".
+A C test program prints TAP, and its cases are counted one by one.
+"""
+
+import re
+import sys
+import xml.etree.ElementTree as ET
+from collections import Counter
+from pathlib import Path
+
+TAP = re.compile(r"^(not ok|ok) \d+ - (\S+)(.*)$", re.MULTILINE)
+
+
+def write_steps(folder):
+    """Turn steps.tsv into a JUnit file."""
+    table = folder / "steps.tsv"
+    if not table.exists():
+        return
+    rows = [line.split("\t") for line in table.read_text(encoding="utf-8").splitlines()]
+    n_failed = sum(outcome == "failed" for _, outcome, _ in rows)
+    suite = ET.Element("testsuite", name="steps", tests=str(len(rows)), failures=str(n_failed))
+    for name, outcome, seconds in rows:
+        case = ET.SubElement(suite, "testcase", name=name, classname="ci", time=seconds)
+        if outcome == "failed":
+            ET.SubElement(case, "failure", message=f"see logs/{name}.log")
+    ET.ElementTree(suite).write(folder / "steps.xml", encoding="unicode", xml_declaration=True)
+
+
+def outcomes(case):
+    """Yield (outcome, name) for a test case, or for each case of a C program whose output it holds."""
+    name = case.get("name")
+    if case.get("classname") not in (None, name):
+        name = f"{case.get('classname')}.{name}"
+    skip = case.find("skipped")
+    is_lost = skip is not None and "Unable to find" in skip.get("message", "")  # CTest calls a missing program skipped
+    is_failed = is_lost or case.find("failure") is not None or case.find("error") is not None or case.get("status") == "fail"
+    found = TAP.findall(case.findtext("system-out") or "")
+    if not is_failed and any(verdict == "not ok" for verdict, _, _ in found):
+        found = []  # its cases fail on purpose, and it passed because they did
+    for verdict, part, rest in found:
+        outcome = "failed" if verdict == "not ok" else "skipped" if "# SKIP" in rest else "passed"
+        yield outcome, f"{name}: {part}"
+    if found and not (is_failed and all(verdict == "ok" for verdict, _, _ in found)):
+        return
+    yield "failed" if is_failed else "skipped" if skip is not None else "passed", name
+
+
+def main():
+    """Print the summary; return the exit status."""
+    folder = Path(sys.argv[1])
+    write_steps(folder)
+    total, failed = Counter(), []
+    for path in sorted(folder.glob("*.xml")):
+        tally = Counter()
+        seconds = 0.0
+        for case in ET.parse(path).iter("testcase"):
+            seconds += float(case.get("time") or 0)
+            for outcome, name in outcomes(case):
+                tally[outcome] += 1
+                if outcome == "failed":
+                    failed.append(f"{path.stem}: {name}")
+        total += tally
+        print(f"{path.stem:28} {tally['passed']:5} passed {tally['failed']:4} failed {tally['skipped']:4} skipped {seconds:8.1f} s")
+    for name in failed:
+        print("FAILED", name)
+    skipped = f", {total['skipped']} skipped" if total["skipped"] else ""
+    print(f"{total['passed']} passed, {total['failed']} failed{skipped}")
+    return int(total["failed"] > 0 or total["passed"] == 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

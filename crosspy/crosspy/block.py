@@ -1,0 +1,94 @@
+"""Blocks: the pieces of an array, in the form in which tasks take them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .place import Place
+
+if TYPE_CHECKING:
+    from parla.array import PArray
+    from parla.devices import Device
+
+
+class Block:
+    """One block of a CrossArray: a box of it that lies on one device of one rank.
+
+    `spawn` takes it in ``placement=``, ``input=``, ``output=`` and ``inout=``. In the body of a task that names it, `array` is
+    the local NumPy array, and the block can be indexed like one.
+
+    Attributes
+    ----------
+    offset, extent : tuple of int
+        Global index of its first element, and its shape.
+    coordinates : tuple of int
+        Where it is in the grid of blocks.
+    place : Place
+        Rank and device.
+    data : PArray or None
+        Its content; None if it belongs to another rank.
+    """
+
+    __slots__ = ("_dtype", "coordinates", "data", "extent", "offset", "place")
+
+    def __init__(
+        self, offset: tuple[int, ...], extent: tuple[int, ...], coordinates: tuple[int, ...], place: Place, dtype: np.dtype, data:
+        PArray | None
+    ) -> None:
+        self.offset = offset
+        self.extent = extent
+        self.coordinates = coordinates
+        self.place = place
+        self.data = data
+        self._dtype = dtype
+
+    shape = property(lambda self: self.extent, doc="Its extents.")
+    dtype = property(lambda self: self._dtype, doc="Type of the elements.")
+    ndim = property(lambda self: len(self.extent), doc="Number of dimensions.")
+    rank = property(lambda self: self.place.rank, doc="The rank that it belongs to.")
+
+    @property
+    def device(self) -> Device:
+        """The device of its rank on which it lies."""
+        return self.place.device
+
+    @property
+    def box(self) -> tuple[slice, ...]:
+        """Slices that name its elements in the whole array."""
+        return tuple(slice(first, first + extent) for first, extent in zip(self.offset, self.extent))
+
+    @property
+    def indices(self) -> tuple[np.ndarray, ...]:
+        """Global indices of its elements: one integer array for each dimension, which together broadcast to its shape."""
+        ndim = self.ndim
+        return tuple(
+            np.arange(first, first + extent).reshape((1,) * k + (extent,) + (1,) * (ndim - k - 1))
+            for k, (first, extent) in enumerate(zip(self.offset, self.extent))
+        )
+
+    @property
+    def array(self) -> np.ndarray:
+        """The local array: see `parla.PArray.array`."""
+        return self.__parla_array__().array
+
+    def __parla_array__(self) -> PArray:
+        if self.data is None:
+            raise ValueError(f"{self!r} belongs to rank {self.rank}, not to this one")
+        return self.data
+
+    def __parla_device__(self) -> Device:
+        return self.place.device
+
+    def __getitem__(self, key: object) -> object:
+        return self.array[key]
+
+    def __setitem__(self, key: object, value: object) -> None:
+        self.array[key] = value
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
+        return self.__parla_array__().__array__(dtype, copy)
+
+    def __repr__(self) -> str:
+        return f"<Block {self.coordinates} offset={self.offset} shape={self.extent} dtype={self._dtype} on {self.place}>"

@@ -1,0 +1,93 @@
+"""Making arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from parla import StateError, get_array_module, spawn
+from parla import runtime as parla_runtime
+
+from . import _crosspy, redistribute
+from .array import CrossArray
+from .block import Block
+from .layout import Layout
+from .store import Store, as_dtype
+
+
+def _check_layout(layout: object) -> Layout:
+    if not isinstance(layout, Layout):
+        raise TypeError(f"layout: expected a Split, Grid, BlockCyclic or other Layout, not {layout!r}")
+    return layout
+
+
+def empty(layout: Layout, dtype: object = float) -> CrossArray:
+    """Return an array without content; its blocks have to be written before they are read."""
+    return CrossArray(redistribute.whole(Store(_check_layout(layout), as_dtype(dtype))))
+
+
+def full(layout: Layout, value: object, dtype: object = None) -> CrossArray:
+    """Return an array filled with `value`, a scalar or what broadcasts to the shape. Spawns copies; nothing waits."""
+    made = empty(layout, np.asarray(value).dtype if dtype is None else dtype)
+    made[...] = value
+    return made
+
+
+def zeros(layout: Layout, dtype: object = float) -> CrossArray:
+    """Return an array of zeros. Spawns copies; nothing waits."""
+    made = empty(layout, dtype)
+    made[...] = np.zeros((), made.dtype)
+    return made
+
+
+def array(a: object, layout: Layout, dtype: object = None) -> CrossArray:
+    """Return an array with the content of a NumPy array, or of what NumPy makes an array of. Waits until `a` has been read."""
+    local = np.asarray(a, dtype=dtype)
+    if local.shape != _check_layout(layout).shape:
+        raise ValueError(f"array(a, layout): a has the shape {local.shape}, the layout {layout.shape}")
+    made = empty(layout, local.dtype)
+    redistribute.scatter(made._view, local)
+    return made
+
+
+def fromfunction(function: Callable, layout: Layout, dtype: object = float) -> CrossArray:
+    """Return an array of values computed from global indices, block by block, each in a task on the block's device.
+
+    Parameters
+    ----------
+    function : callable
+        Called once for each block with one integer array for each dimension: the global indices of the block, which broadcast
+        against each other as those of `numpy.ogrid` do. It returns values that broadcast to the block's shape. The calls run at the
+        same time, in any order.
+    layout : Layout
+    dtype : dtype
+        Type of the elements, to which the values are converted.
+
+    Nothing waits: tasks that name the blocks run after these. Without an active runtime the blocks lie on CPUs and are computed
+    at once. """
+    made = empty(layout, dtype)
+    if parla_runtime.current() is None:
+        _fill_now(function, made)
+        return made
+    for block in made.blocks:
+        if 0 not in block.extent:
+            spawn(placement=block.device, output=[block], args=(function, block), name=f"fromfunction {block.coordinates}")(_fill)
+    return made
+
+
+def _fill(function: Callable, block: Block) -> None:
+    """Compute one block: the body of a task."""
+    local = block.array
+    module = get_array_module(local)
+    indices = block.indices if module is np else map(module.asarray, block.indices)
+    local[...] = function(*indices)
+
+
+def _fill_now(function: Callable, made: CrossArray) -> None:
+    for block in made.blocks:
+        if block.place.arch != _crosspy.ARCH_CPU:
+            raise StateError(f"{block!r} needs an active parla.Parla(): call fromfunction inside `with parla.Parla():`")
+    for block in made.blocks:
+        if 0 not in block.extent:
+            with block.data.host("w") as local:
+                local[...] = function(*block.indices)

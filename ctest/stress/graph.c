@@ -1,0 +1,222 @@
+/* graph.c - see graph.h. Values are hashes of a node's number and of the values that it can see, so that a lost edge shows. */
+#include "graph.h"
+
+#include <stdlib.h>
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    t_rng rng = {hash ^ (value + 0x9e3779b97f4a7c15u)};
+    return t_next(&rng);
+}
+
+/* --- Drawing and predicting ------------------------------------------------------------------------------------------------- */
+
+static int draw_before(t_rng *rng, int index, int *out, int max)
+{
+    int n = index > 0 ? (int)t_below(rng, (uint64_t)max + 1) : 0;
+    for (int i = 0; i < n; i++) {
+        int reach = index < 40 || t_below(rng, 4) == 0 ? index : 40; /* mostly near, sometimes far */
+        out[i] = index - 1 - (int)t_below(rng, (uint64_t)reach);
+    }
+    return n;
+}
+
+static graph_kind draw_kind(t_rng *rng, int one_in_fails)
+{
+    if (one_in_fails > 0 && t_below(rng, (uint64_t)one_in_fails) == 0) {
+        return t_below(rng, 3) == 0 ? GRAPH_HOLD_FAILS : GRAPH_FAILS;
+    }
+    uint64_t die = t_below(rng, 20);
+    return die < 13 ? GRAPH_PLAIN : die < 16 ? GRAPH_SUSPENDS : die < 17 ? GRAPH_BLOCKS : GRAPH_HOLDS;
+}
+
+void graph_draw(graph *g, t_rng *rng, int n_nodes, int one_in_fails)
+{
+    *g = (graph){.n_nodes = n_nodes, .nodes = calloc((size_t)n_nodes, sizeof(graph_node))};
+    T_TRUE(g->nodes != NULL);
+    for (int i = 0; i < n_nodes; i++) {
+        graph_node *node = &g->nodes[i];
+        node->graph = g;
+        node->index = i;
+        node->kind = draw_kind(rng, one_in_fails);
+        node->n_deps = draw_before(rng, i, node->deps, GRAPH_MAX_DEPS);
+        if (node->kind == GRAPH_SUSPENDS || node->kind == GRAPH_BLOCKS) {
+            node->n_awaited = draw_before(rng, i, node->awaited, GRAPH_MAX_AWAITED);
+        }
+    }
+}
+
+void graph_free(graph *g) { free(g->nodes); }
+
+void graph_predict(graph *g)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        graph_node *node = &g->nodes[i];
+        uint64_t value = mix(0, (uint64_t)i);
+        node->want_status = 0;
+        for (int k = 0; k < node->n_deps; k++) {
+            const graph_node *before = &g->nodes[node->deps[k]];
+            node->want_status = before->want_status != 0 ? PARLA_E_CANCELLED : node->want_status;
+            value = mix(value, before->want_value);
+        }
+        for (int k = 0; k < node->n_awaited; k++) {
+            const graph_node *before = &g->nodes[node->awaited[k]];
+            value = mix(value, before->want_status == 0 ? before->want_value : 1);
+        }
+        if (node->want_status == 0 && (node->kind == GRAPH_FAILS || node->kind == GRAPH_HOLD_FAILS)) {
+            node->want_status = PARLA_E_USER;
+        }
+        node->want_value = node->want_status == 0 ? value : 0;
+    }
+}
+
+/* --- Bodies ----------------------------------------------------------------------------------------------------------------- */
+
+static size_t awaited_tasks(const graph_node *node, parla_task *out)
+{
+    for (int k = 0; k < node->n_awaited; k++) {
+        out[k] = node->graph->nodes[node->awaited[k]].task;
+    }
+    return (size_t)node->n_awaited;
+}
+
+static int suspend(parla_context *context, graph_node *node)
+{
+    parla_task tasks[GRAPH_MAX_AWAITED];
+    T_OK(parla_suspend_on(context, tasks, awaited_tasks(node, tasks)));
+    return PARLA_SUSPENDED;
+}
+
+/* Waits on the thread, or suspends where too many threads are blocked already. */
+static int block(parla_context *context, graph_node *node)
+{
+    parla_task tasks[GRAPH_MAX_AWAITED];
+    int code = parla_task_wait(node->graph->rt, tasks, awaited_tasks(node, tasks), PARLA_FOREVER);
+    if (code == PARLA_E_RESOURCES && !parla_context_is_cancelled(context)) {
+        return suspend(context, node);
+    }
+    if (code != 0 && code != PARLA_E_USER && code != PARLA_E_CANCELLED) {
+        T_FAIL("a wait returned %d %s", code, parla_error_detail());
+    }
+    return 0;
+}
+
+static uint64_t value_of(const graph_node *node)
+{
+    uint64_t value = mix(0, (uint64_t)node->index);
+    for (int k = 0; k < node->n_deps; k++) {
+        value = mix(value, node->graph->nodes[node->deps[k]].value);
+    }
+    for (int k = 0; k < node->n_awaited; k++) {
+        const graph_node *before = &node->graph->nodes[node->awaited[k]];
+        T_TRUE(parla_task_has_ended(before->task));
+        value = mix(value, parla_task_query(before->task) == PARLA_TASK_DONE ? before->value : 1);
+    }
+    return value;
+}
+
+static int body(parla_context *context, void *arg)
+{
+    graph_node *node = arg;
+    int step = atomic_fetch_add_explicit(&node->n_steps, 1, memory_order_relaxed);
+    if (step == 0) {
+        T_EQ(atomic_fetch_add_explicit(&node->n_starts, 1, memory_order_relaxed), 0);
+    }
+    if (node->kind == GRAPH_SUSPENDS && step < 2) {
+        return suspend(context, node);
+    }
+    if (node->kind == GRAPH_BLOCKS && step == 0) {
+        int code = block(context, node);
+        if (code != 0) {
+            return code;
+        }
+    }
+    if (node->kind == GRAPH_FAILS) {
+        return parla_fail(context, PARLA_E_USER, "node %d fails", node->index);
+    }
+    node->value = value_of(node);
+    if (node->kind == GRAPH_HOLDS || node->kind == GRAPH_HOLD_FAILS) {
+        T_OK(parla_hold(context, 1));
+        node->graph->release_later(node->graph, node);
+    }
+    return 0;
+}
+
+static void on_end(void *arg, const parla_outcome *outcome)
+{
+    graph_node *node = arg;
+    T_EQ(atomic_fetch_add_explicit(&node->n_ends, 1, memory_order_relaxed), 0);
+    T_TRUE(parla_task_equal(outcome->task, node->task));
+    T_EQ(outcome->failure == NULL, outcome->status == 0);
+    node->status = outcome->status;
+}
+
+void graph_create(graph *g, parla_runtime *rt)
+{
+    g->rt = rt;
+    for (int i = 0; i < g->n_nodes; i++) {
+        T_OK(parla_task_create(rt, &g->nodes[i].task, "node"));
+    }
+}
+
+void graph_spawn(graph_node *node)
+{
+    parla_task deps[GRAPH_MAX_DEPS];
+    parla_task_options options = PARLA_TASK_OPTIONS_INIT;
+    for (int k = 0; k < node->n_deps; k++) {
+        deps[k] = node->graph->nodes[node->deps[k]].task;
+    }
+    options.body = body;
+    options.arg = node;
+    options.on_end = on_end;
+    options.name = "node";
+    options.task = node->task;
+    options.deps = deps;
+    options.n_deps = (size_t)node->n_deps;
+    T_OK(parla_task_spawn(node->graph->rt, NULL, &options));
+}
+
+/* --- Checking --------------------------------------------------------------------------------------------------------------- */
+
+static void check_node(graph_node *node)
+{
+    int n_starts = atomic_load_explicit(&node->n_starts, memory_order_relaxed);
+    bool is_blocked_by = false;
+    T_EQ(atomic_load_explicit(&node->n_ends, memory_order_relaxed), 1);
+    T_TRUE(parla_task_has_ended(node->task));
+    for (int k = 0; k < node->n_deps; k++) {
+        is_blocked_by = is_blocked_by || node->graph->nodes[node->deps[k]].status != 0;
+    }
+    if (is_blocked_by) {
+        T_EQ(n_starts, 0);
+        T_EQ(node->status, PARLA_E_CANCELLED);
+    }
+    if (node->status == 0) {
+        T_EQ(n_starts, 1);
+        T_EQ(parla_task_query(node->task), PARLA_TASK_DONE);
+    } else {
+        parla_failure *failure = parla_task_failure(node->task);
+        T_TRUE(failure != NULL);
+        T_EQ(parla_failure_code(failure), node->status);
+        T_EQ(parla_task_query(node->task), node->status == PARLA_E_CANCELLED ? PARLA_TASK_CANCELLED : PARLA_TASK_FAILED);
+        parla_failure_unref(failure);
+    }
+}
+
+void graph_check_order(graph *g)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        check_node(&g->nodes[i]);
+    }
+}
+
+void graph_check_values(graph *g)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        const graph_node *node = &g->nodes[i];
+        T_EQ(node->status, node->want_status);
+        if (node->want_status == 0) {
+            T_EQ(node->value, node->want_value);
+        }
+    }
+}

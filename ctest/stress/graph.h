@@ -1,0 +1,68 @@
+/* graph.h - random task graphs and what must come out of them, for stress tests of the whole runtime.
+ *
+ * A graph is an array of nodes; a node depends on, suspends on and waits for nodes before it only, so it has no cycles. graph_draw makes
+ * one from random numbers, graph_predict computes serially how each node must end and with which value. */
+#ifndef PARLA_TEST_GRAPH_H
+#define PARLA_TEST_GRAPH_H
+
+#include "test.h"
+
+#include <parla/parla.h>
+#include <stdatomic.h>
+
+enum { GRAPH_MAX_DEPS = 6, GRAPH_MAX_AWAITED = 3 };
+
+typedef enum graph_kind {
+    GRAPH_PLAIN,        /* returns */
+    GRAPH_FAILS,        /* parla_fail */
+    GRAPH_SUSPENDS,     /* suspends on `awaited`, twice */
+    GRAPH_BLOCKS,       /* waits for `awaited` on its thread */
+    GRAPH_HOLDS,        /* completes when a thread outside releases it */
+    GRAPH_HOLD_FAILS,   /* the same with a failure */
+    GRAPH_N_KINDS
+} graph_kind;
+
+typedef struct graph_node {
+    struct graph *graph;
+    int index;
+    graph_kind kind;
+    int n_deps, deps[GRAPH_MAX_DEPS];
+    int n_awaited, awaited[GRAPH_MAX_AWAITED];
+
+    /* What must come out. */
+    int want_status;
+    uint64_t want_value;
+
+    /* What came out. */
+    parla_task task;
+    atomic_int n_starts, n_steps, n_ends;
+    int status;
+    uint64_t value; /* written by the body, read by nodes behind it */
+} graph_node;
+
+typedef struct graph {
+    parla_runtime *rt;
+    int n_nodes;
+    graph_node *nodes;
+    void (*release_later)(struct graph *graph, graph_node *node); /* for GRAPH_HOLDS */
+    void *ctx;
+} graph;
+
+/* Draws a graph of n nodes. One in `one_in_fails` fails (0: none). */
+void graph_draw(graph *g, t_rng *rng, int n_nodes, int one_in_fails);
+void graph_free(graph *g);
+
+/* Fills in want_status and want_value. */
+void graph_predict(graph *g);
+
+/* Makes a task for each node, to be spawned in any order. */
+void graph_create(graph *g, parla_runtime *rt);
+void graph_spawn(graph_node *node);
+
+/* The invariants that hold however tasks were cancelled: each ended once, ran at most once, and after its dependencies. */
+void graph_check_order(graph *g);
+
+/* The prediction came true to the bit. */
+void graph_check_values(graph *g);
+
+#endif

@@ -1,0 +1,73 @@
+/* test_backends.c - the registry of device kinds. */
+#include "device/backends.h"
+#include "test.h"
+
+#include <parla/error.h>
+#include <stdio.h>
+
+T_TEST(two_kinds_are_built_in)
+{
+    T_EQ_PTR(parla_backend_find("cpu"), &pl_backend_cpu);
+    T_EQ_PTR(parla_backend_find("sim"), &pl_backend_sim);
+    T_EQ_PTR(parla_backend_find("cuda"), NULL);
+    T_EQ_PTR(parla_backend_find(NULL), NULL);
+    T_EQ_PTR(pl_backend_at(0), &pl_backend_cpu);
+    T_EQ_PTR(pl_backend_at(1), &pl_backend_sim);
+    T_EQ_PTR(pl_backend_at(2), NULL);
+    char kinds[64];
+    pl_backend_list(kinds, sizeof kinds);
+    T_EQ_STR(kinds, "cpu, sim");
+}
+
+T_TEST(a_new_kind_is_found)
+{
+    static parla_backend other;
+    other = pl_backend_sim;
+    other.kind = "other2";
+    other.queue_call = NULL;
+    T_OK(parla_backend_register(&other));
+    T_EQ_PTR(parla_backend_find("other2"), &other);
+    T_EQ(parla_backend_register(&other), PARLA_E_STATE);
+    T_HAS_STR(parla_error_detail(), "other2");
+    char kinds[64];
+    pl_backend_list(kinds, sizeof kinds);
+    T_EQ_STR(kinds, "cpu, sim, other2");
+}
+
+T_TEST(unusable_tables_are_refused)
+{
+    T_EQ(parla_backend_register(NULL), PARLA_E_INVALID);
+    parla_backend b = pl_backend_sim;
+    b.kind = "other";
+    b.abi = PARLA_BACKEND_ABI + 1;
+    T_EQ(parla_backend_register(&b), PARLA_E_INVALID);
+    T_HAS_STR(parla_error_detail(), "ABI 2");
+    b.abi = PARLA_BACKEND_ABI;
+    b.fill = NULL;
+    T_EQ(parla_backend_register(&b), PARLA_E_INVALID);
+    T_HAS_STR(parla_error_detail(), "lacks");
+    b.fill = pl_backend_sim.fill;
+    static const char *const kinds[] = {NULL, "", "auto", "Cuda", "a-b", "9x", "a,b", "a_very_long_kind_of_device"};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        b.kind = kinds[i];
+        T_EQ(parla_backend_register(&b), PARLA_E_INVALID);
+    }
+    T_EQ_PTR(pl_backend_at(2), NULL);
+}
+
+T_TEST(the_registry_is_bounded)
+{
+    static parla_backend many[20];
+    static char names[20][8];
+    int n = 0, rc = 0;
+    for (; n < 20 && rc == 0; n++) {
+        snprintf(names[n], sizeof names[n], "kind%d", n);
+        many[n] = pl_backend_sim;
+        many[n].kind = names[n];
+        rc = parla_backend_register(&many[n]);
+    }
+    T_EQ(rc, PARLA_E_STATE);
+    char kinds[40];
+    pl_backend_list(kinds, sizeof kinds); /* cut short, not written past its end */
+    T_LT(strlen(kinds), sizeof kinds);
+}

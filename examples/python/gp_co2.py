@@ -1,0 +1,82 @@
+"""Gaussian-process regression on the weekly Mauna Loa CO2 record, with tasks over devices.
+
+The kernel matrix is a CrossPy array spread as tiles over the devices, its Cholesky factorisation a graph of tasks on the
+tiles. The model is conditioned on the values up to the end of 1995 and predicts those of 1996 to 2001. Results are checked
+against plain SciPy: the exit status is 1 if they differ, 2 if the input cannot be used.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from choose_devices import choose_devices
+from gp import blas, data, meter, outcome, pipeline, plot, reference, report
+from parla import ConfigError, NoDeviceError, Parla, cpu, gpu
+
+RECORD = Path(__file__).resolve().parents[1] / "data" / "co2.csv"
+REPEATS = 5
+
+
+def parse(arguments):
+    """Return the command line's options."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--csv", type=Path, default=RECORD, help="rows of date,co2 (YYYYMMDD, ppm); default: the record")
+    parser.add_argument("--size", type=positive_integer, help="condition on this many synthetic weeks, drawn from the kernel, instead")
+    parser.add_argument("--seed", type=int, default=0, help="of the synthetic weeks (default: %(default)s)")
+    parser.add_argument("--devices", help="such as sim:2; by default real GPUs if there are any, else sim:2")
+    parser.add_argument("--workers", type=positive_integer, help="worker threads (default: one for each core)")
+    parser.add_argument("--block", type=positive_integer, default=128, help="rows of a tile (default: %(default)s)")
+    parser.add_argument("--output", type=Path, default=Path("build/demo"), help="folder of the results (default: %(default)s)")
+    parser.add_argument("--no-progress", action="store_true", help="no progress bar, which only a terminal gets anyway")
+    return parser.parse_args(arguments)
+
+
+def positive_integer(text):
+    """Read a number that counts something; argparse turns the errors into its own."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
+    return value
+
+
+def main(arguments=None):
+    """Run the program; return its exit status."""
+    options = parse(arguments)
+    try:
+        series = data.draw(options.size, options.seed) if options.size else data.read_csv(options.csv)
+        options.output.mkdir(parents=True, exist_ok=True)
+        return 0 if regress(series, options) else 1
+    except (data.DataError, ConfigError, NoDeviceError, OSError) as error:
+        print(f"gp_co2: {error}", file=sys.stderr)
+        return 2
+    except blas.NotPositiveDefinite as error:
+        print(f"gp_co2: {error}", file=sys.stderr)
+        return 1
+
+
+def regress(series, options):
+    """Compute, check, report and draw; return True if all checks passed."""
+    report.series(series)
+    problem = series.train_time, series.train_value - series.offset, series.test_time
+    devices, note = choose_devices(options.devices, simulated="sim:2")
+    trace, picture = options.output / "gp_co2.trace.json", options.output / "gp_co2.png"
+    with Parla(n_workers=options.workers, devices=devices, trace=trace) as runtime:
+        report.devices(runtime, note)
+        watch = meter.Meter(runtime, not options.no_progress)
+        solution = pipeline.run(*problem, list(gpu) or list(cpu), options.block, REPEATS, watch)
+    phases = meter.merged(watch.phases)
+    report.layout(solution.layout)
+    report.phases(phases)
+
+    expected = reference.solve(*problem, report.n_cores(), REPEATS)
+    report.speed(len(series.train_time), phases, expected.factor_seconds, REPEATS)
+    prediction = outcome.Prediction(solution.mean + series.offset, solution.variance)
+    scores = outcome.score(prediction, series.test_value)
+    report.result(scores, solution.log_likelihood)
+    plot.write(picture, series, prediction, scores)
+    report.files(picture, trace)
+    return report.checks(outcome.check(solution, expected))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""Makes the examples importable and runnable from the tests."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(EXAMPLES / "python"))
+
+
+@pytest.fixture
+def program(tmp_path):
+    """A function that runs examples/python/NAME with arguments in an empty folder and returns the finished process."""
+
+    def run(name, *arguments, timeout=120, environment=None):
+        command = [sys.executable, str(EXAMPLES / "python" / name), *map(str, arguments)]
+        return subprocess.run(
+            command,
+            cwd=tmp_path,
+            env={**os.environ, **(environment or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def co2_csv():
+    """The record that the main example reads."""
+    return EXAMPLES / "data" / "co2.csv"

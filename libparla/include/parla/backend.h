@@ -1,0 +1,85 @@
+/* backend.h - what a kind of device must offer; one table of functions and opaque state.
+ *
+ * The core calls a backend through this table only. Backends translate vendor codes into PARLA_E_* and log the vendor's text where the
+ * failure is first seen. "Queue" is a stream: work in one queue runs in order, queues are independent but for events.
+ * Unless a line says otherwise a function may be called from any thread, does not block, and returns 0 or a negative code. */
+#ifndef PARLA_BACKEND_H
+#define PARLA_BACKEND_H
+
+#include <parla/strided.h>
+#include <parla/task.h>
+
+PARLA_BEGIN_DECLS
+
+#define PARLA_BACKEND_ABI 1
+
+/* One item of a device string: KIND[:COUNT_OR_INDEX][,option=value…], already split and checked by the core. */
+typedef struct parla_device_spec {
+    const char *kind;
+    int ordinal;              /* which device of this kind, counted from 0 */
+    size_t memory_bytes;      /* mem=, or 0: the backend decides */
+    double link_bytes_per_s;  /* link=, or 0: as fast as it goes */
+    int64_t link_latency_ns;  /* lat=, or 0 */
+} parla_device_spec;
+
+/* Filled by open. */
+typedef struct parla_device_traits {
+    parla_arch arch;
+    size_t memory_bytes; /* usable for arrays and reservations */
+    int n_queues;        /* compute queues worth opening; 0: bodies run on worker threads */
+    char name[64];       /* model, for people */
+} parla_device_traits;
+
+typedef struct parla_backend {
+    uint32_t abi;     /* PARLA_BACKEND_ABI */
+    const char *kind; /* "cpu", "sim", "cuda" */
+
+    /* How many devices of this kind the machine has; INT_MAX if as many as are asked for. */
+    int (*probe)(void);
+    int (*open)(void **out_device, const parla_device_spec *spec, parla_device_traits *out_traits);
+    /* Everything allocated and opened there has been freed and closed. May block. */
+    void (*close)(void *device);
+
+    /* Memory. alloc: aligned to 64 bytes; PARLA_E_DEVICE_MEMORY when full. free: no queued work uses it any more. */
+    int (*alloc)(void *device, void **out, size_t n_bytes);
+    void (*free)(void *device, void *memory, size_t n_bytes);
+    /* Queues a copy between boxes of equal shape; `dst_device`/`src_device` are devices of this or the cpu backend (NULL for host memory
+     * that no device owns). PARLA_E_UNSUPPORTED declines the route, and the core stages through the host. A failure found later is
+     * reported by the next event on the queue. */
+    int (*copy)(void *queue, void *dst_device, const parla_strided *dst, void *src_device, const parla_strided *src);
+    /* Queues setting each byte of the box. */
+    int (*fill)(void *queue, const parla_strided *dst, unsigned char value);
+
+    /* Order. */
+    int (*queue_open)(void *device, void **out_queue);
+    /* Waits for the queue's work. May block. */
+    void (*queue_close)(void *queue);
+    /* Queues a call on the host: the way bodies run on simulated devices. NULL where the backend cannot: bodies then run on workers,
+     * enqueue device work themselves, and completion is found by events. */
+    int (*queue_call)(void *queue, void (*function)(void *arg), void *arg);
+    int (*event_record)(void *queue, void **out_event);
+    /* 0 passed, PARLA_PENDING not yet, negative: the work before it failed. */
+    int (*event_query)(void *event);
+    /* Makes later work of `queue` wait for the event (recorded on any queue of this backend). */
+    int (*queue_wait)(void *queue, void *event);
+    /* Blocks until the event has passed; returns as event_query. */
+    int (*event_wait)(void *event);
+    void (*event_free)(void *event);
+    /* The vendor's handle of a queue (a CUstream), or the queue itself. */
+    void *(*queue_native)(void *queue);
+} parla_backend;
+
+/* Makes a further kind known to the whole process, before runtimes that name it are created. The table is kept, not copied.
+ * Errors: PARLA_E_INVALID for another ABI or missing functions; PARLA_E_STATE if the kind exists. */
+PARLA_API PARLA_MUST_USE int parla_backend_register(const parla_backend *backend);
+
+/* The table of a kind, or NULL. "cpu" and "sim" always exist. */
+PARLA_API const parla_backend *parla_backend_find(const char *kind);
+
+/* Faults for tests on simulated devices, counted from the call and spent once: the n-th allocation (1 is the next) fails, the n-th
+ * copy fails; 0 leaves that kind of fault off. Errors: PARLA_E_INVALID if device i_device is not simulated. */
+PARLA_API PARLA_MUST_USE int parla_sim_inject(parla_runtime *rt, int i_device, int64_t fail_alloc_n, int64_t fail_copy_n);
+
+PARLA_END_DECLS
+
+#endif

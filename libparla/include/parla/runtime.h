@@ -1,0 +1,82 @@
+/* runtime.h - worker threads, devices and the tasks that run on them, from start to stop.
+ *
+ * Several runtimes may live in one process, one after the other or side by side. A runtime must be destroyed by the process that made
+ * it: in a forked child every call fails with PARLA_E_FORKED, and destroying does nothing. */
+#ifndef PARLA_RUNTIME_H
+#define PARLA_RUNTIME_H
+
+#include <parla/common.h>
+#include <parla/task.h>
+
+PARLA_BEGIN_DECLS
+
+/* Who calls the bodies of tasks that ask for it (PARLA_TASK_MANAGED); a language binding installs one. All members may be NULL.
+ * From: worker threads, and the queue threads of simulated devices. */
+typedef struct parla_runner {
+    size_t size;                    /* sizeof(parla_runner) */
+    void *ctx;                      /* first argument of the callbacks */
+    void (*thread_begin)(void *ctx); /* on each worker thread before its first task */
+    void (*thread_end)(void *ctx);   /* on each worker thread after its last task */
+    /* Calls body(context, arg) and returns what it returned. */
+    int (*run)(void *ctx, parla_body body, parla_context *context, void *arg);
+} parla_runner;
+
+typedef struct parla_options {
+    size_t size;                /* sizeof(parla_options); PARLA_OPTIONS_INIT sets it */
+    int n_workers;              /* worker threads; 0: PARLA_WORKERS, else one for each core that this process may use */
+    const char *devices;        /* NULL: PARLA_DEVICES, else "cpu"; see parla_devices_grammar() */
+    const char *policy;         /* NULL: PARLA_POLICY, else "locality"; also "eager", "round_robin" */
+    const char *trace;          /* file for the trace, written when the runtime is destroyed; NULL: PARLA_TRACE, else none */
+    const parla_runner *runner; /* copied; NULL: bodies are called directly */
+} parla_options;
+
+#define PARLA_OPTIONS_INIT ((parla_options){.size = sizeof(parla_options)})
+
+/* Starts a runtime. NULL options mean all defaults.
+ * Owns:   the caller destroys *out with parla_runtime_destroy.
+ * Errors: PARLA_E_CONFIG (a malformed option or PARLA_* variable, naming what it takes), PARLA_E_NO_DEVICE (names what exists),
+ *         PARLA_E_NOMEM, PARLA_E_SYSTEM. */
+PARLA_API PARLA_MUST_USE int parla_runtime_create(parla_runtime **out, const parla_options *options);
+
+/* Stops a runtime: tasks that have not started are cancelled and their waiters told, running ones are waited for, arrays still
+ * attached are written back to host memory (data.h), the trace is written, threads are joined. To finish the work first, call
+ * parla_runtime_wait. NULL is allowed. From: any thread, but not from inside a task of this runtime (it then only logs an error). */
+PARLA_API void parla_runtime_destroy(parla_runtime *rt);
+
+/* Waits until every task spawned so far, and every task that those spawn, has ended.
+ * timeout_ns: nanoseconds, or PARLA_FOREVER.
+ * From:   any thread that runs no task.
+ * Errors: PARLA_E_TIMEOUT; PARLA_E_INTERRUPTED when a signal handler ran meanwhile (call again to go on);
+ *         PARLA_E_STUCK when nothing runs and nothing can start any more: the detail names the tasks and what they wait for;
+ *         PARLA_E_STATE from inside a task. Failures of tasks are not errors of this call: see parla_runtime_take_failure. */
+PARLA_API PARLA_MUST_USE int parla_runtime_wait(parla_runtime *rt, int64_t timeout_ns);
+
+/* Takes the oldest failure that nobody has looked at: neither parla_task_wait nor parla_task_failure was called for it.
+ * Cancelled dependents are never reported here, only the task that failed first.
+ * Owns:    *out is a reference for the caller, dropped with parla_failure_unref.
+ * Returns: 0 and sets *out, or PARLA_PENDING if there is none. */
+PARLA_API PARLA_MUST_USE int parla_runtime_take_failure(parla_runtime *rt, parla_failure **out);
+
+/* Cancels every task that has not started. Running ones see parla_context_is_cancelled. Returns how many were cancelled. */
+PARLA_API size_t parla_runtime_cancel_all(parla_runtime *rt);
+
+typedef struct parla_runtime_info {
+    size_t size; /* sizeof(parla_runtime_info), set by the caller */
+    int n_workers;
+    int n_devices;
+    uint64_t n_spawned; /* tasks since the start; internal data movements do not count */
+    uint64_t n_ended;
+    uint64_t n_failed; /* of those ended */
+    uint64_t n_cancelled;
+    uint64_t task_bytes; /* host memory held for task objects */
+} parla_runtime_info;
+
+/* A snapshot; counters may lag behind running threads. */
+PARLA_API PARLA_MUST_USE int parla_runtime_query(parla_runtime *rt, parla_runtime_info *out);
+
+/* One line for each PARLA_* variable that the library reads: "NAME\tdefault\tmeaning\n"... Static text. */
+PARLA_API const char *parla_environment(void);
+
+PARLA_END_DECLS
+
+#endif

@@ -1,0 +1,27 @@
+/* trace.h - records of what happened when: tasks, copies, idle time; written as Chrome/Perfetto JSON.
+ *
+ * Each thread writes fixed-size records into its own buffers; when tracing is off that costs one branch. */
+#ifndef PARLA_TRACE_H
+#define PARLA_TRACE_H
+
+#include <parla/task.h>
+
+PARLA_BEGIN_DECLS
+
+/* Starts recording for a runtime; also done by parla_options.trace and PARLA_TRACE. Errors: PARLA_E_STATE if it records already. */
+PARLA_API PARLA_MUST_USE int parla_trace_start(parla_runtime *rt);
+
+/* Stops recording; what was recorded stays until the next start. */
+PARLA_API void parla_trace_stop(parla_runtime *rt);
+
+/* Writes what was recorded so far. One "process" (rank), one row per worker and per device queue, an arrow for each dependency.
+ * Times are microseconds since the start. Errors: PARLA_E_SYSTEM if the file cannot be written; PARLA_E_STATE if nothing was recorded. */
+PARLA_API PARLA_MUST_USE int parla_trace_write(parla_runtime *rt, const char *path);
+
+/* Adds a named span on this thread's row, for phases of a program. `name` is copied. From: any thread. No-ops when off. */
+PARLA_API void parla_trace_begin(parla_runtime *rt, const char *name);
+PARLA_API void parla_trace_end(parla_runtime *rt);
+
+PARLA_END_DECLS
+
+#endif

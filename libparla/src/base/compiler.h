@@ -1,0 +1,33 @@
+/* compiler.h - attributes that the internal sources use. */
+#ifndef PL_BASE_COMPILER_H
+#define PL_BASE_COMPILER_H
+
+#include <stddef.h>
+
+#define PL_CACHE_LINE 64
+#define pl_likely(x) __builtin_expect(!!(x), 1)
+#define pl_unlikely(x) __builtin_expect(!!(x), 0)
+#define PL_COLD __attribute__((cold, noinline))
+#define PL_CONTAINER(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+
+/* Broken invariants stop debug and test builds; they are never the answer to something that a user or a device did. */
+#ifdef NDEBUG
+#define PL_ASSERT(condition) ((void)sizeof(condition))
+#else
+#include <stdio.h>
+#include <stdlib.h>
+#define PL_ASSERT(condition)                                                                                                  \
+    ((condition) ? (void)0                                                                                                    \
+                 : (fprintf(stderr, "parla: broken invariant %s in %s, line %d\n", #condition, __FILE__, __LINE__), abort()))
+#endif
+
+static inline void pl_cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+#endif

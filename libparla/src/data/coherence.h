@@ -1,0 +1,59 @@
+/* coherence.h - which copies of an array are current: a pure state machine, without memory, locks or devices.
+ *
+ * A copy on a device is INVALID, SHARED (current, and so is another) or OWNED (current, and the only one). All follows from the set of
+ * current copies: so there is never more than one owner, and once something was written there is always a current copy. */
+#ifndef PL_DATA_COHERENCE_H
+#define PL_DATA_COHERENCE_H
+
+#include <parla/common.h>
+
+typedef enum pl_copy_state { PL_COPY_INVALID, PL_COPY_SHARED, PL_COPY_OWNED } pl_copy_state;
+
+typedef struct pl_coherence {
+    uint64_t valid; /* bit i: the copy on device i is current; 0: nothing was ever written */
+} pl_coherence;
+
+/* Instead of a source's index. */
+enum {
+    PL_SOURCE_NONE = -1,   /* nothing has to be copied */
+    PL_SOURCE_ABSENT = -2, /* there is nothing to copy: the array was never written */
+};
+
+/* What an access on a device asks for. */
+typedef struct pl_coherence_step {
+    int source;         /* the device to copy from first, or PL_SOURCE_* */
+    uint64_t stale;     /* copies that are no longer current once the access has begun */
+    pl_coherence after; /* the state then */
+} pl_coherence_step;
+
+/* An access with PARLA_IN, PARLA_OUT or PARLA_INOUT on device i_device. link_bytes[i] is how much was copied from device i to i_device so
+ * far: the least used link from a device is taken, and the host (device 0) only if no device has a current copy. */
+pl_coherence_step pl_coherence_plan(pl_coherence now, int i_device, int mode, const uint64_t *link_bytes);
+
+pl_copy_state pl_coherence_state(pl_coherence now, int i_device);
+
+/* The device whose copy alone is current, or -1. */
+int pl_coherence_owner(pl_coherence now);
+
+static inline bool pl_coherence_is_valid(pl_coherence now, int i_device) { return now.valid >> i_device & 1; }
+
+/* Is the content also somewhere else, or not there at all? Then the copy on the device can be forgotten. */
+static inline bool pl_coherence_is_spare(pl_coherence now, int i_device)
+{
+    return (now.valid & ~(UINT64_C(1) << i_device)) != 0 || !pl_coherence_is_valid(now, i_device);
+}
+
+static inline pl_coherence pl_coherence_fetched(pl_coherence now, int i_device)
+{
+    return (pl_coherence){now.valid | UINT64_C(1) << i_device};
+}
+
+static inline pl_coherence pl_coherence_written(int i_device) { return (pl_coherence){UINT64_C(1) << i_device}; }
+
+/* Forgets a copy that is spare. */
+static inline pl_coherence pl_coherence_dropped(pl_coherence now, int i_device)
+{
+    return (pl_coherence){now.valid & ~(UINT64_C(1) << i_device)};
+}
+
+#endif

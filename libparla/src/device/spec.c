@@ -1,0 +1,264 @@
+/* spec.c - the parser of device strings.
+ *
+ *   string  = "" | "auto" | part { "," part }
+ *   part    = kind [ ":" number ] | option "=" quantity          an option belongs to the devices of the part before it
+ *
+ * A kind that has as many devices as are asked for (its probe says INT_MAX: sim) takes a count; any other takes the index of one of
+ * its devices, and means all of them without one. Spaces between parts are allowed. Each error says what was found, where, and what is
+ * taken; characters are counted from 1. Only reads its arguments and the registry: any thread, no locks. */
+#include "device/spec.h"
+
+#include "base/error.h"
+#include "device/backends.h"
+#include "device/quantity.h"
+
+#include <limits.h>
+#include <string.h>
+
+#define KIND_BYTES 24
+#define LIST_BYTES 256
+#define LARGEST 4e18 /* of a quantity; fits into 63 bits */
+
+typedef enum option { OPTION_NONE, OPTION_MEM, OPTION_LINK, OPTION_LAT } option;
+
+typedef struct parser {
+    const char *text;
+    const char *at;
+    pl_spec spec;
+    int i_part;      /* first device of the part that options belong to; spec.n if it named none yet */
+    int n_of_kind;   /* simulated devices so far */
+    bool has_cpu;    /* named in the string */
+    bool has_device; /* some part was a device, so options may follow */
+} parser;
+
+const char *parla_devices_grammar(void)
+{
+    return "\"auto\" (every real GPU, else the CPU alone), or a list joined by commas of: cpu (always there, as device 0); sim or sim:COUNT "
+           "(simulated GPUs); another kind, such as cuda (all its devices) or cuda:INDEX (one of them). A device may be followed by "
+           "options: mem=SIZE (memory limit, such as 512MiB or 1.5GB), and for sim link=SIZE/s (bandwidth, such as 20GB/s) and "
+           "lat=TIME (latency, such as 5us). Examples: \"cpu\", \"sim:2\", \"sim:4,mem=1GiB,link=20GB/s,lat=5us\", \"cuda:0,cuda:0\"";
+}
+
+static int malformed(const parser *p, const char *at, const char *what)
+{
+    int n = (int)strcspn(at, ",");
+    if (*at == '\0')
+        return pl_error_set(PARLA_E_CONFIG, "devices \"%s\": %s at the end; expected %s", p->text, what, parla_devices_grammar());
+    return pl_error_set(PARLA_E_CONFIG, "devices \"%s\": %s at character %d, found \"%.*s\"; expected %s", p->text, what,
+                        (int)(at - p->text) + 1, n > 0 ? n : 1, at, parla_devices_grammar());
+}
+
+static void skip_spaces(parser *p)
+{
+    while (*p->at == ' ' || *p->at == '\t')
+        p->at++;
+}
+
+static bool is_end_of_word(char c) { return c == '\0' || c == ',' || c == ' ' || c == '\t'; }
+
+static bool is_word(const char *word, size_t length, const char *expected)
+{
+    return strlen(expected) == length && memcmp(word, expected, length) == 0;
+}
+
+static int add_device(parser *p, const parla_backend *backend, int ordinal)
+{
+    if (p->spec.n == PL_MAX_DEVICES)
+        return pl_error_set(PARLA_E_CONFIG, "devices \"%s\": more than %d devices, the CPU included", p->text, PL_MAX_DEVICES);
+    p->spec.items[p->spec.n++] = (pl_spec_item){backend, {.kind = backend->kind, .ordinal = ordinal}};
+    return 0;
+}
+
+static int no_such_kind(const parser *p, int length, const char *kind)
+{
+    char kinds[LIST_BYTES];
+    pl_backend_list(kinds, sizeof kinds);
+    return pl_error_set(PARLA_E_NO_DEVICE,
+                        "devices \"%s\": there are no devices of kind \"%.*s\" at character %d; this process knows: %s", p->text,
+                        length, kind, (int)(kind - p->text) + 1, kinds);
+}
+
+static int no_such_index(const parser *p, const parla_backend *backend, int index, int n)
+{
+    if (n <= 0)
+        return pl_error_set(PARLA_E_NO_DEVICE, "devices \"%s\": this machine has no device of kind %s", p->text, backend->kind);
+    return pl_error_set(PARLA_E_NO_DEVICE, "devices \"%s\": there is no %s:%d; this machine has %s:0 to %s:%d", p->text,
+                        backend->kind, index, backend->kind, backend->kind, n - 1);
+}
+
+/* The devices of one part: `number` is what followed the colon, or -1. */
+static int add_part(parser *p, const parla_backend *backend, int number)
+{
+    int n = backend->probe(), rc = 0;
+    bool is_counted = n == INT_MAX;
+    p->i_part = p->spec.n;
+    if (!is_counted && (n <= 0 || number >= n))
+        return no_such_index(p, backend, number, n);
+    if (!is_counted && number >= 0)
+        return add_device(p, backend, number);
+    int count = !is_counted ? n : number < 0 ? 1 : number;
+    for (int i = 0; i < count && rc == 0; i++)
+        rc = add_device(p, backend, is_counted ? p->n_of_kind++ : i);
+    return rc;
+}
+
+/* Reads ":" and digits. *out is -1 if there is no colon. */
+static int read_number(parser *p, int *out)
+{
+    *out = -1;
+    if (*p->at != ':')
+        return 0;
+    const char *begin = ++p->at;
+    int value = 0;
+    for (; *p->at >= '0' && *p->at <= '9'; p->at++)
+        value = value < 100000 ? value * 10 + (*p->at - '0') : value; /* larger than anything that exists */
+    if (p->at == begin || !is_end_of_word(*p->at))
+        return malformed(p, begin, "a whole number is missing");
+    *out = value;
+    return 0;
+}
+
+static int read_cpu(parser *p, const char *begin, int number)
+{
+    if (p->has_cpu)
+        return malformed(p, begin, "the CPU is named twice");
+    if (number > 0)
+        return no_such_index(p, &pl_backend_cpu, number, 1);
+    p->has_cpu = true;
+    p->i_part = 0; /* it stands in the list already */
+    return 0;
+}
+
+static int read_device(parser *p, const char *begin, size_t length)
+{
+    if (is_word(begin, length, "auto"))
+        return malformed(p, begin, "\"auto\" does not go with other devices");
+    char kind[KIND_BYTES] = {0};
+    if (length < sizeof kind)
+        memcpy(kind, begin, length);
+    const parla_backend *backend = parla_backend_find(kind);
+    if (!backend)
+        return no_such_kind(p, (int)length, begin);
+    if (*p->at != ':' && !is_end_of_word(*p->at))
+        return malformed(p, p->at, "a colon or a comma is missing");
+    int number, rc = read_number(p, &number);
+    if (rc < 0)
+        return rc;
+    p->has_device = true;
+    if (backend == &pl_backend_cpu)
+        return read_cpu(p, begin, number);
+    if (number == 0 && backend->probe() == INT_MAX)
+        return malformed(p, begin, "a count must be at least 1");
+    return add_part(p, backend, number);
+}
+
+static bool is_set(const parla_device_spec *spec, option which)
+{
+    return which == OPTION_MEM    ? spec->memory_bytes > 0
+           : which == OPTION_LINK ? spec->link_bytes_per_s > 0
+                                  : spec->link_latency_ns > 0;
+}
+
+/* Sets an option of every device of the part that it belongs to. Each may be given once. */
+static int set_option(parser *p, const char *begin, const char *value, option which, double quantity)
+{
+    int last = p->i_part == 0 ? 0 : p->spec.n - 1;
+    for (int i = p->i_part; i <= last; i++) {
+        parla_device_spec *spec = &p->spec.items[i].spec;
+        if (which != OPTION_MEM && p->spec.items[i].backend->probe() != INT_MAX)
+            return malformed(p, begin, "an option of simulated devices only");
+        if (is_set(spec, which))
+            return malformed(p, begin, "an option is given twice");
+        if (quantity > LARGEST || (which != OPTION_LAT && quantity < 1))
+            return malformed(p, value, "a quantity is out of range");
+        if (which == OPTION_MEM)
+            spec->memory_bytes = (size_t)quantity;
+        else if (which == OPTION_LINK)
+            spec->link_bytes_per_s = quantity;
+        else
+            spec->link_latency_ns = (int64_t)quantity;
+    }
+    return 0;
+}
+
+static option find_option(const char *word, size_t length)
+{
+    if (is_word(word, length, "mem"))
+        return OPTION_MEM;
+    if (is_word(word, length, "link"))
+        return OPTION_LINK;
+    return is_word(word, length, "lat") ? OPTION_LAT : OPTION_NONE;
+}
+
+static int read_option(parser *p, const char *begin, size_t length)
+{
+    option which = find_option(begin, length);
+    if (which == OPTION_NONE)
+        return malformed(p, begin, "an option that does not exist");
+    if (!p->has_device)
+        return malformed(p, begin, "an option without a device before it");
+    const char *value = ++p->at;
+    double quantity;
+    const char *end = pl_quantity_read(value, which == OPTION_LAT ? pl_units_ns : pl_units_bytes, &quantity);
+    if (end && which == OPTION_LINK && end[0] == '/' && end[1] == 's')
+        end += 2;
+    if (!end || !is_end_of_word(*end))
+        return malformed(p, value, which == OPTION_LAT ? "a time is missing" : "a size is missing");
+    p->at = end;
+    return set_option(p, begin, value, which, quantity);
+}
+
+static int read_part(parser *p)
+{
+    skip_spaces(p);
+    const char *begin = p->at;
+    size_t length = strspn(begin, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+    if (length == 0)
+        return malformed(p, begin, "a device or an option is missing");
+    p->at += length;
+    int rc = *p->at == '=' ? read_option(p, begin, length) : read_device(p, begin, length);
+    if (rc < 0)
+        return rc;
+    skip_spaces(p);
+    return *p->at == '\0' || *p->at == ',' ? 0 : malformed(p, p->at, "a comma is missing");
+}
+
+static int read_list(parser *p)
+{
+    int rc = read_part(p);
+    while (rc == 0 && *p->at == ',') {
+        p->at++;
+        rc = read_part(p);
+    }
+    return rc;
+}
+
+/* Every device of every kind that has some of its own, in the order of registration. */
+static int add_real_gpus(parser *p)
+{
+    const parla_backend *backend;
+    for (int i = 0; (backend = pl_backend_at(i)) != NULL; i++) {
+        int n = backend == &pl_backend_cpu ? 0 : backend->probe();
+        int rc = n > 0 && n < INT_MAX ? add_part(p, backend, -1) : 0;
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static bool is_auto(const char *text) { return strncmp(text, "auto", 4) == 0 && text[4 + strspn(text + 4, " \t")] == '\0'; }
+
+int pl_spec_parse(pl_spec *out, const char *text)
+{
+    parser p = {.text = text ? text : ""};
+    p.at = p.text;
+    int rc = add_device(&p, &pl_backend_cpu, 0);
+    skip_spaces(&p);
+    if (rc == 0 && is_auto(p.at))
+        rc = add_real_gpus(&p);
+    else if (rc == 0 && *p.at != '\0')
+        rc = read_list(&p);
+    if (rc == 0)
+        *out = p.spec;
+    return rc;
+}

@@ -1,0 +1,366 @@
+/* demand.c - from what a spawn asks for to the record of a placed task: checked, translated to sets of devices, copied.
+ *
+ * A member of a choice becomes the set of devices that match it and are large enough. A choice whose members cannot be given distinct
+ * devices is left out; if none is left the spawn fails, and the detail tells why the first one is impossible. */
+#include "base/error.h"
+#include "base/text.h"
+#include "sched/assign.h"
+#include "sched/placed.h"
+#include "task/failure.h"
+
+#include <stdlib.h>
+
+static const parla_demand cpu_demand = {.arch = PARLA_ARCH_CPU, .number = PARLA_ANY_NUMBER};
+static const parla_demand any_demand = {.arch = PARLA_ARCH_ANY, .number = PARLA_ANY_NUMBER};
+
+/* --- Making room for a record: one block of memory ------------------------------------------------------------------------------- */
+
+typedef struct sizes {
+    size_t n_alternatives, n_members, n_accesses;
+} sizes;
+
+static size_t align_up(size_t n) { return (n + 15) & ~(size_t)15; }
+
+static pl_placed *placed_alloc(const sizes *n)
+{
+    size_t head = align_up(sizeof(pl_placed) + n->n_members * sizeof(int));
+    size_t members = align_up(n->n_members * sizeof(pl_member));
+    size_t alternatives = align_up(n->n_alternatives * sizeof(pl_alternative));
+    size_t uses = align_up(n->n_accesses * sizeof(pl_use));
+    size_t content = align_up(n->n_accesses * sizeof(pl_task *));
+    char *memory = calloc(1, head + members + alternatives + uses + content + n->n_accesses * sizeof(uint16_t));
+    if (!memory)
+        return NULL;
+    pl_placed *placed = (pl_placed *)memory;
+    memory += head;
+    placed->members = (pl_member *)memory;
+    memory += members;
+    placed->alternatives = (pl_alternative *)memory;
+    memory += alternatives;
+    placed->uses = (pl_use *)memory;
+    memory += uses;
+    placed->content = (pl_task **)memory;
+    placed->use_of_access = (uint16_t *)(memory + content);
+    return placed;
+}
+
+void pl_placed_unref(pl_placed *placed)
+{
+    if (pl_sub_acq_rel(&placed->refs_shared, 1) != 1)
+        return;
+    parla_failure_unref(placed->failure);
+    free(placed->waits);
+    free(placed);
+}
+
+void pl_demand_destroy(pl_placed *placed)
+{
+    for (size_t i = 0; i < placed->n_uses; i++)
+        if (placed->uses[i].order_mode)
+            pl_data_drop(placed->uses[i].data);
+    pl_placed_unref(placed);
+}
+
+/* --- Accesses ------------------------------------------------------------------------------------------------------------------ */
+
+static int check_access(const parla_task_options *options, size_t i, bool *out_is_whole)
+{
+    const parla_access *access = &options->accesses[i];
+    if (!access->data)
+        return pl_error_set(PARLA_E_INVALID, "access %zu names no array", i);
+    int mode = options->flags & PL_TASK_OWN ? access->mode & ~(PL_MODE_ALONE | PL_MODE_ABSENT) : access->mode;
+    if ((mode & ~(PARLA_INOUT | PARLA_ORDER)) || !(mode & PARLA_INOUT))
+        return pl_error_set(PARLA_E_INVALID, "access %zu (%s): mode %d is none of PARLA_IN, PARLA_OUT and PARLA_INOUT", i,
+                            pl_data_label(access->data), access->mode);
+    if (access->member < 0)
+        return pl_error_set(PARLA_E_INVALID, "access %zu (%s): there is no member %d", i, pl_data_label(access->data), access->member);
+    return pl_data_check_region(access->data, access->region, out_is_whole);
+}
+
+static pl_use *find_use(pl_placed *placed, const parla_access *access)
+{
+    bool is_in_place = access->mode & PARLA_ORDER;
+    for (size_t i = 0; i < placed->n_uses; i++) {
+        pl_use *use = &placed->uses[i];
+        if (use->data == access->data && use->is_in_place == is_in_place && (is_in_place || use->member == access->member))
+            return use;
+    }
+    return NULL;
+}
+
+/* The use of this array that stands in the order for all of the task's. */
+static pl_use *ordering_use(pl_placed *placed, const parla_data *data)
+{
+    for (size_t i = 0; i < placed->n_uses; i++)
+        if (placed->uses[i].data == data && placed->uses[i].order_mode)
+            return &placed->uses[i];
+    return NULL;
+}
+
+static pl_use *add_use(pl_placed *placed, const parla_access *access)
+{
+    pl_use *use = &placed->uses[placed->n_uses++];
+    *use = (pl_use){.data = access->data, .owner = placed, .member = (uint8_t)access->member, .i_device = -1};
+    use->is_in_place = access->mode & PARLA_ORDER;
+    use->is_untouched = use->is_in_place && (access->mode & PL_MODE_ALONE);
+    use->may_be_absent = true; /* until some access needs content */
+    return use;
+}
+
+static void merge_access(pl_placed *placed, const parla_access *access, bool is_whole, size_t i)
+{
+    pl_use *use = find_use(placed, access);
+    if (!use)
+        use = add_use(placed, access);
+    int mode = access->mode & PARLA_INOUT;
+    if (mode == PARLA_OUT && !is_whole)
+        mode = PARLA_INOUT; /* the rest of the array stays */
+    bool needs_content = (access->mode & PARLA_IN) && !(access->mode & (PARLA_ORDER | PL_MODE_ABSENT));
+    use->may_be_absent = use->may_be_absent && !needs_content;
+    /* Reading and overwriting in one task is neither alone. */
+    use->mode = (uint8_t)(use->mode | mode);
+
+    pl_use *first = ordering_use(placed, access->data);
+    if (!first) {
+        first = use;
+        parla_data_ref(access->data);
+    }
+    int order_mode = access->mode & PL_MODE_ALONE ? PARLA_INOUT : mode;
+    first->order_mode = (uint8_t)(first->order_mode | order_mode);
+    first->is_written = first->is_written || (mode & PARLA_OUT);
+    placed->use_of_access[i] = (uint16_t)(use - placed->uses);
+}
+
+/* An array that is written is on one device only. */
+static int check_one_place(const pl_placed *placed)
+{
+    for (size_t i = 0; i < placed->n_uses; i++)
+        for (size_t k = 0; k < placed->n_uses; k++) {
+            const pl_use *a = &placed->uses[i], *b = &placed->uses[k];
+            if (a->data == b->data && !a->is_in_place && !b->is_in_place && a->member != b->member && (a->mode & PARLA_OUT))
+                return pl_error_set(PARLA_E_INVALID, "%s is written on member %d of the task and used on member %d: only reading can be shared",
+                                    pl_data_label(a->data), a->member, b->member);
+        }
+    return 0;
+}
+
+static int take_accesses(parla_runtime *rt, pl_placed *placed, const parla_task_options *options)
+{
+    for (size_t i = 0; i < options->n_accesses; i++) {
+        bool is_whole;
+        int rc = check_access(options, i, &is_whole);
+        if (rc < 0)
+            return rc;
+        rc = pl_attach(rt, options->accesses[i].data);
+        if (rc < 0)
+            return rc;
+        merge_access(placed, &options->accesses[i], is_whole, i);
+        placed->n_accesses++;
+    }
+    return check_one_place(placed);
+}
+
+/* --- Choices ------------------------------------------------------------------------------------------------------------------- */
+
+static bool matches(const pl_device *device, const parla_demand *demand)
+{
+    return (demand->arch == PARLA_ARCH_ANY || demand->arch == device->arch) &&
+           (demand->number == PARLA_ANY_NUMBER || demand->number == device->number);
+}
+
+/* Bytes that the arrays of a member take on a device, if none of them is there. */
+static size_t array_bytes(const pl_placed *placed, size_t member, int i_device)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < placed->n_uses; i++) {
+        const pl_use *use = &placed->uses[i];
+        if (!use->is_in_place && use->member == member && !(i_device == 0 && use->data->host.is_given))
+            n += use->data->n_bytes;
+    }
+    return n;
+}
+
+static void describe(const parla_demand *demand, char *out, size_t n_bytes)
+{
+    const char *arch = demand->arch == PARLA_ARCH_CPU ? "cpu" : demand->arch == PARLA_ARCH_GPU ? "gpu" : "device";
+    if (demand->number == PARLA_ANY_NUMBER)
+        pl_text_format(out, n_bytes, "any %s", arch);
+    else
+        pl_text_format(out, n_bytes, "%s[%d]", arch, demand->number);
+}
+
+static int no_such_device(parla_runtime *rt, const parla_demand *demand)
+{
+    char asked[48], names[512];
+    describe(demand, asked, sizeof asked);
+    pl_devices_list(&rt->place.devices, names, sizeof names);
+    return pl_error_set(PARLA_E_NO_DEVICE, "the task asks for %s; this runtime has %s", asked, names);
+}
+
+static int too_large(parla_runtime *rt, const parla_demand *demand, size_t n_arrays, size_t largest)
+{
+    char asked[48], names[512];
+    describe(demand, asked, sizeof asked);
+    pl_devices_list(&rt->place.devices, names, sizeof names);
+    return pl_error_set(PARLA_E_RESOURCES,
+                        "the task needs %zu bytes on %s (%zu of memory, %zu of arrays); the largest that matches has %zu; this runtime has %s",
+                        demand->memory_bytes + n_arrays, asked, demand->memory_bytes, n_arrays, largest, names);
+}
+
+/* The devices that a member could ever get. Errors: there is none. */
+static int find_devices(parla_runtime *rt, const pl_placed *placed, size_t member, const parla_demand *demand, uint64_t *out)
+{
+    uint64_t devices = 0;
+    size_t n_arrays = 0, largest = 0;
+    bool any = false;
+    for (int i = 0; i < rt->place.devices.n; i++) {
+        const pl_device *device = &rt->place.devices.list[i];
+        if (!matches(device, demand))
+            continue;
+        any = true;
+        size_t n = array_bytes(placed, member, i), total = device->traits.memory_bytes;
+        if (demand->memory_bytes <= total && n <= total - demand->memory_bytes)
+            devices |= UINT64_C(1) << i;
+        if (total >= largest) {
+            largest = total;
+            n_arrays = n;
+        }
+    }
+    if (!any)
+        return no_such_device(rt, demand);
+    if (!devices)
+        return too_large(rt, demand, n_arrays, largest);
+    *out = devices;
+    return 0;
+}
+
+static int check_demand(const parla_demand *demand)
+{
+    if (!(demand->vcus >= 0))
+        return pl_error_set(PARLA_E_INVALID, "the task asks for a share of %g of a device; a share is from 0 to 1", demand->vcus);
+    if (demand->vcus > 1)
+        return pl_error_set(PARLA_E_RESOURCES, "the task asks for a share of %g of a device; no device has more than 1", demand->vcus);
+    if (demand->arch != PARLA_ARCH_CPU && demand->arch != PARLA_ARCH_GPU && demand->arch != PARLA_ARCH_ANY)
+        return pl_error_set(PARLA_E_INVALID, "%d is no architecture: PARLA_ARCH_CPU, PARLA_ARCH_GPU or PARLA_ARCH_ANY", (int)demand->arch);
+    if (demand->number < PARLA_ANY_NUMBER)
+        return pl_error_set(PARLA_E_INVALID, "%d is no device's number", demand->number);
+    return 0;
+}
+
+static bool are_distinct(const pl_member *members, size_t n)
+{
+    uint64_t candidates[PL_ASSIGN_MAX];
+    int devices[PL_ASSIGN_MAX];
+    for (size_t k = 0; k < n; k++)
+        candidates[k] = members[k].devices;
+    return pl_assign(candidates, NULL, n, devices);
+}
+
+/* Adds a choice as an alternative. Errors: it can never be met. */
+static int add_choice(parla_runtime *rt, pl_placed *placed, const parla_choice *choice, size_t first)
+{
+    pl_member *members = placed->members + first;
+    for (size_t k = 0; k < choice->n_members; k++) {
+        const parla_demand *demand = &choice->members[k];
+        int rc = check_demand(demand);
+        if (rc < 0)
+            return rc;
+        members[k] = (pl_member){.vcus = demand->vcus, .memory_bytes = demand->memory_bytes};
+        rc = find_devices(rt, placed, k, demand, &members[k].devices);
+        if (rc < 0)
+            return rc;
+    }
+    for (size_t i = 0; i < placed->n_uses; i++)
+        if (placed->uses[i].member >= choice->n_members)
+            return pl_error_set(PARLA_E_INVALID, "%s is to be on member %d of the task, which has %zu", pl_data_label(placed->uses[i].data),
+                                placed->uses[i].member, choice->n_members);
+    if (choice->n_members > (size_t)rt->place.devices.n || !are_distinct(members, choice->n_members)) {
+        char names[512];
+        pl_devices_list(&rt->place.devices, names, sizeof names);
+        return pl_error_set(PARLA_E_NO_DEVICE, "the task asks for %zu distinct devices at once, more than match it; this runtime has %s",
+                            choice->n_members, names);
+    }
+    placed->alternatives[placed->n_alternatives++] = (pl_alternative){.first = first, .n = choice->n_members};
+    return 0;
+}
+
+static int take_choices(parla_runtime *rt, pl_placed *placed, const parla_choice *choices, size_t n_choices)
+{
+    int first_error = 0;
+    char detail[PL_ERROR_DETAIL_BYTES] = "";
+    size_t first = 0;
+    for (size_t i = 0; i < n_choices; i++) {
+        int rc = add_choice(rt, placed, &choices[i], first);
+        first += choices[i].n_members;
+        if (rc == PARLA_E_INVALID)
+            return rc;
+        if (rc < 0 && !first_error) {
+            first_error = rc;
+            pl_text_format(detail, sizeof detail, "%s", parla_error_detail());
+        }
+    }
+    return placed->n_alternatives > 0 ? 0 : pl_error_set(first_error, "%s", detail);
+}
+
+/* --- The whole ----------------------------------------------------------------------------------------------------------------- */
+
+static int check_lists(const parla_task_options *options, sizes *out)
+{
+    *out = (sizes){.n_alternatives = options->n_choices > 0 ? options->n_choices : 1, .n_accesses = options->n_accesses};
+    if (options->n_accesses > UINT16_MAX)
+        return pl_error_set(PARLA_E_INVALID, "a task names at most %d arrays, not %zu", UINT16_MAX, options->n_accesses);
+    for (size_t i = 0; i < options->n_choices; i++) {
+        size_t n = options->choices[i].n_members;
+        if (n == 0)
+            return pl_error_set(PARLA_E_INVALID, "choice %zu has no members: a task runs on at least one device", i);
+        if (n > PL_MAX_DEVICES)
+            return pl_error_set(PARLA_E_NO_DEVICE, "choice %zu asks for %zu devices at once; there are at most %d", i, n, PL_MAX_DEVICES);
+        out->n_members += n;
+    }
+    if (options->n_choices == 0)
+        out->n_members = 1;
+    for (size_t i = 0; i < options->n_accesses; i++)
+        if (options->accesses[i].member >= PL_MAX_DEVICES)
+            return pl_error_set(PARLA_E_INVALID, "access %zu: there is no member %d", i, options->accesses[i].member);
+    return 0;
+}
+
+int pl_demand_create(parla_runtime *rt, pl_task *task, const parla_task_options *options, pl_placed **out)
+{
+    sizes n;
+    int rc = check_lists(options, &n);
+    if (rc < 0)
+        return rc;
+    pl_placed *placed = placed_alloc(&n);
+    if (!placed)
+        return pl_error_set(PARLA_E_NOMEM, "no memory for the record of a placed task");
+    placed->rt = rt;
+    placed->task = task;
+    atomic_init(&placed->refs_shared, 1);
+    placed->i_queue = -1;
+    if (options->flags & PL_TASK_OWN) {
+        placed->is_transfer = options->flags & PL_TASK_TRANSFER;
+        placed->follows = options->flags & PL_TASK_FOLLOWS;
+    }
+    const parla_choice plain = {placed->follows ? &any_demand : &cpu_demand, 1};
+    rc = take_accesses(rt, placed, options);
+    if (rc == 0)
+        rc = take_choices(rt, placed, options->n_choices > 0 ? options->choices : &plain, options->n_choices > 0 ? options->n_choices : 1);
+    if (rc < 0) {
+        pl_demand_destroy(placed);
+        return rc;
+    }
+    *out = placed;
+    return 0;
+}
+
+size_t pl_missing_bytes(const pl_placed *placed, size_t member, int i_device)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < placed->n_uses; i++) {
+        const pl_use *use = &placed->uses[i];
+        if (!use->is_in_place && use->member == member && !pl_data_instance(use->data, i_device)->memory)
+            n += use->data->n_bytes;
+    }
+    return n;
+}

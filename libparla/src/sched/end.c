@@ -1,0 +1,200 @@
+/* end.c - making tasks ready, and ending them.
+ *
+ * pl_end tells the outcome (record, on_end, resources), closes the task's list, and then releases its dependents or cancels them. Cancelled
+ * dependents end the same way, from a work list instead of by recursion, since chains can be long. A dependent that is WAITING is claimed by
+ * moving it to CANCELLED; one that is suspended is only released, for its body decides what a failure means.
+ *
+ * Waiting threads mark a task before they look whether it has ended (wait.c); pl_end closes the list before it looks for the mark. Both use
+ * sequentially consistent accesses, so one sees the other. */
+#include "base/error.h"
+#include "sched/runtime.h"
+#include "task/failure.h"
+
+enum { MAX_CHAIN = 64 };
+
+void pl_push_runnable(parla_runtime *rt, pl_worker *self, pl_task *task)
+{
+    if (pl_unlikely(pl_deque_push(&self->deque, task))) {
+        pl_end(rt, self, task, PARLA_TASK_FAILED,
+               pl_failure_create(PARLA_E_NOMEM, task->name, NULL, "no memory to queue a ready task"), false);
+        pl_drop_life(rt, self, task);
+        return;
+    }
+    pl_park_wake_one(&rt->park);
+}
+
+void pl_ready(parla_runtime *rt, pl_worker *self, pl_task *task, bool may_chain)
+{
+    if (task->flags & PL_FLAG_PLACED) {
+        pl_place_ready(rt, self, task);
+        return;
+    }
+    /* A resumed task is RESERVED, not READY: it has started, so nobody may cancel it any more. */
+    if (!pl_task_move(task, PARLA_TASK_WAITING, PARLA_TASK_READY) && !pl_task_move(task, PARLA_TASK_SUSPENDED, PARLA_TASK_RESERVED)) {
+        pl_drop_life(rt, self, task); /* cancelled meanwhile */
+        return;
+    }
+    if (may_chain && !self->next && self->chain < MAX_CHAIN)
+        self->next = task;
+    else
+        pl_push_runnable(rt, self, task);
+}
+
+void pl_release_edges(parla_runtime *rt, pl_worker *self, pl_task *task, int n, bool may_chain)
+{
+    if (pl_sub_acq_rel(&task->pending_shared, n) != n)
+        return;
+    if (pl_likely(pl_task_state(task) != PARLA_TASK_CANCELLED))
+        pl_ready(rt, self, task, may_chain);
+    else
+        pl_drop_life(rt, self, task);
+}
+
+static void set_failure(pl_task *task, parla_failure *failure)
+{
+    parla_failure *none = NULL;
+    pl_extra *extra = pl_task_extra(task);
+    if (!extra || !pl_cas_acq_rel(&extra->failure_shared, &none, failure))
+        parla_failure_unref(failure); /* the first one stays */
+}
+
+static parla_failure *get_failure(pl_task *task)
+{
+    pl_extra *extra = pl_task_extra_or_null(task);
+    return extra ? pl_load_acquire(&extra->failure_shared) : NULL;
+}
+
+static void count_end(pl_worker *self, pl_task *task, parla_task_state how)
+{
+    if (!(task->flags & PL_FLAG_COUNTED))
+        return;
+    if (how == PARLA_TASK_FAILED)
+        pl_count(&self->n_failed_shared, 1);
+    else if (how == PARLA_TASK_CANCELLED)
+        pl_count(&self->n_cancelled_shared, 1);
+    if (self->index < 0)
+        pl_store_seq(&self->n_ended_shared, pl_load_relaxed(&self->n_ended_shared) + 1); /* wait.c: no worker goes idle after this */
+    else
+        pl_count(&self->n_ended_shared, 1);
+}
+
+/* Outcome, callbacks, resources: all that comes before dependents and waiters may know. */
+static void tell(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state how)
+{
+    parla_failure *failure = get_failure(task);
+    if (task->on_end) {
+        int status = how == PARLA_TASK_DONE ? 0 : how == PARLA_TASK_CANCELLED || !failure ? PARLA_E_CANCELLED : failure->code;
+        parla_outcome outcome = {.task = pl_task_handle(task), .status = status, .failure = failure};
+        task->on_end(task->arg, &outcome);
+    }
+    if (task->flags & PL_FLAG_PLACED)
+        pl_place_end(rt, self, task, how);
+}
+
+/* Cancels the owner of an edge for its failed predecessor: claims it for the work list, with its own record of why. */
+static void cancel_dependent(pl_task *task, pl_task *dependent, pl_task **list)
+{
+    parla_failure *cause = get_failure(task);
+    if (cause)
+        set_failure(dependent, pl_failure_follow(dependent->name, parla_failure_ref(cause)));
+    dependent->link = *list;
+    *list = dependent;
+}
+
+/* Ends one task. Cancelled dependents, each with one edge that is still to be released, are added to *list. */
+static void end_one(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state how, bool may_chain, pl_task **list)
+{
+    tell(rt, self, task, how);
+    pl_store_release(&task->state_shared, (uint8_t)how);
+    uint32_t low = how == PARLA_TASK_DONE ? PL_HEAD_DONE : how == PARLA_TASK_FAILED ? PL_HEAD_FAILED : PL_HEAD_CANCELLED;
+    uint32_t edge = pl_task_close(task, low);
+    if (pl_unlikely(how != PARLA_TASK_DONE))
+        pl_failures_add(rt, self, task, get_failure(task));
+    while (edge != PL_HEAD_NONE) {
+        pl_task *dependent = pl_edge_owner(&rt->slabs, edge, &edge);
+        if (pl_unlikely(how != PARLA_TASK_DONE) && pl_task_move(dependent, PARLA_TASK_WAITING, PARLA_TASK_CANCELLED))
+            cancel_dependent(task, dependent, list);
+        else
+            pl_release_edges(rt, self, dependent, 1, may_chain);
+    }
+    bool is_awaited = pl_load_seq(&task->waited_shared);
+    count_end(self, task, how);
+    if (pl_unlikely(is_awaited))
+        pl_notify_ended(rt);
+    if (self->index < 0 && pl_load_seq(&rt->n_rest_waiters) > 0)
+        pl_notify_rest(rt);
+}
+
+void pl_end(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state how, parla_failure *failure, bool may_chain)
+{
+    pl_task *list = NULL;
+    if (pl_unlikely(failure != NULL))
+        set_failure(task, failure);
+    end_one(rt, self, task, how, may_chain, &list);
+    while (pl_unlikely(list != NULL)) {
+        pl_task *cancelled = list;
+        list = cancelled->link;
+        end_one(rt, self, cancelled, PARLA_TASK_CANCELLED, false, &list);
+        pl_release_edges(rt, self, cancelled, 1, false); /* the edge that brought the news kept it alive until here */
+    }
+}
+
+bool pl_cancel(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *failure)
+{
+    if (!pl_task_move(task, PARLA_TASK_WAITING, PARLA_TASK_CANCELLED) && !pl_task_move(task, PARLA_TASK_READY, PARLA_TASK_CANCELLED) &&
+        !pl_task_move(task, PARLA_TASK_CREATED, PARLA_TASK_CANCELLED))
+        return false;
+    pl_end(rt, self, task, PARLA_TASK_CANCELLED, failure, false);
+    return true;
+}
+
+/* Ends a pending event as cancelled; true if this call did it. */
+static bool cancel_event(parla_runtime *rt, pl_worker *self, pl_task *task)
+{
+    if (!(task->flags & PL_FLAG_EVENT) || !pl_task_move(task, PARLA_TASK_RUNNING, PARLA_TASK_LAUNCHED))
+        return false;
+    pl_end(rt, self, task, PARLA_TASK_CANCELLED,
+           pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "the runtime was stopped before the event was completed"), false);
+    pl_drop_life(rt, self, task);
+    pl_outside_done(rt);
+    return true;
+}
+
+/* Cancels a task with its own record; true if this call did it. */
+static bool cancel_with(parla_runtime *rt, pl_worker *self, pl_task *task, const char *why)
+{
+    parla_failure *failure = pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "%s", why);
+    if (pl_cancel(rt, self, task, failure))
+        return true;
+    parla_failure_unref(failure);
+    return false;
+}
+
+static size_t cancel_one(parla_runtime *rt, pl_worker *self, pl_task *task, bool all)
+{
+    parla_task_state state = pl_task_state(task);
+    if ((int)state == PL_TASK_SPAWNING || (task->flags & PL_FLAG_INTERNAL))
+        return 0;
+    pl_store_release(&task->cancel_shared, (uint8_t)1);
+    if (state == PARLA_TASK_WAITING || state == PARLA_TASK_READY)
+        return cancel_with(rt, self, task, "cancelled before it started");
+    if (all && state == PARLA_TASK_CREATED)
+        cancel_with(rt, self, task, "the runtime was stopped before it was spawned");
+    else if (all)
+        cancel_event(rt, self, task);
+    return 0;
+}
+
+size_t pl_cancel_all(parla_runtime *rt, pl_worker *self, bool all)
+{
+    size_t n = 0;
+    uint32_t n_slots = pl_slab_count(&rt->slabs);
+    for (uint32_t i = 1; i <= n_slots; i++) {
+        pl_task *task = pl_slot_at(&rt->slabs, i);
+        if (!pl_pin(rt, self, pl_task_handle(task)))
+            continue;
+        n += cancel_one(rt, self, task, all);
+        pl_unpin(rt, self, task);
+    }
+    return n;
+}

@@ -1,0 +1,253 @@
+/* hold.c - the host's own access to an array.
+ *
+ * An acquire spawns a task of the library's own that uses the array on the CPU: so it is ordered, and the array is moved, like for any other task.
+ * Its body takes a hold, which keeps the task from ending, and completes an event that the acquiring thread waits for. A release drops the hold.
+ *
+ * A thread that stops waiting (timeout, signal) makes the task void, if its arrays are not in place yet: it then writes nothing and takes no hold.
+ * Else its turn has come, and the thread waits the moment that it takes.
+ *
+ * The event does not count as outside progress (wait.c), so a wait for something that cannot happen is told as stuck. */
+#include "sched/hold.h"
+
+#include "base/error.h"
+#include "sched/placed.h"
+
+#include <parla/event.h>
+#include <parla/log.h>
+
+#include <stdlib.h>
+
+typedef struct pl_hold {
+    _Atomic int refs_shared; /* the thread's and the task's */
+    _Atomic bool is_held;    /* set before the event is completed */
+    parla_task task;         /* a reference */
+    parla_task event;        /* a reference */
+    int mode;
+    struct pl_hold *next; /* in parla_data.holds */
+} pl_hold;
+
+static void hold_unref(pl_hold *hold)
+{
+    if (pl_sub_acq_rel(&hold->refs_shared, 1) != 1)
+        return;
+    parla_task_unref(hold->event);
+    free(hold);
+}
+
+/* --- The task ---------------------------------------------------------------------------------------------------------------------- */
+
+static void complete_event(parla_runtime *rt, const pl_hold *hold)
+{
+    pl_outside_add(rt); /* which the completion takes back */
+    if (parla_event_complete(hold->event, 0, NULL) < 0)
+        return; /* the runtime is being stopped and has cancelled it */
+}
+
+static bool is_void(parla_runtime *rt, const pl_placed *placed)
+{
+    pl_place_lock(rt);
+    bool answer = placed->is_void;
+    pl_place_unlock(rt);
+    return answer;
+}
+
+static int hold_body(parla_context *context, void *arg)
+{
+    pl_hold *hold = arg;
+    if (is_void(context->rt, pl_placed_of(context->task)))
+        return 0;
+    int rc = parla_hold(context, 1);
+    if (rc < 0)
+        return parla_fail(context, rc, "%s", parla_error_detail());
+    pl_store_release(&hold->is_held, true);
+    complete_event(context->rt, hold);
+    return 0;
+}
+
+static void hold_ended(void *arg, const parla_outcome *outcome)
+{
+    pl_hold *hold = arg;
+    if (!pl_load_acquire(&hold->is_held))
+        complete_event(pl_task_runtime(pl_task_of(outcome->task)), hold);
+    hold_unref(hold);
+}
+
+/* --- Acquire ----------------------------------------------------------------------------------------------------------------------- */
+
+static int hold_create(parla_runtime *rt, int mode, pl_hold **out)
+{
+    pl_hold *hold = calloc(1, sizeof *hold);
+    if (!hold)
+        return pl_error_set(PARLA_E_NOMEM, "no memory for an access of the host");
+    atomic_init(&hold->refs_shared, 2);
+    hold->mode = mode;
+    int rc = parla_event_create(rt, &hold->event, "access of the host");
+    if (rc < 0) {
+        free(hold);
+        return rc;
+    }
+    pl_outside_done(rt);
+    *out = hold;
+    return 0;
+}
+
+/* The hold of a spawn that failed. */
+static void hold_destroy(parla_runtime *rt, pl_hold *hold)
+{
+    complete_event(rt, hold);
+    parla_task_unref(hold->event);
+    free(hold);
+}
+
+static int spawn_hold(parla_runtime *rt, pl_worker *self, parla_data *data, pl_hold *hold)
+{
+    /* An INOUT of an array without content is refused here, like that of any task. */
+    parla_access access = {.data = data, .mode = hold->mode};
+    parla_task_options options = PARLA_TASK_OPTIONS_INIT;
+    options.body = hold_body;
+    options.on_end = hold_ended;
+    options.arg = hold;
+    options.name = "access of the host";
+    options.accesses = &access;
+    options.n_accesses = 1;
+    int rc = parla_task_create(rt, &hold->task, options.name);
+    if (rc < 0)
+        return rc;
+    options.task = hold->task;
+    rc = pl_spawn_internal(rt, self, NULL, &options);
+    if (rc < 0)
+        parla_task_unref(hold->task);
+    return rc;
+}
+
+/* Nobody waits for it any more: true if it will not take hold. */
+static bool make_void(parla_runtime *rt, const pl_hold *hold)
+{
+    pl_placed *placed = pl_placed_of(pl_task_of(hold->task));
+    pl_place_lock(rt);
+    bool is_early = placed->stage < PL_STAGE_HANDED;
+    if (is_early)
+        placed->is_void = true;
+    pl_place_unlock(rt);
+    return is_early;
+}
+
+static void keep_hold(parla_data *data, pl_hold *hold)
+{
+    pl_attachment_lock();
+    hold->next = data->holds;
+    data->holds = hold;
+    pl_attachment_unlock();
+}
+
+/* The answer to a hold whose task did not take it: its failure. */
+static int not_held(parla_runtime *rt, const pl_hold *hold, int wait_result)
+{
+    int rc = parla_task_wait(rt, &hold->task, 1, 0);
+    return rc < 0 && rc != PARLA_E_TIMEOUT ? rc : wait_result < 0 ? wait_result : PARLA_E_CANCELLED;
+}
+
+int pl_hold_acquire(parla_runtime *rt, pl_worker *self, parla_data *data, int mode, int64_t timeout_ns, parla_instance *out)
+{
+    pl_hold *hold;
+    int rc = hold_create(rt, mode, &hold);
+    if (rc < 0)
+        return rc;
+    rc = spawn_hold(rt, self, data, hold);
+    if (rc < 0) {
+        hold_destroy(rt, hold);
+        return rc;
+    }
+    rc = parla_task_wait(rt, &hold->event, 1, timeout_ns);
+    bool waits = rc == 0 || !make_void(rt, hold);
+    if (rc < 0 && waits)
+        rc = parla_task_wait(rt, &hold->event, 1, PARLA_FOREVER);
+    if (waits && pl_load_acquire(&hold->is_held)) {
+        *out = (parla_instance){.box = data->host.box, .i_device = 0};
+        keep_hold(data, hold);
+        return 0;
+    }
+    if (waits)
+        rc = not_held(rt, hold, rc);
+    parla_task_unref(hold->task);
+    hold_unref(hold);
+    return rc;
+}
+
+int pl_hold_acquire_detached(parla_data *data, int mode, parla_instance *out)
+{
+    int rc = 0;
+    if ((mode & PARLA_IN) && !pl_coherence_is_valid(data->coherence, 0))
+        rc = pl_error_set(PARLA_E_STATE, "%s has no content: nothing was written to it, or the task that should have failed", pl_data_label(data));
+    else if (!data->host.memory)
+        rc = pl_data_alloc_detached(data);
+    if (rc < 0)
+        return rc;
+    if (mode & PARLA_OUT)
+        data->coherence = pl_coherence_written(0);
+    data->n_held++;
+    *out = (parla_instance){.box = data->host.box, .i_device = 0};
+    return 0;
+}
+
+/* --- Release ----------------------------------------------------------------------------------------------------------------------- */
+
+static pl_hold *take_hold(parla_data *data, int mode)
+{
+    pl_hold **at = &data->holds;
+    while (*at && (*at)->mode != mode)
+        at = &(*at)->next;
+    pl_hold *hold = *at;
+    if (hold)
+        *at = hold->next;
+    return hold;
+}
+
+static void give_back(pl_hold *hold)
+{
+    if (parla_release(hold->task, 0, NULL) < 0)
+        parla_log(PARLA_LOG_ERROR, "an access of the host cannot be given back: %s", parla_error_detail());
+    parla_task_unref(hold->task);
+    hold_unref(hold);
+}
+
+void pl_hold_release(parla_data *data, int mode)
+{
+    pl_attachment_lock();
+    pl_hold *hold = take_hold(data, mode);
+    bool is_known = hold || data->n_held > 0;
+    if (!hold && data->n_held > 0)
+        data->n_held--;
+    pl_attachment_unlock();
+    if (hold)
+        give_back(hold);
+    else if (!is_known)
+        parla_log(PARLA_LOG_ERROR, "parla_data_release of %s: it was not acquired with this mode", pl_data_label(data));
+}
+
+/* The next array that is held, with a reference. */
+static parla_data *next_held(parla_runtime *rt, pl_hold **out)
+{
+    parla_data *found = NULL;
+    pl_attachment_lock();
+    pl_place_lock(rt);
+    for (parla_data *data = rt->place.attached; data && !found; data = data->next_attached)
+        if (data->holds)
+            found = parla_data_ref(data); /* its hold's task has a reference, so it lives */
+    pl_place_unlock(rt);
+    if (found)
+        *out = take_hold(found, found->holds->mode);
+    pl_attachment_unlock();
+    return found;
+}
+
+void pl_release_forgotten(parla_runtime *rt)
+{
+    parla_data *data;
+    pl_hold *hold;
+    while ((data = next_held(rt, &hold)) != NULL) {
+        parla_log(PARLA_LOG_ERROR, "%s is still acquired by the host while its runtime is destroyed; it is released now", pl_data_label(data));
+        give_back(hold);
+        pl_data_drop(data);
+    }
+}

@@ -1,0 +1,238 @@
+/* place.c - the entry points of the placed path, and its beginning and end. The path is described in place.h. */
+#include "sched/place.h"
+
+#include "base/error.h"
+#include "sched/hold.h"
+#include "sched/placed.h"
+#include "sched/policy.h"
+#include "sched/ready.h"
+
+#include <stdlib.h>
+
+/* --- Beginning and end ----------------------------------------------------------------------------------------------------------- */
+
+static void open_site(parla_runtime *rt, int i)
+{
+    pl_device *device = &rt->place.devices.list[i];
+    pl_site *site = &rt->place.sites[i];
+    site->store.device = device;
+    /* One body waits behind each that runs. */
+    site->max_handed = pl_device_runs_bodies(device) ? device->n_queues : rt->n_workers;
+}
+
+int pl_place_init(parla_runtime *rt, const char *devices, const char *policy)
+{
+    pl_place *place = &rt->place;
+    int rc = pl_policy_find(policy, &place->policy);
+    if (rc < 0)
+        return rc;
+    rc = pl_devices_open(&place->devices, devices);
+    if (rc < 0)
+        return rc;
+    place->sites = calloc((size_t)place->devices.n, sizeof place->sites[0]);
+    if (!place->sites) {
+        pl_devices_close(&place->devices);
+        return pl_error_set(PARLA_E_NOMEM, "no memory for the scheduler's view of %d devices", place->devices.n);
+    }
+    for (int i = 0; i < place->devices.n; i++)
+        open_site(rt, i);
+    pthread_mutex_init(&place->lock, NULL);
+    pthread_cond_init(&place->calm, NULL);
+    return 0;
+}
+
+static void wait_until_calm(pl_place *place)
+{
+    pthread_mutex_lock(&place->lock);
+    while (place->n_live > 0 || place->n_busy > 0)
+        pthread_cond_wait(&place->calm, &place->lock);
+    pthread_mutex_unlock(&place->lock);
+}
+
+void pl_place_fini(parla_runtime *rt)
+{
+    pl_place *place = &rt->place;
+    pl_release_forgotten(rt);
+    wait_until_calm(place);
+    pl_detach_all(rt);
+    pl_devices_close(&place->devices);
+    pthread_cond_destroy(&place->calm);
+    pthread_mutex_destroy(&place->lock);
+    free(place->sites);
+}
+
+/* --- Spawn ------------------------------------------------------------------------------------------------------------------------- */
+
+static uint64_t devices_of(const pl_placed *placed)
+{
+    uint64_t devices = 0;
+    for (size_t i = 0; i < placed->n_alternatives; i++)
+        for (size_t k = 0; k < placed->alternatives[i].n; k++)
+            devices |= placed->members[placed->alternatives[i].first + k].devices;
+    return devices;
+}
+
+/* Puts a record into the queues and orders of the runtime: all that can fail, then all that others see. */
+static int enter(parla_runtime *rt, pl_worker *self, pl_placed *placed, const parla_task_options *options)
+{
+    pl_todo todo = {0};
+    pl_place_lock(rt);
+    int rc = pl_ready_open(&rt->place, placed, devices_of(placed), options->priority);
+    if (rc == 0) {
+        rc = pl_order_task(rt, self, placed, options->n_deps, &todo);
+        if (rc < 0)
+            pl_ready_close(&rt->place, placed);
+        else
+            rt->place.n_live++;
+    }
+    pl_place_unlock_and_do(rt, self, &todo);
+    return rc;
+}
+
+int pl_place_prepare(parla_runtime *rt, pl_worker *self, pl_task *task, const parla_task_options *options, parla_task **out_deps,
+                     size_t *out_n_deps)
+{
+    pl_placed *placed;
+    pl_extra *extra = pl_task_extra(task);
+    if (!extra)
+        return pl_error_set(PARLA_E_NOMEM, "no memory for the record of a placed task");
+    int rc = pl_demand_create(rt, task, options, &placed);
+    if (rc < 0)
+        return rc;
+    parla_task *deps = placed->n_uses > 0 ? malloc(placed->n_uses * sizeof *deps) : NULL;
+    if (placed->n_uses > 0 && !deps)
+        rc = pl_error_set(PARLA_E_NOMEM, "no memory for the order of a task");
+    else
+        rc = enter(rt, self, placed, options);
+    if (rc < 0) {
+        free(deps);
+        pl_demand_destroy(placed);
+        return rc;
+    }
+    for (size_t i = 0; i < placed->n_content; i++)
+        deps[i] = pl_task_handle(placed->content[i]);
+    *out_deps = deps;
+    *out_n_deps = placed->n_content;
+    extra->priority = options->priority;
+    extra->placed = placed;
+    return 0;
+}
+
+/* --- The end of a task ------------------------------------------------------------------------------------------------------------- */
+
+/* Takes the task out of wherever it is. */
+static void leave_stage(parla_runtime *rt, pl_placed *placed, pl_todo *todo)
+{
+    if (placed->stage == PL_STAGE_QUEUED)
+        pl_ready_remove(&rt->place, placed);
+    if (placed->stage == PL_STAGE_HANDED)
+        pl_give_turn(rt, placed); /* the thread that was to call its body could not take it */
+    if (placed->stage == PL_STAGE_QUEUED || placed->stage == PL_STAGE_HELD_BACK) {
+        placed->link = todo->drop; /* cancelled, and pinned by who cancels it */
+        todo->drop = placed;
+    }
+    placed->stage = PL_STAGE_ENDED;
+}
+
+static void end(parla_runtime *rt, pl_worker *self, pl_placed *placed, parla_task_state how)
+{
+    pl_todo todo = {0};
+    pl_place_lock(rt);
+    leave_stage(rt, placed, &todo);
+    pl_unreserve(rt, placed);
+    pl_order_end(rt, placed, how, &todo);
+    pl_ready_close(&rt->place, placed);
+    if (--rt->place.n_live == 0)
+        pthread_cond_broadcast(&rt->place.calm);
+    pl_pump(rt, &todo);
+    pl_place_unlock_and_do(rt, self, &todo);
+    pl_order_forget_content(rt, self, placed);
+    for (size_t i = 0; i < placed->n_uses; i++)
+        if (placed->uses[i].order_mode && !placed->uses[i].is_ghost)
+            pl_data_drop(placed->uses[i].data);
+}
+
+void pl_place_end(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state how)
+{
+    end(rt, self, pl_placed_of(task), how);
+}
+
+void pl_place_abandon(parla_runtime *rt, pl_worker *self, pl_task *task)
+{
+    pl_extra *extra = pl_task_extra_or_null(task);
+    pl_placed *placed = extra->placed;
+    extra->placed = NULL;
+    end(rt, self, placed, PARLA_TASK_DONE); /* spoils no array: it was never there */
+    pl_placed_unref(placed);
+}
+
+void pl_place_free(pl_placed *placed) { pl_placed_unref(placed); }
+
+/* --- Ready, suspended -------------------------------------------------------------------------------------------------------------- */
+
+/* Queues the task, or holds it back; false if it was cancelled a moment ago. */
+static bool enqueue_or_hold(parla_runtime *rt, pl_placed *placed)
+{
+    if (placed->n_unmet == 0)
+        return pl_enqueue(rt, placed);
+    if (pl_task_state(placed->task) == PARLA_TASK_CANCELLED)
+        return false;
+    placed->stage = PL_STAGE_HELD_BACK;
+    return true;
+}
+
+void pl_place_ready(parla_runtime *rt, pl_worker *self, pl_task *task)
+{
+    pl_placed *placed = pl_placed_of(task);
+    pl_todo todo = {0};
+    pl_place_lock(rt);
+    if (placed->stage == PL_STAGE_SUSPENDED) {
+        pl_task_move(task, PARLA_TASK_SUSPENDED, PARLA_TASK_RESERVED); /* it has started: nobody may cancel it in the queue */
+        placed->is_resumed = true;
+    }
+    if (enqueue_or_hold(rt, placed)) {
+        pl_pump(rt, &todo);
+    } else {
+        placed->link = todo.drop;
+        todo.drop = placed;
+    }
+    pl_place_unlock_and_do(rt, self, &todo);
+}
+
+void pl_place_suspend(parla_runtime *rt, pl_worker *self, pl_task *task)
+{
+    pl_placed *placed = pl_placed_of(task);
+    pl_todo todo = {0};
+    pl_place_lock(rt);
+    placed->stage = PL_STAGE_SUSPENDED;
+    pl_unreserve(rt, placed);
+    pl_pump(rt, &todo);
+    pl_place_unlock_and_do(rt, self, &todo);
+}
+
+/* --- Questions --------------------------------------------------------------------------------------------------------------------- */
+
+int pl_place_queue_of(const pl_task *task)
+{
+    const pl_extra *extra = pl_task_extra_or_null((pl_task *)task);
+    return extra && extra->placed ? extra->placed->i_queue : -1;
+}
+
+size_t pl_place_devices(const pl_task *task, int *out, size_t capacity)
+{
+    pl_placed *placed = pl_placed_of((pl_task *)task);
+    pl_place_lock(placed->rt);
+    size_t n = (size_t)placed->n_devices;
+    for (size_t i = 0; out && i < n && i < capacity; i++)
+        out[i] = placed->devices[i];
+    pl_place_unlock(placed->rt);
+    return !out || n < capacity ? n : capacity;
+}
+
+bool pl_place_is_waiting(parla_runtime *rt)
+{
+    pl_place_lock(rt);
+    bool is_waiting = rt->place.n_queued > 0;
+    pl_place_unlock(rt);
+    return is_waiting;
+}

@@ -1,0 +1,221 @@
+/* placed.h - what the files of the placed path share: the record of a placed task, a device as the scheduler sees it, and the list of
+ * things to do after unlocking.
+ *
+ *   demand.c   from options to a record           choose.c   which devices, by policy        move.c   copies between devices
+ *   order.c    before and after other tasks       reserve.c  memory, shares, pins            todo.c   what is done after unlocking
+ *   ready.c    tasks that wait for resources      pump.c     from waiting to launched        place.c  the entry points
+ *
+ * Everything here is guarded by rt->place.lock, except where a line says otherwise. */
+#ifndef PL_SCHED_PLACED_H
+#define PL_SCHED_PLACED_H
+
+#include "data/data.h"
+#include "sched/runtime.h"
+
+/* Where a placed task is. The life reference belongs to the placed path from HELD_BACK to FAILING. */
+typedef enum pl_stage {
+    PL_STAGE_SPAWNED,   /* its dependencies have not ended */
+    PL_STAGE_HELD_BACK, /* they have, but others use its arrays before it */
+    PL_STAGE_QUEUED,    /* waits for resources */
+    PL_STAGE_MOVING,    /* has them; its arrays are on the way */
+    PL_STAGE_HANDED,    /* on its way to the thread that calls its body */
+    PL_STAGE_FAILING,   /* is not launched but ended */
+    PL_STAGE_RUNNING,
+    PL_STAGE_SUSPENDED,
+    PL_STAGE_ENDED
+} pl_stage;
+
+/* What a task needs of one device, and which devices could ever give it. */
+typedef struct pl_member {
+    uint64_t devices;
+    double vcus;
+    size_t memory_bytes;
+} pl_member;
+
+/* One way to place a task: members[first … first + n) on distinct devices. */
+typedef struct pl_alternative {
+    size_t first, n;
+} pl_alternative;
+
+struct pl_placed {
+    /* Constant after spawn. */
+    parla_runtime *rt;
+    pl_task *task;
+    pl_member *members;
+    pl_alternative *alternatives;
+    size_t n_alternatives;
+    pl_use *uses; /* one for each array, member and way of access */
+    size_t n_uses;
+    uint16_t *use_of_access; /* n_accesses */
+    size_t n_accesses;
+    pl_wait *waits;
+    pl_task **content; /* references on the tasks whose content it reads, until they have been linked to */
+    size_t n_content;
+    bool is_transfer; /* starts a copy and no more: needs no turn in a device's queue */
+    bool follows;     /* goes to where the array of use 0 is */
+
+    _Atomic uint32_t refs_shared; /* the task's, and one for each use that has not left its order */
+
+    pl_stage stage;
+    size_t n_unmet;    /* its uses that others are still before */
+    bool is_resumed;   /* was suspended: keeps its devices */
+    bool has_resources;
+    bool is_void;      /* of a host access that nobody waits for any more: it writes nothing */
+    int n_passed;      /* tasks that took resources while it was waiting for them */
+    int n_moving;      /* uses that wait for movements */
+    int n_poisoned;    /* arrays that its failure spoilt; one reference on the task while there are any */
+    parla_failure *failure; /* why it cannot be launched */
+    struct pl_bucket *bucket;
+    uint64_t age;
+    pl_placed *prev, *next; /* in the bucket */
+    pl_placed *link;        /* in one list of a pl_todo */
+    pl_placed *unpin_link;  /* in pl_todo.unpin */
+    size_t i_alternative;
+    int i_queue;
+    int n_devices; /* 0 before the choice */
+    int devices[]; /* one for each member of the chosen alternative */
+};
+
+/* A device as the scheduler sees it. */
+typedef struct pl_site {
+    pl_store store;
+    int n_holders;        /* tasks that have reserved something there */
+    int n_moves;          /* movements that begin or end there */
+    int n_handed;         /* bodies handed over and not begun */
+    int max_handed;       /* more are not handed over, so that they can still go elsewhere */
+    size_t leaving_bytes; /* being written back to make room */
+    int next_queue;
+} pl_site;
+
+/* A copy of an array from one device to another. */
+typedef struct pl_move {
+    parla_runtime *rt;
+    parla_data *data; /* a reference */
+    pl_instance *from, *to;
+    bool makes_room; /* the source is dropped afterwards */
+    pl_use *waiting; /* readers, by next_waiting */
+    uint64_t begin_ns;
+    struct pl_move *next;
+} pl_move;
+
+/* What was decided under the lock and is done after it. */
+typedef struct pl_todo {
+    pl_move *moves;          /* to start */
+    pl_placed *launch;       /* to hand to a thread */
+    pl_placed *fail;         /* to end as failed */
+    pl_placed *drop;         /* whose life reference is to be dropped */
+    pl_placed *unpin;        /* whose reference for poisoned arrays is to be dropped */
+} pl_todo;
+
+/* Unlocks the placed path and does what is in the list. If this thread is doing such a list already, further up its stack, that list takes
+ * over the work, so that chains of ends do not nest. */
+void pl_place_unlock_and_do(parla_runtime *rt, pl_worker *self, pl_todo *todo);
+static inline void pl_place_lock(parla_runtime *rt) { pthread_mutex_lock(&rt->place.lock); }
+static inline void pl_place_unlock(parla_runtime *rt) { pthread_mutex_unlock(&rt->place.lock); }
+
+/* This thread's worker or guest, for callbacks that cannot fail: waits for memory if there is none. */
+pl_worker *pl_place_self(parla_runtime *rt);
+
+/* n_busy, and the end of what it counts. */
+void pl_place_busy_begin(pl_place *place);
+void pl_place_busy_end(pl_place *place);
+
+static inline pl_placed *pl_placed_of(pl_task *task) { return pl_task_extra_or_null(task)->placed; }
+static inline const char *pl_placed_label(const pl_placed *placed) { return placed->task->name ? placed->task->name : "a task without a name"; }
+void pl_placed_unref(pl_placed *placed);
+
+/* Must the content be where the use is? A resumed task has begun to write what it overwrites. */
+static inline bool pl_needs_content(const pl_placed *placed, const pl_use *use) { return (use->mode & PARLA_IN) || placed->is_resumed; }
+
+/* Memory of a device that neither copies nor reservations take. */
+static inline size_t pl_free_bytes(const pl_device *device)
+{
+    size_t taken = device->used_bytes + device->reserved_bytes, total = device->traits.memory_bytes;
+    return taken < total ? total - taken : 0;
+}
+
+/* --- demand.c ------------------------------------------------------------------------------------------------------------------ */
+
+/* For options of the library's own tasks, or-ed to parla_task_options.flags. Private modes of accesses count only with PL_TASK_OWN. */
+enum {
+    PL_TASK_OWN = 1 << 16,
+    PL_TASK_TRANSFER = 1 << 17, /* pl_placed.is_transfer */
+    PL_TASK_FOLLOWS = 1 << 18,  /* pl_placed.follows */
+};
+/* Or-ed to a mode: alone among the array's users, like a writer; begins without content, like a writer. */
+enum { PL_MODE_ALONE = 8, PL_MODE_ABSENT = 16 };
+
+/* Checks what a task asks for and makes its record, not yet in any order. Takes references on the arrays. Called without the lock.
+ * Errors: as parla_task_spawn. */
+int pl_demand_create(parla_runtime *rt, pl_task *task, const parla_task_options *options, pl_placed **out);
+/* Frees a record that was never ordered, and drops its references on arrays. */
+void pl_demand_destroy(pl_placed *placed);
+
+/* Bytes of the arrays' copies that a member still needs on a device. */
+size_t pl_missing_bytes(const pl_placed *placed, size_t member, int i_device);
+
+/* --- order.c ------------------------------------------------------------------------------------------------------------------- */
+
+/* Checks that arrays that are read have or will have content, and puts the task behind the other users of its arrays. On success
+ * placed->content are references on the tasks that it must be linked to. */
+int pl_order_task(parla_runtime *rt, pl_worker *self, pl_placed *placed, size_t n_deps, pl_todo *todo);
+/* Drops the references in placed->content. Called without the lock. */
+void pl_order_forget_content(parla_runtime *rt, pl_worker *self, pl_placed *placed);
+/* The task has ended: lets those behind it go, marks arrays whose content it spoilt. */
+void pl_order_end(parla_runtime *rt, pl_placed *placed, parla_task_state how, pl_todo *todo);
+/* The array's content is whole again, or the array is no longer used here. */
+void pl_order_cure(parla_data *data, pl_todo *todo);
+
+/* --- choose.c ------------------------------------------------------------------------------------------------------------------ */
+
+typedef enum pl_fit { PL_FITS, PL_NO_TURN, PL_NO_ROOM, PL_HOPELESS } pl_fit;
+
+/* Picks an alternative and its devices: sets i_alternative, devices and n_devices if it fits. Devices outside `open` are kept for another
+ * task for now, those in `excluded` are found to be hopeless. */
+pl_fit pl_choose(parla_runtime *rt, pl_placed *placed, uint64_t open, uint64_t excluded);
+
+/* --- reserve.c ----------------------------------------------------------------------------------------------------------------- */
+
+/* Takes all that the chosen devices must give, or nothing. PL_NO_ROOM: later, perhaps after copies that were started to make room.
+ * PL_HOPELESS: never; *out_device is the device that lacks memory. */
+pl_fit pl_reserve(parla_runtime *rt, pl_placed *placed, int *out_device, pl_todo *todo);
+void pl_unreserve(parla_runtime *rt, pl_placed *placed);
+/* Starts what has to be copied for a task that has reserved, and counts it in n_moving. */
+void pl_fetch_all(parla_runtime *rt, pl_placed *placed, pl_todo *todo);
+/* The body is about to be handed over: finds the copies of accesses in place, and makes those that it writes the only current ones. */
+void pl_begin_uses(parla_runtime *rt, pl_placed *placed);
+/* Why a task cannot be placed: the device, the need, and who holds its memory. */
+parla_failure *pl_hopeless_failure(parla_runtime *rt, pl_placed *placed, int i_device);
+
+/* --- move.c -------------------------------------------------------------------------------------------------------------------- */
+
+/* Decides on a copy of the array to `to`, which has memory, from `from`; it is started by pl_place_unlock_and_do. NULL without memory. */
+pl_move *pl_move_create(parla_runtime *rt, pl_instance *to, pl_instance *from, pl_todo *todo);
+/* Called without the lock. */
+void pl_move_start(pl_move *move);
+
+/* --- pump.c -------------------------------------------------------------------------------------------------------------------- */
+
+/* Queues a task that may be placed; false if it was cancelled a moment ago. */
+bool pl_enqueue(parla_runtime *rt, pl_placed *placed);
+/* All arrays of a task with resources are in place: it is launched, or ended if that failed. */
+void pl_launch(parla_runtime *rt, pl_placed *placed, pl_todo *todo);
+/* Places as many queued tasks as fit. */
+void pl_pump(parla_runtime *rt, pl_todo *todo);
+/* Its turn in the device's queue is over, or will not come. */
+void pl_give_turn(parla_runtime *rt, const pl_placed *placed);
+/* Hands a launched task to the thread that will call its body. Called without the lock. */
+void pl_hand_over(parla_runtime *rt, pl_worker *self, pl_placed *placed);
+/* Ends a task that cannot be launched. Called without the lock. */
+void pl_give_up(parla_runtime *rt, pl_worker *self, pl_placed *placed);
+
+/* --- attach.c ------------------------------------------------------------------------------------------------------------------ */
+
+/* Attaches an array to the runtime if it is not. Called without locks. Errors: PARLA_E_STATE, PARLA_E_NOMEM. */
+int pl_attach(parla_runtime *rt, parla_data *data);
+/* Drops a reference on an array; the last one detaches and destroys it. Called without locks. */
+void pl_data_drop(parla_data *data);
+/* Writes every attached array back to the host and detaches it. No task is left. */
+void pl_detach_all(parla_runtime *rt);
+
+#endif

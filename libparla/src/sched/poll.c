@@ -1,0 +1,71 @@
+/* poll.c - progress functions: a short list under a lock that nobody waits for while working.
+ *
+ * Whoever gets the lock calls all functions; others go on, since somebody is polling. kick marks that something is pending and wakes a
+ * sleeper, which then polls before it sleeps again. */
+#include "base/error.h"
+#include "sched/runtime.h"
+
+#include <parla/poll.h>
+#include <stdlib.h>
+
+struct parla_poll {
+    parla_runtime *rt;
+    parla_poll_function function;
+    void *ctx;
+    parla_poll *next;
+};
+
+bool pl_poll_all(parla_runtime *rt)
+{
+    if (pthread_mutex_trylock(&rt->poll_lock))
+        return false;
+    pl_store_seq(&rt->polls_pending, false);
+    bool is_pending = false;
+    for (parla_poll *poll = rt->polls; poll; poll = poll->next)
+        is_pending |= poll->function(poll->ctx) >= 0;
+    pthread_mutex_unlock(&rt->poll_lock);
+    return is_pending || pl_load_seq(&rt->polls_pending);
+}
+
+int parla_poll_add(parla_runtime *rt, parla_poll **out, parla_poll_function function, void *ctx)
+{
+    int error = pl_runtime_check(rt);
+    if (error)
+        return error;
+    if (!function)
+        return pl_error_set(PARLA_E_INVALID, "a progress function is needed");
+    parla_poll *poll = malloc(sizeof *poll);
+    if (!poll)
+        return pl_error_set(PARLA_E_NOMEM, "no memory for a progress function");
+    *poll = (parla_poll){.rt = rt, .function = function, .ctx = ctx};
+    pthread_mutex_lock(&rt->poll_lock);
+    poll->next = rt->polls;
+    rt->polls = poll;
+    pl_add_seq(&rt->n_polls, 1);
+    pthread_mutex_unlock(&rt->poll_lock);
+    *out = poll;
+    parla_poll_kick(poll);
+    return 0;
+}
+
+void parla_poll_kick(parla_poll *poll)
+{
+    parla_runtime *rt = poll->rt;
+    pl_store_seq(&rt->polls_pending, true);
+    pl_park_wake_one(&rt->park);
+}
+
+void parla_poll_remove(parla_poll *poll)
+{
+    if (!poll)
+        return;
+    parla_runtime *rt = poll->rt;
+    pthread_mutex_lock(&rt->poll_lock);
+    parla_poll **at = &rt->polls;
+    while (*at != poll)
+        at = &(*at)->next;
+    *at = poll->next;
+    pl_sub_seq(&rt->n_polls, 1);
+    pthread_mutex_unlock(&rt->poll_lock);
+    free(poll);
+}

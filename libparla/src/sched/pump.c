@@ -1,0 +1,260 @@
+/* pump.c - from a queued task to a launched one.
+ *
+ * Whenever something may have become free, the pump walks over the queued tasks, in order, and places those that fit. A task that does not fit
+ * lets later ones pass (backfill). Each time one of them takes resources of a device that the first could have used counts; after MAX_PASSED
+ * times, the devices that it could use are closed to all behind it until it fits: tasks that are large, gangs above all, cannot starve. */
+#include "base/error.h"
+#include "base/text.h"
+#include "sched/placed.h"
+#include "sched/ready.h"
+#include "task/failure.h"
+
+enum { MAX_PASSED = 64 };
+
+bool pl_enqueue(parla_runtime *rt, pl_placed *placed)
+{
+    if (!placed->is_resumed && !pl_task_move(placed->task, PARLA_TASK_WAITING, PARLA_TASK_READY))
+        return false;
+    placed->stage = PL_STAGE_QUEUED;
+    placed->n_passed = 0;
+    pl_ready_push(&rt->place, placed);
+    return true;
+}
+
+static void append(pl_placed **list, pl_placed *placed)
+{
+    while (*list)
+        list = &(*list)->link;
+    placed->link = NULL;
+    *list = placed;
+}
+
+static pl_site *turn_site(parla_runtime *rt, const pl_placed *placed)
+{
+    return placed->is_transfer ? NULL : &rt->place.sites[placed->devices[0]];
+}
+
+static void take_turn(parla_runtime *rt, pl_placed *placed)
+{
+    pl_site *site = turn_site(rt, placed);
+    placed->i_queue = -1;
+    if (!site)
+        return;
+    site->n_handed++;
+    if (site->store.device->n_queues > 0)
+        placed->i_queue = site->next_queue++ % site->store.device->n_queues;
+}
+
+void pl_give_turn(parla_runtime *rt, const pl_placed *placed)
+{
+    pl_site *site = turn_site(rt, placed);
+    if (site)
+        site->n_handed--;
+}
+
+/* --- Launch -------------------------------------------------------------------------------------------------------------------- */
+
+void pl_launch(parla_runtime *rt, pl_placed *placed, pl_todo *todo)
+{
+    if (placed->failure) {
+        pl_give_turn(rt, placed);
+        placed->stage = PL_STAGE_FAILING;
+        append(&todo->fail, placed);
+        return;
+    }
+    pl_begin_uses(rt, placed);
+    placed->stage = PL_STAGE_HANDED;
+    append(&todo->launch, placed);
+}
+
+void pl_give_up(parla_runtime *rt, pl_worker *self, pl_placed *placed)
+{
+    pl_task *task = placed->task;
+    parla_failure *failure = placed->failure;
+    placed->failure = NULL;
+    pl_end(rt, self, task, PARLA_TASK_FAILED, failure, false);
+    pl_drop_life(rt, self, task);
+}
+
+/* A queue's thread has a row of its own in traces. */
+static void name_row(parla_runtime *rt, const pl_placed *placed)
+{
+    static _Thread_local bool is_named;
+    char name[128];
+    if (is_named)
+        return;
+    is_named = true;
+    pl_text_format(name, sizeof name, "%s queue %d", rt->place.devices.list[placed->devices[0]].name, placed->i_queue);
+    pl_trace_row_name(rt->trace, name);
+}
+
+static void run_on_queue(void *arg)
+{
+    pl_placed *placed = arg;
+    parla_runtime *rt = placed->rt;
+    pl_worker *self = pl_place_self(rt);
+    name_row(rt, placed);
+    pl_run(rt, self, placed->task, true);
+    pl_outside_done(rt);
+    pl_place_busy_end(&rt->place);
+}
+
+static void queue_refused(parla_runtime *rt, pl_worker *self, pl_placed *placed, int code)
+{
+    placed->failure = pl_failure_create(code, placed->task->name, NULL, "the queue of its device does not take it: %s", parla_error_detail());
+    pl_place_lock(rt);
+    pl_give_turn(rt, placed);
+    placed->stage = PL_STAGE_FAILING;
+    pl_place_unlock(rt);
+    pl_give_up(rt, self, placed);
+}
+
+void pl_hand_over(parla_runtime *rt, pl_worker *self, pl_placed *placed)
+{
+    pl_device *device = &rt->place.devices.list[placed->devices[0]];
+    if (placed->is_transfer || !pl_device_runs_bodies(device)) {
+        pl_push_runnable(rt, self, placed->task);
+        return;
+    }
+    pl_outside_add(rt);
+    pl_place_busy_begin(&rt->place);
+    int rc = pl_queue_run(device, placed->i_queue, run_on_queue, placed);
+    if (rc == 0)
+        return;
+    queue_refused(rt, self, placed, rc);
+    pl_outside_done(rt);
+    pl_place_busy_end(&rt->place);
+}
+
+void pl_place_begin(parla_runtime *rt, pl_worker *self, pl_task *task)
+{
+    pl_placed *placed = pl_placed_of(task);
+    pl_todo todo = {0};
+    pl_place_lock(rt);
+    placed->stage = PL_STAGE_RUNNING;
+    pl_give_turn(rt, placed);
+    pl_pump(rt, &todo);
+    pl_place_unlock_and_do(rt, self, &todo);
+}
+
+/* --- Placing ------------------------------------------------------------------------------------------------------------------- */
+
+/* Takes a queued task out, unless it was cancelled a moment ago: its end will take it out then. */
+static bool claim(parla_runtime *rt, pl_placed *placed)
+{
+    if (!placed->is_resumed && !pl_task_move(placed->task, PARLA_TASK_READY, PARLA_TASK_RESERVED))
+        return false;
+    pl_ready_remove(&rt->place, placed);
+    return true;
+}
+
+static void fail_hopeless(parla_runtime *rt, pl_placed *placed, int i_device, pl_todo *todo)
+{
+    if (!claim(rt, placed))
+        return;
+    if (!placed->failure)
+        placed->failure = pl_hopeless_failure(rt, placed, i_device);
+    placed->stage = PL_STAGE_FAILING;
+    append(&todo->fail, placed);
+}
+
+static void next_turn(parla_runtime *rt, const pl_placed *placed)
+{
+    uint64_t choices = placed->bucket->devices;
+    if (choices & (choices - 1))
+        rt->place.turn = (unsigned)placed->devices[0] + 1;
+}
+
+static bool commit(parla_runtime *rt, pl_placed *placed, pl_todo *todo)
+{
+    if (!claim(rt, placed)) {
+        pl_unreserve(rt, placed);
+        placed->n_devices = 0;
+        return false;
+    }
+    placed->stage = PL_STAGE_MOVING;
+    take_turn(rt, placed);
+    next_turn(rt, placed);
+    pl_fetch_all(rt, placed, todo);
+    if (placed->n_moving == 0)
+        pl_launch(rt, placed, todo);
+    return true;
+}
+
+/* For a message, if none fits. */
+static int first_device(const pl_placed *placed)
+{
+    return placed->is_resumed ? placed->devices[0] : __builtin_ctzll(placed->bucket->devices);
+}
+
+static pl_fit try_place(parla_runtime *rt, pl_placed *placed, uint64_t open, pl_todo *todo)
+{
+    uint64_t excluded = 0;
+    int refusing = first_device(placed);
+    for (;;) {
+        pl_fit fit = pl_choose(rt, placed, open, excluded);
+        if (fit == PL_HOPELESS)
+            fail_hopeless(rt, placed, refusing, todo);
+        if (fit != PL_FITS)
+            return fit;
+        fit = pl_reserve(rt, placed, &refusing, todo);
+        if (fit == PL_FITS)
+            return commit(rt, placed, todo) ? PL_FITS : PL_NO_TURN;
+        if (!placed->is_resumed)
+            placed->n_devices = 0;
+        if (fit != PL_HOPELESS)
+            return fit;
+        excluded |= UINT64_C(1) << refusing;
+    }
+}
+
+static uint64_t devices_with_turns(const pl_place *place)
+{
+    uint64_t devices = 0;
+    for (int i = 0; i < place->devices.n; i++)
+        if (place->sites[i].n_handed < place->sites[i].max_handed)
+            devices |= UINT64_C(1) << i;
+    return devices;
+}
+
+/* Tasks of one walk that found no room. */
+typedef struct passed {
+    pl_placed *tasks[PL_READY_LOOK_AHEAD];
+    int n;
+} passed;
+
+static uint64_t taken_devices(const pl_placed *placed)
+{
+    uint64_t devices = 0;
+    for (int k = 0; k < placed->n_devices; k++)
+        devices |= UINT64_C(1) << placed->devices[k];
+    return devices;
+}
+
+static void count_passed(passed *before, uint64_t taken)
+{
+    for (int i = 0; i < before->n; i++)
+        if (before->tasks[i]->bucket->devices & taken)
+            before->tasks[i]->n_passed++;
+}
+
+void pl_pump(parla_runtime *rt, pl_todo *todo)
+{
+    pl_place *place = &rt->place;
+    if (place->n_queued == 0)
+        return;
+    uint64_t kept = 0; /* for tasks that have waited too long */
+    passed before = {.n = 0};
+    pl_placed *placed;
+    pl_ready_rewind(place);
+    while ((placed = pl_ready_next(place, devices_with_turns(place) & ~kept, ~kept)) != NULL) {
+        pl_fit fit = try_place(rt, placed, ~kept, todo);
+        if (fit == PL_FITS) {
+            count_passed(&before, taken_devices(placed));
+        } else if (fit == PL_NO_ROOM && before.n < PL_READY_LOOK_AHEAD) {
+            before.tasks[before.n++] = placed;
+            if (placed->n_passed >= MAX_PASSED)
+                kept |= placed->bucket->devices;
+        }
+    }
+}

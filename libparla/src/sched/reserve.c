@@ -1,0 +1,328 @@
+/* reserve.c - taking what a task needs of its devices, all or nothing: memory for its arrays and for itself, a share of the device, pins.
+ *
+ *   1. pin the copies that are there already, so that making room cannot take them
+ *   2. make room on each device: drop copies whose content is elsewhere; if that is not enough, start to write others back and stop here
+ *   3. allocate the copies that are missing
+ *   4. count the reservation
+ *
+ * A backend may refuse memory that the accounts say is free. Then one more copy is evicted and it is asked again. */
+#include "base/error.h"
+#include "base/text.h"
+#include "sched/placed.h"
+#include "task/failure.h"
+
+static pl_instance *instance_of(const pl_placed *placed, const pl_use *use)
+{
+    return pl_data_instance(use->data, placed->devices[use->member]);
+}
+
+static pl_store *store_of(parla_runtime *rt, int i_device) { return &rt->place.sites[i_device].store; }
+
+static const pl_member *member_of(const pl_placed *placed, int k)
+{
+    return &placed->members[placed->alternatives[placed->i_alternative].first + (size_t)k];
+}
+
+/* --- Making room ----------------------------------------------------------------------------------------------------------------- */
+
+static void drop(pl_store *store, pl_instance *victim)
+{
+    victim->data->coherence = pl_coherence_dropped(victim->data->coherence, victim->i_device);
+    pl_instance_free(store, victim);
+}
+
+/* Starts to write a copy back to the host. */
+static bool write_back(parla_runtime *rt, pl_instance *victim, pl_todo *todo)
+{
+    pl_instance *host = &victim->data->host;
+    if (!host->memory && (pl_free_bytes(&rt->place.devices.list[0]) < victim->data->n_bytes ||
+                          pl_instance_alloc(store_of(rt, 0), host) < 0))
+        return false;
+    pl_move *move = pl_move_create(rt, host, victim, todo);
+    if (!move)
+        return false;
+    move->makes_room = true;
+    rt->place.sites[victim->i_device].leaving_bytes += victim->data->n_bytes;
+    return true;
+}
+
+static void write_back_some(parla_runtime *rt, pl_site *site, size_t need, pl_todo *todo)
+{
+    pl_instance *victim;
+    size_t free_bytes = pl_free_bytes(site->store.device);
+    while (need > free_bytes + site->leaving_bytes && (victim = pl_store_victim(&site->store, false)) != NULL)
+        if (!write_back(rt, victim, todo))
+            victim->is_kept = true;
+}
+
+/* True if `need` bytes are free now. */
+static bool make_room(parla_runtime *rt, pl_site *site, size_t need, pl_todo *todo)
+{
+    pl_instance *victim;
+    pl_device *device = site->store.device;
+    while (need > pl_free_bytes(device) && (victim = pl_store_victim(&site->store, true)) != NULL)
+        drop(&site->store, victim);
+    if (need <= pl_free_bytes(device))
+        return true;
+    if (device->index != 0)
+        write_back_some(rt, site, need, todo);
+    return false;
+}
+
+/* --- Steps that can be undone ------------------------------------------------------------------------------------------------------ */
+
+/* Pins the copies that have memory. */
+static void pin_present(parla_runtime *rt, pl_placed *placed)
+{
+    for (size_t i = 0; i < placed->n_uses; i++) {
+        pl_use *use = &placed->uses[i];
+        if (use->is_in_place || !instance_of(placed, use)->memory)
+            continue;
+        use->i_device = (int16_t)placed->devices[use->member];
+        pl_instance_pin(store_of(rt, use->i_device), instance_of(placed, use));
+    }
+}
+
+static void unpin_all(parla_runtime *rt, pl_placed *placed)
+{
+    for (size_t i = 0; i < placed->n_uses; i++) {
+        pl_use *use = &placed->uses[i];
+        if (use->i_device < 0)
+            continue;
+        pl_instance_unpin(store_of(rt, use->i_device), pl_data_instance(use->data, use->i_device));
+        use->i_device = -1;
+    }
+}
+
+static int alloc_evicting(pl_store *store, pl_instance *instance)
+{
+    int rc = pl_instance_alloc(store, instance);
+    pl_instance *victim = rc < 0 ? pl_store_victim(store, true) : NULL;
+    if (!victim)
+        return rc;
+    drop(store, victim);
+    return pl_instance_alloc(store, instance);
+}
+
+/* Returns the device that refused, or -1. */
+static int alloc_missing(parla_runtime *rt, pl_placed *placed)
+{
+    for (size_t i = 0; i < placed->n_uses; i++) {
+        pl_use *use = &placed->uses[i];
+        if (use->is_in_place || use->i_device >= 0)
+            continue;
+        int i_device = placed->devices[use->member];
+        if (alloc_evicting(store_of(rt, i_device), instance_of(placed, use)) < 0)
+            return i_device;
+        use->i_device = (int16_t)i_device;
+        pl_instance_pin(store_of(rt, i_device), instance_of(placed, use));
+    }
+    return -1;
+}
+
+/* --- The whole --------------------------------------------------------------------------------------------------------------------- */
+
+/* What a refusal of memory means: somebody will give some back, or nobody can. */
+static pl_fit refused(parla_runtime *rt, pl_placed *placed, int i_device, int *out_device)
+{
+    unpin_all(rt, placed);
+    *out_device = i_device;
+    pl_site *site = &rt->place.sites[i_device];
+    if (site->n_holders > 0 || site->n_moves > 0)
+        return PL_NO_ROOM;
+    for (pl_instance *kept = site->store.oldest; kept; kept = kept->newer)
+        kept->is_kept = false; /* the next task may try again */
+    return PL_HOPELESS;
+}
+
+static void count_reservation(parla_runtime *rt, pl_placed *placed)
+{
+    for (int k = 0; k < placed->n_devices; k++) {
+        pl_site *site = &rt->place.sites[placed->devices[k]];
+        site->n_holders++;
+        site->store.device->free_vcus -= member_of(placed, k)->vcus;
+        site->store.device->reserved_bytes += member_of(placed, k)->memory_bytes;
+    }
+    placed->task->i_device = (uint16_t)placed->devices[0];
+    placed->has_resources = true;
+}
+
+pl_fit pl_reserve(parla_runtime *rt, pl_placed *placed, int *out_device, pl_todo *todo)
+{
+    int refusing = -1;
+    pin_present(rt, placed);
+    for (int k = 0; k < placed->n_devices; k++) {
+        int i = placed->devices[k];
+        size_t need = member_of(placed, k)->memory_bytes + pl_missing_bytes(placed, (size_t)k, i);
+        if (!make_room(rt, &rt->place.sites[i], need, todo) && refusing < 0)
+            refusing = i;
+    }
+    if (refusing < 0)
+        refusing = alloc_missing(rt, placed);
+    if (refusing >= 0)
+        return refused(rt, placed, refusing, out_device);
+    count_reservation(rt, placed);
+    return PL_FITS;
+}
+
+void pl_unreserve(parla_runtime *rt, pl_placed *placed)
+{
+    if (!placed->has_resources)
+        return;
+    unpin_all(rt, placed);
+    for (int k = 0; k < placed->n_devices; k++) {
+        pl_site *site = &rt->place.sites[placed->devices[k]];
+        site->n_holders--;
+        site->store.device->free_vcus += member_of(placed, k)->vcus;
+        site->store.device->reserved_bytes -= member_of(placed, k)->memory_bytes;
+        if (site->n_holders == 0)
+            site->store.device->free_vcus = 1; /* sums of shares are not exact */
+    }
+    placed->has_resources = false;
+}
+
+/* --- Content --------------------------------------------------------------------------------------------------------------------- */
+
+static void link_bytes_to(const pl_devices *devices, int i_device, uint64_t *out)
+{
+    for (int i = 0; i < devices->n; i++)
+        out[i] = pl_load_relaxed(&devices->links[i * devices->n + i_device].n_bytes);
+}
+
+static void cannot_fetch(pl_placed *placed, int code, const char *why)
+{
+    if (!placed->failure)
+        placed->failure = pl_failure_create(code, placed->task->name, NULL, "%s", why);
+}
+
+/* Makes sure that the content is at the use's copy, or on its way there. */
+static void fetch(parla_runtime *rt, pl_placed *placed, pl_use *use, pl_todo *todo)
+{
+    uint64_t link_bytes[PL_MAX_DEVICES];
+    parla_data *data = use->data;
+    pl_instance *to = instance_of(placed, use);
+    if (to->incoming)
+        return;
+    link_bytes_to(&rt->place.devices, to->i_device, link_bytes);
+    pl_coherence_step step = pl_coherence_plan(data->coherence, to->i_device, PARLA_IN, link_bytes);
+    if (step.source == PL_SOURCE_NONE || (step.source == PL_SOURCE_ABSENT && use->may_be_absent))
+        return;
+    char why[256];
+    if (step.source == PL_SOURCE_ABSENT) {
+        pl_text_format(why, sizeof why, "%s is read, but it has no content: nothing was written to it, or the task that should have failed", pl_data_label(data));
+        cannot_fetch(placed, PARLA_E_STATE, why);
+    } else if (!pl_move_create(rt, to, pl_data_instance(data, step.source), todo)) {
+        cannot_fetch(placed, PARLA_E_NOMEM, "no memory to move its arrays");
+    }
+}
+
+/* A writer waits until no copy of the array is under way, from it or to it; a reader for the copy that it reads. */
+static void wait_for_moves(pl_placed *placed, pl_use *use)
+{
+    pl_use **list = NULL;
+    if (use->mode & PARLA_OUT)
+        list = use->data->n_moves > 0 ? &use->data->unsettled : NULL;
+    else if (!use->is_in_place && instance_of(placed, use)->incoming)
+        list = &instance_of(placed, use)->incoming->waiting;
+    if (!list)
+        return;
+    use->next_waiting = *list;
+    *list = use;
+    placed->n_moving++;
+}
+
+void pl_fetch_all(parla_runtime *rt, pl_placed *placed, pl_todo *todo)
+{
+    for (size_t i = 0; i < placed->n_uses; i++) {
+        pl_use *use = &placed->uses[i];
+        if (!use->is_in_place && pl_needs_content(placed, use))
+            fetch(rt, placed, use, todo);
+        wait_for_moves(placed, use);
+    }
+}
+
+/* --- Launch ------------------------------------------------------------------------------------------------------------------------ */
+
+/* Pins a current copy for an access in place: on the task's device if there is one. */
+static void find_in_place(parla_runtime *rt, pl_placed *placed, pl_use *use)
+{
+    uint64_t valid = use->data->coherence.valid;
+    if (!valid)
+        return; /* parla_context_source tells */
+    int i = placed->devices[use->member];
+    if (!pl_coherence_is_valid(use->data->coherence, i))
+        i = __builtin_ctzll(valid);
+    use->i_device = (int16_t)i;
+    pl_instance_pin(store_of(rt, i), pl_data_instance(use->data, i));
+}
+
+static void write_here(parla_runtime *rt, pl_use *use)
+{
+    parla_data *data = use->data;
+    pl_coherence_step step = pl_coherence_plan(data->coherence, use->i_device, PARLA_OUT, NULL);
+    data->coherence = step.after;
+    for (uint64_t left = step.stale; left; left &= left - 1) {
+        int i = __builtin_ctzll(left);
+        pl_instance_demote(store_of(rt, i), pl_data_instance(data, i));
+    }
+}
+
+void pl_begin_uses(parla_runtime *rt, pl_placed *placed)
+{
+    for (size_t i = 0; i < placed->n_uses; i++) {
+        pl_use *use = &placed->uses[i];
+        if (!use->is_in_place && (use->mode & PARLA_OUT) && !placed->is_void)
+            write_here(rt, use);
+    }
+    for (size_t i = 0; i < placed->n_uses; i++) {
+        pl_use *use = &placed->uses[i];
+        if (!use->is_in_place || use->is_untouched)
+            continue;
+        find_in_place(rt, placed, use);
+        if ((use->mode & PARLA_OUT) && use->i_device >= 0)
+            write_here(rt, use);
+    }
+}
+
+/* --- Words ------------------------------------------------------------------------------------------------------------------------- */
+
+enum { N_HOLDERS_NAMED = 3 };
+
+/* The largest copies on a device, largest first. */
+static void name_holders(parla_runtime *rt, int i_device, char *out, size_t n_bytes)
+{
+    const parla_data *largest[N_HOLDERS_NAMED] = {NULL};
+    for (parla_data *data = rt->place.attached; data; data = data->next_attached) {
+        const pl_instance *instance = pl_data_instance(data, i_device);
+        if (!instance->memory || instance->is_given)
+            continue;
+        const parla_data *at = data;
+        for (int k = 0; k < N_HOLDERS_NAMED; k++)
+            if (at && (!largest[k] || largest[k]->n_bytes < at->n_bytes)) {
+                const parla_data *moved = largest[k];
+                largest[k] = at;
+                at = moved;
+            }
+    }
+    size_t n = pl_text_format(out, n_bytes, "%s", largest[0] ? "; the largest: " : "");
+    for (int k = 0; k < N_HOLDERS_NAMED && largest[k] && n + 16 < n_bytes; k++)
+        n += pl_text_format(out + n, n_bytes - n, "%s%s (%zu)", k > 0 ? ", " : "", pl_data_label(largest[k]), largest[k]->n_bytes);
+}
+
+parla_failure *pl_hopeless_failure(parla_runtime *rt, pl_placed *placed, int i_device)
+{
+    const pl_device *device = &rt->place.devices.list[i_device];
+    size_t need = 0;
+    char holders[512];
+    for (size_t k = 0; k < placed->alternatives[placed->i_alternative].n; k++) {
+        size_t n = member_of(placed, (int)k)->memory_bytes + pl_missing_bytes(placed, k, i_device);
+        if (member_of(placed, (int)k)->devices >> i_device & 1 && n > need)
+            need = n;
+    }
+    name_holders(rt, i_device, holders, sizeof holders);
+    return pl_failure_create(PARLA_E_DEVICE_MEMORY, placed->task->name, NULL,
+                             "%s needs %zu bytes more on %s, which has %zu, of which arrays take %zu and running tasks %zu%s; nothing "
+                             "there can make room",
+                             pl_placed_label(placed), need, device->name, device->traits.memory_bytes, device->used_bytes,
+                             device->reserved_bytes, holders);
+}

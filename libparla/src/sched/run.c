@@ -1,0 +1,158 @@
+/* run.c - one step of a task: its body, and what the body's answer asks for.
+ *
+ *   0            done, or LAUNCHED until the holds that it took are released
+ *   SUSPENDED    its edges are linked here, after the body has returned, under a guard: a fast wake-up cannot run the body twice
+ *   negative     failed
+ *
+ * The thread's chain of contexts grows when a body waits and the thread runs another body meanwhile. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "sched/runtime.h"
+#include "task/failure.h"
+
+#include <stdlib.h>
+
+static _Thread_local parla_context *current;
+
+parla_context *pl_current(void) { return current; }
+
+static int call_body(parla_runtime *rt, parla_context *context, pl_task *task)
+{
+    if ((task->flags & PL_FLAG_MANAGED) && rt->has_runner && rt->runner.run)
+        return rt->runner.run(rt->runner.ctx, task->body, context, task->arg);
+    return task->body(context, task->arg);
+}
+
+static int traced_body(parla_runtime *rt, parla_context *context, pl_task *task)
+{
+    uint64_t t0 = pl_now_ns();
+    int result = call_body(rt, context, task);
+    uint64_t t1 = pl_now_ns();
+    int device = task->i_device == PL_NO_DEVICE ? 0 : task->i_device;
+    pl_add_relaxed(&rt->place.devices.list[device].busy_ns, t1 - t0);
+    if (pl_trace_is_on(rt->trace))
+        pl_trace_span(rt->trace, PL_TRACE_TASK, task->name ? task->name : "task", t0, t1, pl_task_id(task), device, 0);
+    return result;
+}
+
+static int run_body(parla_runtime *rt, parla_context *context, pl_task *task)
+{
+    context->outer = current;
+    current = context;
+    bool is_watched = !(task->flags & PL_FLAG_INTERNAL) && ((task->flags & PL_FLAG_PLACED) || pl_trace_is_on(rt->trace));
+    int result = is_watched ? traced_body(rt, context, task) : call_body(rt, context, task);
+    current = context->outer;
+    return result;
+}
+
+static parla_failure *body_failure(parla_context *context, pl_task *task, int result)
+{
+    if (context->failure) {
+        parla_failure *failure = context->failure;
+        context->failure = NULL;
+        return failure;
+    }
+    if (result > 0)
+        return pl_failure_create(PARLA_E_USER, task->name, NULL, "the body returned %d, which means nothing: 0, PARLA_SUSPENDED or a negative code",
+                                 result);
+    return pl_failure_create(result, task->name, NULL, "the body returned %s (%s)", parla_error_name(result), parla_error_text(result));
+}
+
+static void finish(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state how, parla_failure *failure)
+{
+    int device = task->i_device == PL_NO_DEVICE ? 0 : task->i_device;
+    if ((task->flags & PL_FLAG_PLACED) && !(task->flags & PL_FLAG_INTERNAL))
+        pl_add_relaxed(&rt->place.devices.list[device].n_tasks, 1);
+    pl_end(rt, self, task, how, failure, self->index >= 0 && current == NULL);
+    pl_drop_life(rt, self, task);
+}
+
+/* The guard of pl_extra.holds_shared is dropped here and by each release; the last one ends the task. */
+static void drop_hold(parla_runtime *rt, pl_worker *self, pl_task *task, pl_extra *extra)
+{
+    if (pl_sub_acq_rel(&extra->holds_shared, 1) != 1)
+        return;
+    bool has_failed = pl_load_acquire(&extra->failure_shared) != NULL;
+    finish(rt, self, task, has_failed ? PARLA_TASK_FAILED : PARLA_TASK_DONE, NULL);
+}
+
+void pl_release_hold(parla_runtime *rt, pl_worker *self, pl_task *task, int status, const char *message)
+{
+    pl_extra *extra = pl_task_extra_or_null(task);
+    if (status < 0) {
+        parla_failure *none = NULL;
+        parla_failure *failure = pl_failure_create(status, task->name, NULL, "%s", message ? message : parla_error_text(status));
+        if (!pl_cas_acq_rel(&extra->failure_shared, &none, failure))
+            parla_failure_unref(failure);
+    }
+    drop_hold(rt, self, task, extra);
+    pl_outside_done(rt);
+}
+
+static void after_success(parla_runtime *rt, pl_worker *self, pl_task *task)
+{
+    pl_extra *extra = pl_task_extra_or_null(task);
+    if (pl_likely(!extra || pl_load_relaxed(&extra->holds_shared) == 0)) {
+        finish(rt, self, task, PARLA_TASK_DONE, NULL);
+        return;
+    }
+    pl_task_move(task, PARLA_TASK_RUNNING, PARLA_TASK_LAUNCHED);
+    drop_hold(rt, self, task, extra);
+}
+
+static void after_failure(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *failure)
+{
+    pl_extra *extra = pl_task_extra_or_null(task);
+    if (pl_likely(!extra || pl_load_relaxed(&extra->holds_shared) == 0)) {
+        finish(rt, self, task, PARLA_TASK_FAILED, failure);
+        return;
+    }
+    /* What it holds still uses its memory: it ends when that is over. */
+    parla_failure *none = NULL;
+    if (!pl_cas_acq_rel(&extra->failure_shared, &none, failure))
+        parla_failure_unref(failure);
+    pl_task_move(task, PARLA_TASK_RUNNING, PARLA_TASK_LAUNCHED);
+    drop_hold(rt, self, task, extra);
+}
+
+static void suspend(parla_runtime *rt, pl_worker *self, pl_task *task, const parla_context *context)
+{
+    if (task->flags & PL_FLAG_PLACED)
+        pl_place_suspend(rt, self, task);
+    pl_store_relaxed(&task->pending_shared, (int32_t)context->n_awaited + 1);
+    pl_task_move(task, PARLA_TASK_RUNNING, PARLA_TASK_SUSPENDED);
+    int n_met = 0;
+    for (size_t i = 0; i < context->n_awaited; i++)
+        n_met += pl_task_link(&rt->slabs, task, context->awaited[i]) != PL_LINKED;
+    pl_release_edges(rt, self, task, n_met + 1, false);
+}
+
+/* Takes a task's turn: false if it was cancelled before it came. */
+static bool begin(parla_runtime *rt, pl_worker *self, pl_task *task)
+{
+    if (!pl_task_move(task, PARLA_TASK_READY, PARLA_TASK_RUNNING) && !pl_task_move(task, PARLA_TASK_RESERVED, PARLA_TASK_RUNNING)) {
+        pl_drop_life(rt, self, task);
+        return false;
+    }
+    if (task->flags & PL_FLAG_PLACED)
+        pl_place_begin(rt, self, task);
+    return true;
+}
+
+void pl_run(parla_runtime *rt, pl_worker *self, pl_task *task, bool on_queue)
+{
+    if (!begin(rt, self, task))
+        return;
+    if (task->i_device == PL_NO_DEVICE)
+        task->i_device = 0;
+    parla_context context = {.rt = rt, .task = task, .self = self, .on_queue = on_queue};
+    int result = run_body(rt, &context, task);
+    if (pl_likely(result == 0))
+        after_success(rt, self, task);
+    else if (result == PARLA_SUSPENDED && context.is_suspending)
+        suspend(rt, self, task, &context);
+    else
+        after_failure(rt, self, task, body_failure(&context, task, result));
+    parla_failure_unref(context.failure); /* parla_fail was called, but the body did not fail */
+    free(context.awaited);
+}

@@ -1,0 +1,289 @@
+/* runtime.c - starting and stopping a runtime, and the registry of those that are alive.
+ *
+ * Start opens, in this order: trace, slabs, locks, devices, workers. Stop refuses further spawns, cancels what has not started (again and again,
+ * since resumed bodies may still hold names), waits for what runs, then lets the placed path write arrays back, ends the threads, writes the
+ * trace, and frees everything in reverse.
+ *
+ * Fork: the registry counts the forks of the process; a runtime that was made before the last one is refused, and its destruction does nothing,
+ * since its threads do not exist in the child. */
+#include "sched/runtime.h"
+
+#include "base/clock.h"
+#include "base/env.h"
+#include "base/error.h"
+
+#include <parla/log.h>
+#include <sched.h>
+#include <stdlib.h>
+
+static struct {
+    pthread_mutex_t lock;
+    parla_runtime *first;
+    uint64_t n_created;
+} registry = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static _Atomic uint32_t n_forks;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void count_fork(void)
+{
+    pl_add_relaxed(&n_forks, 1);
+    pthread_mutex_init(&registry.lock, NULL); /* another thread of the parent may have held it */
+    registry.first = NULL;                    /* the parent's; leaked quietly */
+}
+
+static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
+
+static void registry_add(parla_runtime *rt)
+{
+    pthread_once(&fork_once, watch_forks);
+    pthread_mutex_lock(&registry.lock);
+    rt->id = ++registry.n_created;
+    rt->process = pl_load_relaxed(&n_forks);
+    rt->next_runtime = registry.first;
+    registry.first = rt;
+    pthread_mutex_unlock(&registry.lock);
+}
+
+static void registry_remove(parla_runtime *rt)
+{
+    pthread_mutex_lock(&registry.lock);
+    for (parla_runtime **at = &registry.first; *at; at = &(*at)->next_runtime)
+        if (*at == rt) {
+            *at = rt->next_runtime;
+            break;
+        }
+    pthread_mutex_unlock(&registry.lock);
+}
+
+bool pl_registry_lock_if_alive(uint64_t rt_id)
+{
+    pthread_mutex_lock(&registry.lock);
+    for (parla_runtime *rt = registry.first; rt; rt = rt->next_runtime)
+        if (rt->id == rt_id)
+            return true;
+    pthread_mutex_unlock(&registry.lock);
+    return false;
+}
+
+void pl_registry_unlock(void) { pthread_mutex_unlock(&registry.lock); }
+
+void pl_registry_each(void (*function)(parla_runtime *rt))
+{
+    pthread_mutex_lock(&registry.lock);
+    for (parla_runtime *rt = registry.first; rt; rt = rt->next_runtime)
+        function(rt);
+    pthread_mutex_unlock(&registry.lock);
+}
+
+int pl_runtime_check(const parla_runtime *rt)
+{
+    if (pl_unlikely(!rt))
+        return pl_error_set(PARLA_E_INVALID, "a runtime is needed, not NULL");
+    if (pl_unlikely(rt->process != pl_load_relaxed(&n_forks)))
+        return pl_error_set(PARLA_E_FORKED, "this runtime belongs to the parent process; create one after the fork");
+    return 0;
+}
+
+/* --- Options ------------------------------------------------------------------------------------------------------------------- */
+
+static int count_cores(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    return sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
+}
+
+static int read_workers(parla_runtime *rt, int asked, int n_cores)
+{
+    int64_t n = asked;
+    if (asked < 0 || asked > PL_MAX_WORKERS)
+        return pl_error_set(PARLA_E_CONFIG, "n_workers is %d, expected 1 to %d, or 0 for the default", asked, PL_MAX_WORKERS);
+    if (asked == 0) {
+        int error = pl_env_int("PARLA_WORKERS", 1, PL_MAX_WORKERS, n_cores, &n);
+        if (error)
+            return error;
+    }
+    rt->n_workers = (int)n;
+    return 0;
+}
+
+static int read_options(parla_runtime *rt, const parla_options *options)
+{
+    int64_t spin_us;
+    int n_cores = count_cores();
+    int error = read_workers(rt, options->n_workers, n_cores);
+    if (!error)
+        error = pl_env_int("PARLA_SPIN_US", 0, 1000000, rt->n_workers < n_cores ? 20 : 0, &spin_us);
+    if (error)
+        return error;
+    rt->spin_ns = (uint64_t)spin_us * 1000;
+    if (options->runner) {
+        rt->runner = *options->runner;
+        rt->has_runner = true;
+    }
+    const char *trace = options->trace ? options->trace : pl_env_string("PARLA_TRACE");
+    if (trace && !(rt->trace_path = strdup(trace)))
+        return pl_error_set(PARLA_E_NOMEM, "no memory for the trace's name");
+    return 0;
+}
+
+/* --- Start ---------------------------------------------------------------------------------------------------------------------- */
+
+static void init_locks(parla_runtime *rt)
+{
+    pthread_mutex_init(&rt->spare_lock, NULL);
+    pthread_cond_init(&rt->spare_needed, NULL);
+    pthread_mutex_init(&rt->guest_lock, NULL);
+    pthread_mutex_init(&rt->failure_lock, NULL);
+    pthread_mutex_init(&rt->poll_lock, NULL);
+    pl_park_init(&rt->park);
+    pl_park_init(&rt->ended);
+    rt->unseen_end = &rt->unseen;
+    rt->remembered_end = &rt->remembered;
+}
+
+static void fini_locks(parla_runtime *rt)
+{
+    pthread_mutex_destroy(&rt->poll_lock);
+    pthread_mutex_destroy(&rt->failure_lock);
+    pthread_mutex_destroy(&rt->guest_lock);
+    pthread_cond_destroy(&rt->spare_needed);
+    pthread_mutex_destroy(&rt->spare_lock);
+}
+
+static int open_parts(parla_runtime *rt, const parla_options *options)
+{
+    const char *devices = options->devices ? options->devices : pl_env_string("PARLA_DEVICES");
+    const char *policy = options->policy ? options->policy : pl_env_string("PARLA_POLICY");
+    int error = pl_place_init(rt, devices, policy);
+    if (error)
+        return error;
+    if (rt->trace_path)
+        error = pl_trace_start(rt->trace);
+    if (!error)
+        error = pl_workers_start(rt);
+    if (error) {
+        pl_workers_stop(rt);
+        pl_place_fini(rt);
+    }
+    return error;
+}
+
+static void free_runtime(parla_runtime *rt)
+{
+    registry_remove(rt);
+    pl_slabs_fini(&rt->slabs);
+    pl_trace_destroy(rt->trace);
+    free(rt->trace_path);
+    fini_locks(rt);
+    free(rt);
+}
+
+int parla_runtime_create(parla_runtime **out, const parla_options *options)
+{
+    parla_options defaults = PARLA_OPTIONS_INIT;
+    if (!options)
+        options = &defaults;
+    if (options->size != sizeof *options)
+        return pl_error_set(PARLA_E_INVALID, "parla_options.size is %zu, expected %zu: start from PARLA_OPTIONS_INIT", options->size,
+                            sizeof *options);
+    pl_env_check_unknown();
+    parla_runtime *rt = aligned_alloc(PL_CACHE_LINE, (sizeof *rt + PL_CACHE_LINE - 1) & ~(size_t)(PL_CACHE_LINE - 1));
+    if (!rt)
+        return pl_error_set(PARLA_E_NOMEM, "no memory for a runtime");
+    memset(rt, 0, sizeof *rt);
+    init_locks(rt);
+    registry_add(rt);
+    int error = read_options(rt, options);
+    if (!error)
+        error = pl_trace_create(&rt->trace);
+    if (!error)
+        error = pl_slabs_init(&rt->slabs, rt);
+    if (!error)
+        error = open_parts(rt, options);
+    if (error) {
+        free_runtime(rt);
+        return error;
+    }
+    *out = rt;
+    return 0;
+}
+
+/* --- Stop ------------------------------------------------------------------------------------------------------------------------ */
+
+enum { PATIENCE_NS = 50000000, PATIENCE_LOG = 100 /* times PATIENCE_NS */ };
+
+/* Cancels until every task has ended. Bodies that run may take as long as they like; every few seconds a line says so. */
+static void drain(parla_runtime *rt, pl_worker *self)
+{
+    for (int round = 1;; round++) {
+        pl_cancel_all(rt, self, true);
+        int result = pl_wait_quiet(rt, pl_now_ns() + PATIENCE_NS);
+        if (result == 0)
+            return;
+        if (result == PARLA_E_STUCK) /* what was cancelled a moment ago may still be on its way */
+            pl_sleep_until(pl_now_ns() + 1000000);
+        if (round % PATIENCE_LOG == 0)
+            parla_log(PARLA_LOG_WARN, "parla_runtime_destroy still waits for tasks that run or hold something");
+    }
+}
+
+static void write_trace(parla_runtime *rt)
+{
+    if (!rt->trace_path)
+        return;
+    pl_trace_stop(rt->trace);
+    if (pl_trace_json(rt->trace, rt->trace_path, 0))
+        parla_log(PARLA_LOG_ERROR, "the trace was not written: %s", parla_error_detail());
+}
+
+void parla_runtime_destroy(parla_runtime *rt)
+{
+    if (!rt || rt->process != pl_load_relaxed(&n_forks))
+        return;
+    if (pl_current() && pl_current()->rt == rt) {
+        parla_log(PARLA_LOG_ERROR, "parla_runtime_destroy was called from inside a task of this runtime: ignored");
+        return;
+    }
+    pl_worker *self = pl_self(rt);
+    pl_store_seq(&rt->is_stopping, true);
+    if (self)
+        drain(rt, self);
+    pl_place_fini(rt);
+    if (self)
+        pl_failures_fini(rt, self);
+    pl_workers_stop(rt);
+    write_trace(rt);
+    free_runtime(rt);
+}
+
+size_t parla_runtime_cancel_all(parla_runtime *rt)
+{
+    pl_worker *self = pl_runtime_check(rt) ? NULL : pl_self(rt);
+    return self ? pl_cancel_all(rt, self, false) : 0;
+}
+
+static void add_counts(parla_runtime_info *info, pl_worker *worker)
+{
+    info->n_ended += pl_load_acquire(&worker->n_ended_shared);
+    info->n_failed += pl_load_acquire(&worker->n_failed_shared);
+    info->n_cancelled += pl_load_acquire(&worker->n_cancelled_shared);
+    info->n_spawned += pl_load_acquire(&worker->n_spawned_shared);
+}
+
+int parla_runtime_query(parla_runtime *rt, parla_runtime_info *out)
+{
+    int error = pl_runtime_check(rt);
+    if (error)
+        return error;
+    parla_runtime_info info = {.size = sizeof info, .n_workers = rt->n_workers, .n_devices = rt->place.devices.n};
+    int n = pl_load_acquire(&rt->n_threads);
+    for (int i = 0; i < n; i++)
+        add_counts(&info, rt->workers[i]);
+    for (pl_worker *guest = pl_load_acquire(&rt->guests); guest; guest = guest->next_guest)
+        add_counts(&info, guest);
+    info.task_bytes = (uint64_t)pl_slab_count(&rt->slabs) * PL_SLOT_BYTES;
+    *out = info;
+    return 0;
+}

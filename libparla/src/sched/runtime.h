@@ -1,0 +1,118 @@
+/* runtime.h - the runtime object: everything that one parla_runtime owns. */
+#ifndef PL_SCHED_RUNTIME_H
+#define PL_SCHED_RUNTIME_H
+
+#include "base/park.h"
+#include "sched/place.h"
+#include "sched/worker.h"
+#include "trace/trace.h"
+
+#include <parla/error.h>
+#include <parla/runtime.h>
+
+enum { PL_MAX_WORKERS = 1024, PL_MAX_SPARES = 256, PL_MAX_REMEMBERED = 65536 };
+
+struct parla_runtime {
+    uint64_t id; /* never reused in a process */
+    uint32_t process; /* which fork of the process made it, see pl_runtime_check */
+    int n_workers; /* asked for */
+    uint64_t spin_ns;
+    parla_runner runner;
+    bool has_runner;
+    pl_trace *trace;
+    char *trace_path;
+    pl_slabs slabs;
+
+    /* Workers, and spares that stand in for workers whose body blocks. workers[0 … n_threads) exist; the array never moves. */
+    pl_worker **workers;
+    _Atomic int n_threads;
+    _Atomic int n_active; /* threads that take tasks: never more than n_workers for long */
+    _Atomic int n_idle;   /* of those, asleep or about to */
+    _Atomic uint64_t n_wakes; /* how often a thread left that state, or came back from blocking */
+    _Atomic bool is_stopping; /* nothing can be spawned any more */
+    _Atomic bool is_over;     /* threads end */
+    pl_park park; /* sleeping workers */
+    pthread_mutex_t spare_lock;
+    pthread_cond_t spare_needed;
+    int n_retired; /* under spare_lock */
+    int n_recall;  /* under spare_lock: retired threads asked to come back */
+    struct pl_blocked *blocked; /* under spare_lock: bodies that wait on their threads */
+
+    /* Other threads that use the runtime. */
+    pthread_mutex_t guest_lock;
+    _Atomic(pl_worker *) guests; /* pushed at the front; never removed while the runtime lives */
+    pl_worker *first_guest;      /* of the thread that made the runtime */
+
+    /* Waiting threads (wait.c). */
+    pl_park ended;              /* some awaited task has ended, or the runtime came to rest */
+    _Atomic int n_rest_waiters; /* threads in parla_runtime_wait */
+    _Atomic int n_outside;      /* events, holds, queued bodies and movements: progress that no worker makes */
+
+    /* Tasks that did not succeed (failures.c). */
+    pthread_mutex_t failure_lock;
+    struct pl_unseen *unseen; /* first failures that nobody has looked at, oldest first */
+    struct pl_unseen **unseen_end;
+    pl_task *remembered; /* failed and cancelled tasks, oldest first */
+    pl_task **remembered_end;
+    size_t n_remembered;
+
+    /* Progress functions (poll.c). */
+    pthread_mutex_t poll_lock;
+    struct parla_poll *polls;
+    _Atomic int n_polls;
+    _Atomic bool polls_pending;
+
+    pl_place place;
+    struct parla_runtime *next_runtime; /* in the process's registry */
+};
+
+/* Is this the process that made the runtime? Every entry point asks. Returns 0 or PARLA_E_FORKED. */
+int pl_runtime_check(const parla_runtime *rt);
+
+/* Is a runtime with this id alive? If so the registry stays locked, and it stays alive, until unlock. */
+bool pl_registry_lock_if_alive(uint64_t rt_id);
+void pl_registry_unlock(void);
+
+/* Calls the function for each runtime of this process that is alive; none is destroyed meanwhile. */
+void pl_registry_each(void (*function)(parla_runtime *rt));
+
+static inline pl_trace *pl_runtime_trace(parla_runtime *rt) { return rt->trace; }
+
+/* wait.c */
+void pl_notify_ended(parla_runtime *rt); /* an awaited task has ended */
+void pl_notify_rest(parla_runtime *rt);  /* the runtime may have come to rest */
+void pl_outside_add(parla_runtime *rt);  /* something that no worker makes progress on begins … */
+void pl_outside_done(parla_runtime *rt); /* … and is over, after what it set off was done */
+bool pl_is_quiet(parla_runtime *rt);     /* every counted task has ended */
+int pl_wait_quiet(parla_runtime *rt, uint64_t deadline_ns);
+
+/* worker.c */
+bool pl_has_work(parla_runtime *rt); /* any deque with something in it; seq loads */
+/* This thread ends and was perhaps a guest of the runtime. */
+void pl_guest_leave(parla_runtime *rt);
+
+/* A body that waits on its thread; lies on the stack of that thread. */
+typedef struct pl_blocked {
+    const parla_task *tasks; /* what it waits for */
+    size_t n_tasks;
+    bool is_timed; /* it goes on some day, whatever happens */
+    struct pl_blocked *next;
+} pl_blocked;
+
+/* A worker's body is about to block, and is back: another thread works in its place meanwhile. Errors: PARLA_E_RESOURCES, and what
+ * starting a thread can lead to. */
+int pl_blocking_begin(parla_runtime *rt, pl_blocked *blocked);
+void pl_blocking_end(parla_runtime *rt, pl_blocked *blocked);
+
+/* stuck.c: puts the tasks that wait, and for what, into the calling thread's error detail. Returns PARLA_E_STUCK. */
+int pl_report_stuck(parla_runtime *rt);
+
+/* poll.c: calls the functions; returns true if something may still be pending. */
+bool pl_poll_all(parla_runtime *rt);
+
+/* failures.c: a task failed or was cancelled; somebody looked at a failure; the runtime ends. */
+void pl_failures_add(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *failure);
+void pl_failures_seen(parla_runtime *rt, const parla_failure *failure);
+void pl_failures_fini(parla_runtime *rt, pl_worker *self);
+
+#endif

@@ -1,0 +1,216 @@
+/* spawn.c - from options to a task that waits or is ready.
+ *
+ * A task is spawned with one guard in `pending`, so that predecessors that end while edges are still being linked cannot start it. All that
+ * can fail happens while the task is SPAWNING, a state in which nobody else touches it; a name is then put back. */
+#include "base/error.h"
+#include "sched/runtime.h"
+#include "task/failure.h"
+
+#include <stdlib.h>
+
+/* Between these, a guest may have counted a task that no queue holds yet (wait.c). Workers need no mark: they are not idle. */
+static inline void busy_begin(pl_worker *self)
+{
+    if (self->index < 0)
+        pl_store_release(&self->is_busy_shared, true);
+}
+
+static inline void busy_end(parla_runtime *rt, pl_worker *self)
+{
+    if (self->index >= 0)
+        return;
+    pl_store_seq(&self->is_busy_shared, false);
+    if (pl_load_seq(&rt->n_rest_waiters) > 0)
+        pl_notify_rest(rt);
+}
+
+/* Makes a spawned task ready that has no predecessors: nobody else can know it yet. */
+static void start_free(parla_runtime *rt, pl_worker *self, pl_task *task)
+{
+    pl_store_relaxed(&task->pending_shared, 0);
+    if (task->flags & PL_FLAG_PLACED) {
+        pl_store_release(&task->state_shared, (uint8_t)PARLA_TASK_WAITING);
+        pl_place_ready(rt, self, task);
+        return;
+    }
+    pl_store_release(&task->state_shared, (uint8_t)PARLA_TASK_READY);
+    pl_push_runnable(rt, self, task);
+}
+
+/* The failure of an ended predecessor, as a reference. */
+static parla_failure *failure_of(parla_runtime *rt, pl_worker *self, parla_task handle)
+{
+    parla_failure *failure = NULL;
+    if (pl_pin(rt, self, handle)) {
+        pl_extra *extra = pl_task_extra_or_null(pl_task_of(handle));
+        failure = extra ? parla_failure_ref(pl_load_acquire(&extra->failure_shared)) : NULL;
+        pl_unpin(rt, self, pl_task_of(handle));
+    }
+    return failure ? failure : pl_failure_create(PARLA_E_CANCELLED, NULL, NULL, "a dependency had failed before");
+}
+
+/* The number of a task for the trace, also when it is forgotten. */
+static uint64_t handle_id(parla_task handle) { return handle.generation << 32 | pl_slot_number(handle.object); }
+
+/* Links to each predecessor; returns how many edges are already met, and the first failed predecessor's failure. */
+static int link_all(parla_runtime *rt, pl_worker *self, pl_task *task, const parla_task *deps, size_t n_deps, parla_failure **failure)
+{
+    int n_met = 0;
+    for (size_t i = 0; i < n_deps; i++) {
+        if (parla_task_is_none(deps[i])) {
+            n_met++;
+            continue;
+        }
+        pl_link_result result = pl_task_link(&rt->slabs, task, deps[i]);
+        n_met += result != PL_LINKED;
+        if (pl_trace_is_on(rt->trace))
+            pl_trace_edge(rt->trace, handle_id(deps[i]), pl_task_id(task));
+        if (pl_unlikely(result == PL_PREDECESSOR_FAILED) && !*failure)
+            *failure = failure_of(rt, self, deps[i]);
+    }
+    return n_met;
+}
+
+static void cancel_because(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *cause)
+{
+    parla_failure *failure = pl_failure_follow(task->name, cause);
+    if (!pl_cancel(rt, self, task, failure))
+        parla_failure_unref(failure);
+}
+
+static void link_and_start(parla_runtime *rt, pl_worker *self, pl_task *task, const parla_task *deps, size_t n_deps,
+                           const parla_task *data_deps, size_t n_data_deps)
+{
+    parla_failure *failure = NULL;
+    pl_store_relaxed(&task->pending_shared, (int32_t)(n_deps + n_data_deps) + 1);
+    pl_store_release(&task->state_shared, (uint8_t)PARLA_TASK_WAITING);
+    int n_met = link_all(rt, self, task, deps, n_deps, &failure);
+    n_met += link_all(rt, self, task, data_deps, n_data_deps, &failure);
+    if (pl_unlikely(failure != NULL))
+        cancel_because(rt, self, task, failure);
+    else if (pl_unlikely(pl_load_acquire(&task->cancel_shared)))
+        cancel_because(rt, self, task, pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "cancelled while it was spawned"));
+    pl_release_edges(rt, self, task, n_met + 1, false);
+}
+
+/* Copies what the options say into a task that nobody else looks at yet. */
+static void fill(pl_task *task, const parla_task_options *options, uint8_t flags)
+{
+    task->body = options->body;
+    task->on_end = options->on_end;
+    if (options->name)
+        task->name = options->name;
+    task->flags = flags | (options->flags & PARLA_TASK_MANAGED ? PL_FLAG_MANAGED : 0);
+    task->arg = options->arg;
+    if (options->arg_bytes > 0) {
+        memcpy(task->arg_bytes, options->arg, options->arg_bytes);
+        task->arg = task->arg_bytes;
+    }
+}
+
+static int check_options(const parla_task_options *options)
+{
+    if (options->size != sizeof *options)
+        return pl_error_set(PARLA_E_INVALID, "parla_task_options.size is %zu, expected %zu: start from PARLA_TASK_OPTIONS_INIT",
+                            options->size, sizeof *options);
+    if (!options->body)
+        return pl_error_set(PARLA_E_INVALID, "a task needs a body");
+    if (options->arg_bytes > PARLA_ARG_BYTES)
+        return pl_error_set(PARLA_E_INVALID, "arg_bytes is %zu, at most %d bytes are copied into a task: pass a pointer",
+                            options->arg_bytes, PARLA_ARG_BYTES);
+    return 0;
+}
+
+/* A fresh task, or the named one claimed for this spawn. One life reference is added either way. */
+static int claim_task(parla_runtime *rt, pl_worker *self, parla_task name, pl_task **out)
+{
+    if (parla_task_is_none(name)) {
+        *out = pl_task_alloc(&rt->slabs, &self->cache);
+        return *out ? 0 : pl_error_set(PARLA_E_NOMEM, "no memory for a task");
+    }
+    pl_task *task = pl_task_of(name);
+    if (pl_slab_of(task)->rt != rt)
+        return pl_error_set(PARLA_E_INVALID, "the task to spawn was created in another runtime");
+    if (!pl_pin(rt, self, name))
+        return pl_error_set(PARLA_E_STATE, "the task to spawn has ended and is forgotten");
+    if (!pl_task_move(task, PARLA_TASK_CREATED, (parla_task_state)PL_TASK_SPAWNING)) {
+        int error = pl_error_set(PARLA_E_STATE, "task %s is already spawned (it is %s)", task->name ? task->name : "to spawn",
+                                 parla_task_state_name(pl_task_state(task)));
+        pl_unpin(rt, self, task);
+        return error;
+    }
+    *out = task;
+    return 0;
+}
+
+/* Undoes claim_task. */
+static void unclaim_task(parla_runtime *rt, pl_worker *self, pl_task *task, bool is_named)
+{
+    task->flags = 0;
+    task->body = NULL;
+    task->on_end = NULL;
+    if (is_named)
+        pl_store_release(&task->state_shared, (uint8_t)PARLA_TASK_CREATED);
+    pl_unpin(rt, self, task);
+}
+
+static int spawn_task(parla_runtime *rt, pl_worker *self, parla_task *out, const parla_task_options *options, uint8_t flags)
+{
+    pl_task *task;
+    bool is_named = !parla_task_is_none(options->task);
+    int error = claim_task(rt, self, options->task, &task);
+    if (error)
+        return error;
+    fill(task, options, flags);
+    parla_task *data_deps = NULL;
+    size_t n_data_deps = 0;
+    if (pl_place_is_needed(options)) {
+        error = pl_place_prepare(rt, self, task, options, &data_deps, &n_data_deps);
+        if (error)
+            goto unclaim;
+        task->flags |= PL_FLAG_PLACED;
+    }
+    size_t n_edges = options->n_deps + n_data_deps;
+    if (n_edges > 0) {
+        error = pl_task_reserve_edges(&rt->slabs, &self->cache, task, n_edges);
+        if (error)
+            goto abandon;
+    }
+    parla_task handle = pl_task_handle(task); /* the task may have ended before this call returns */
+    if (flags & PL_FLAG_COUNTED)
+        pl_count(&self->n_spawned_shared, 1);
+    if (n_edges == 0 && !is_named)
+        start_free(rt, self, task);
+    else
+        link_and_start(rt, self, task, options->deps, options->n_deps, data_deps, n_data_deps);
+    free(data_deps);
+    if (out)
+        *out = handle; /* last: it may be one of the dependencies, too */
+    return 0;
+
+abandon:
+    if (task->flags & PL_FLAG_PLACED)
+        pl_place_abandon(rt, self, task);
+unclaim:
+    free(data_deps);
+    unclaim_task(rt, self, task, is_named);
+    return error;
+}
+
+int pl_spawn(parla_runtime *rt, pl_worker *self, parla_task *out, const parla_task_options *options)
+{
+    int error = check_options(options);
+    if (error)
+        return error;
+    if (pl_unlikely(pl_load_relaxed(&rt->is_stopping)))
+        return pl_error_set(PARLA_E_STATE, "the runtime is stopping: nothing can be spawned any more");
+    busy_begin(self);
+    error = spawn_task(rt, self, out, options, PL_FLAG_COUNTED);
+    busy_end(rt, self);
+    return error;
+}
+
+int pl_spawn_internal(parla_runtime *rt, pl_worker *self, parla_task *out, const parla_task_options *options)
+{
+    return spawn_task(rt, self, out, options, PL_FLAG_INTERNAL);
+}

@@ -1,0 +1,263 @@
+/* wait.c - threads that wait for tasks, and how they learn that nothing will come any more.
+ *
+ * One park (rt->ended) serves all waiting threads. A waiter for a task marks the task (waited_shared), looks whether it has ended, and sleeps;
+ * pl_end closes the task and then looks for the mark (end.c). Waiters are few and long; being woken for another's task costs little.
+ *
+ * Waiters for everything, and waiters that want to know that they wait in vain, count themselves in n_rest_waiters. They are woken when the
+ * runtime may have come to rest: by the worker that goes idle last, by a guest that ends a task or leaves a spawn, by whoever finishes the
+ * last thing that goes on outside the workers.
+ *
+ * At rest, with unfinished tasks, means stuck. The check (is_at_rest) reads, in this order:
+ *   R1 n_wakes, then that all active workers are idle
+ *   R2 the ended, then the spawned counters; equal means quiet, not stuck
+ *   R3 that no guest is inside a spawn      (a guest marks itself busy before it counts, and queues before it unmarks)
+ *   R4 that nothing goes on outside         (raised before, lowered after what it sets off)
+ *   R5 that all deques are empty
+ *   R6 that no body which waits on its thread can go on: each waits for something unfinished, and without a time limit
+ *   R7 that all active workers are still idle and n_wakes is that of R1
+ * By R1 and R7 no worker took or ended anything in between, and no body came back from its wait (it counts as active, with a wake, before it
+ * leaves the list of R6); by R3 to R6 nobody else does or can. A thread of the application that spawns the missing task later is not known
+ * here: programs that mean to do so hold an event (event.h), which counts as outside. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "sched/runtime.h"
+#include "task/failure.h"
+
+void pl_notify_ended(parla_runtime *rt) { pl_park_wake_all(&rt->ended); }
+void pl_notify_rest(parla_runtime *rt) { pl_park_wake_all(&rt->ended); }
+
+void pl_outside_add(parla_runtime *rt) { pl_add_seq(&rt->n_outside, 1); }
+
+void pl_outside_done(parla_runtime *rt)
+{
+    if (pl_sub_seq(&rt->n_outside, 1) == 1 && pl_load_seq(&rt->n_rest_waiters) > 0)
+        pl_notify_rest(rt);
+}
+
+bool pl_is_quiet(parla_runtime *rt)
+{
+    uint64_t n_ended = 0, n_spawned = 0;
+    int n = pl_load_acquire(&rt->n_threads);
+    for (int i = 0; i < n; i++)
+        n_ended += pl_load_seq(&rt->workers[i]->n_ended_shared);
+    for (pl_worker *guest = pl_load_seq(&rt->guests); guest; guest = guest->next_guest)
+        n_ended += pl_load_seq(&guest->n_ended_shared);
+    /* Every task that was counted as ended was counted as spawned before, and is found below. */
+    n = pl_load_acquire(&rt->n_threads);
+    for (int i = 0; i < n; i++)
+        n_spawned += pl_load_acquire(&rt->workers[i]->n_spawned_shared);
+    for (pl_worker *guest = pl_load_seq(&rt->guests); guest; guest = guest->next_guest)
+        n_spawned += pl_load_acquire(&guest->n_spawned_shared);
+    return n_ended == n_spawned;
+}
+
+static bool all_idle(parla_runtime *rt) { return pl_load_seq(&rt->n_idle) >= pl_load_seq(&rt->n_active); }
+
+static bool any_guest_busy(parla_runtime *rt)
+{
+    for (pl_worker *guest = pl_load_seq(&rt->guests); guest; guest = guest->next_guest)
+        if (pl_load_seq(&guest->is_busy_shared))
+            return true;
+    return false;
+}
+
+static size_t skip_ended(const parla_task *tasks, size_t i, size_t n_tasks)
+{
+    while (i < n_tasks && (parla_task_is_none(tasks[i]) || pl_handle_has_ended(tasks[i])))
+        i++;
+    return i;
+}
+
+/* A body that waits on its thread has what it waits for, and only has not woken up yet; or its time will be over some day. */
+static bool can_body_go_on(parla_runtime *rt)
+{
+    bool can = false;
+    pthread_mutex_lock(&rt->spare_lock);
+    for (const pl_blocked *body = rt->blocked; body && !can; body = body->next)
+        can = body->is_timed || skip_ended(body->tasks, 0, body->n_tasks) == body->n_tasks;
+    pthread_mutex_unlock(&rt->spare_lock);
+    return can;
+}
+
+/* Stuck: at rest with unfinished tasks. */
+static bool is_stuck(parla_runtime *rt)
+{
+    uint64_t n_wakes = pl_load_seq(&rt->n_wakes);                       /* R1 */
+    if (!all_idle(rt) || pl_is_quiet(rt) || any_guest_busy(rt))         /* R1, R2, R3 */
+        return false;
+    if (pl_load_seq(&rt->n_outside) > 0 || pl_has_work(rt))             /* R4, R5 */
+        return false;
+    if (can_body_go_on(rt))                                             /* R6 */
+        return false;
+    return all_idle(rt) && pl_load_seq(&rt->n_wakes) == n_wakes;        /* R7 */
+}
+
+int pl_wait_quiet(parla_runtime *rt, uint64_t deadline_ns)
+{
+    int result = 0;
+    pl_add_seq(&rt->n_rest_waiters, 1);
+    while (!pl_is_quiet(rt)) {
+        uint64_t key = pl_park_prepare(&rt->ended);
+        if (pl_is_quiet(rt)) {
+            pl_park_cancel(&rt->ended, key);
+            break;
+        }
+        if (is_stuck(rt)) {
+            pl_park_cancel(&rt->ended, key);
+            result = PARLA_E_STUCK;
+            break;
+        }
+        result = pl_park_commit(&rt->ended, key, deadline_ns);
+        if (result)
+            break;
+    }
+    pl_sub_seq(&rt->n_rest_waiters, 1);
+    return result;
+}
+
+/* --- Waiting for tasks ----------------------------------------------------------------------------------------------------------- */
+
+static bool is_awaited(const parla_task *tasks, size_t n_tasks, const pl_task *task)
+{
+    for (size_t i = 0; i < n_tasks; i++)
+        if (tasks[i].object == task)
+            return true;
+    return false;
+}
+
+/* Runs awaited tasks that lie on top of this worker's own deque: the children that a body has just spawned. Only those: an unrelated
+ * task buried under this wait could itself wait for what this body does next. */
+static void help(parla_runtime *rt, pl_worker *self, const parla_task *tasks, size_t n_tasks)
+{
+    pl_task *task;
+    while ((task = pl_deque_pop(&self->deque))) {
+        if (!is_awaited(tasks, n_tasks, task)) {
+            pl_push_runnable(rt, self, task);
+            return;
+        }
+        pl_run(rt, self, task, false);
+    }
+}
+
+static int sleep_for(parla_runtime *rt, const parla_task *tasks, size_t n_tasks, uint64_t deadline_ns)
+{
+    size_t i = 0;
+    while ((i = skip_ended(tasks, i, n_tasks)) < n_tasks) {
+        uint64_t key = pl_park_prepare(&rt->ended);
+        pl_store_seq(&pl_task_of(tasks[i])->waited_shared, (uint8_t)1);
+        if (pl_handle_has_ended(tasks[i])) {
+            pl_park_cancel(&rt->ended, key);
+            continue;
+        }
+        if (is_stuck(rt)) {
+            pl_park_cancel(&rt->ended, key);
+            return PARLA_E_STUCK;
+        }
+        int result = pl_park_commit(&rt->ended, key, deadline_ns);
+        if (result)
+            return skip_ended(tasks, i, n_tasks) == n_tasks ? 0 : result;
+    }
+    return 0;
+}
+
+/* What a wait returns, with its words. */
+static int explained(parla_runtime *rt, int result)
+{
+    switch (result) {
+    case PARLA_E_TIMEOUT:
+        return pl_error_set(PARLA_E_TIMEOUT, "the time was over before all had ended that was waited for");
+    case PARLA_E_INTERRUPTED:
+        return pl_error_set(PARLA_E_INTERRUPTED, "a signal handler ran during the wait: call again to go on");
+    case PARLA_E_STUCK:
+        return pl_report_stuck(rt);
+    default:
+        return result;
+    }
+}
+
+static int wait_blocking(parla_runtime *rt, const parla_task *tasks, size_t n_tasks, uint64_t deadline_ns)
+{
+    parla_context *context = pl_current();
+    pl_blocked blocked = {.tasks = tasks, .n_tasks = n_tasks, .is_timed = deadline_ns != 0};
+    bool is_worker = context && context->rt == rt;
+    if (is_worker && context->on_queue)
+        return pl_error_set(PARLA_E_STATE, "a body on a device's queue must not block in a wait: call parla_suspend_on (await) instead");
+    if (is_worker) {
+        help(rt, context->self, tasks, n_tasks);
+        if (skip_ended(tasks, 0, n_tasks) == n_tasks)
+            return 0;
+        int error = pl_blocking_begin(rt, &blocked);
+        if (error)
+            return error;
+    }
+    pl_add_seq(&rt->n_rest_waiters, 1);
+    int result = sleep_for(rt, tasks, n_tasks, deadline_ns);
+    pl_sub_seq(&rt->n_rest_waiters, 1);
+    if (is_worker)
+        pl_blocking_end(rt, &blocked);
+    return explained(rt, result);
+}
+
+/* The first failure among ended tasks, now looked at. */
+static int first_failure(parla_runtime *rt, pl_worker *self, const parla_task *tasks, size_t n_tasks)
+{
+    int code = 0;
+    for (size_t i = 0; i < n_tasks; i++) {
+        if (parla_task_is_none(tasks[i]) || !pl_pin(rt, self, tasks[i]))
+            continue;
+        pl_task *task = pl_task_of(tasks[i]);
+        parla_failure *failure = pl_task_failure(task);
+        if (failure) {
+            pl_failures_seen(rt, failure);
+            if (!code)
+                code = pl_error_set(failure->code, "%s", failure->message);
+        }
+        pl_unpin(rt, self, task);
+    }
+    return code;
+}
+
+static int check_wait(parla_runtime *rt, const parla_task *tasks, size_t n_tasks)
+{
+    parla_context *context = pl_current();
+    for (size_t i = 0; i < n_tasks; i++) {
+        if (parla_task_is_none(tasks[i]))
+            continue;
+        if (pl_slab_of(tasks[i].object)->rt != rt)
+            return pl_error_set(PARLA_E_INVALID, "task %zu of the list belongs to another runtime", i);
+        for (parla_context *c = context; c; c = c->outer)
+            if (c->task == tasks[i].object && !pl_handle_has_ended(tasks[i]))
+                return pl_error_set(PARLA_E_INVALID, "task %s waits for itself", c->task->name ? c->task->name : "without a name");
+    }
+    return 0;
+}
+
+static uint64_t deadline_of(int64_t timeout_ns) { return timeout_ns < 0 ? 0 : pl_now_ns() + (uint64_t)timeout_ns; }
+
+int parla_task_wait(parla_runtime *rt, const parla_task *tasks, size_t n_tasks, int64_t timeout_ns)
+{
+    int error = pl_runtime_check(rt);
+    if (!error)
+        error = check_wait(rt, tasks, n_tasks);
+    if (error)
+        return error;
+    pl_worker *self = pl_self(rt);
+    if (!self)
+        return PARLA_E_NOMEM;
+    if (skip_ended(tasks, 0, n_tasks) < n_tasks) {
+        error = wait_blocking(rt, tasks, n_tasks, deadline_of(timeout_ns));
+        if (error)
+            return error;
+    }
+    return first_failure(rt, self, tasks, n_tasks);
+}
+
+int parla_runtime_wait(parla_runtime *rt, int64_t timeout_ns)
+{
+    int error = pl_runtime_check(rt);
+    if (error)
+        return error;
+    if (pl_current() && pl_current()->rt == rt)
+        return pl_error_set(PARLA_E_STATE, "a task cannot wait for all tasks: it is one of them");
+    return explained(rt, pl_wait_quiet(rt, deadline_of(timeout_ns)));
+}

@@ -1,0 +1,428 @@
+/* worker.c - the threads that run tasks: what they look for, how they sleep, and who stands in while a body blocks.
+ *
+ * A worker looks, in this order, at the successor handed to it, its own deque (newest first), the deques of the others and of the guests
+ * (oldest first), and the progress functions. Then it spins for a bounded time, and sleeps.
+ *
+ * Sleeping follows park.h: announce, count itself idle, look at all deques once more, sleep. Who pushes a task does so with a sequentially
+ * consistent store and then looks for sleepers, so no task is left behind while all sleep. A worker counts itself idle after its
+ * announcement, and back (n_wakes first) before it takes anything: whoever sees all workers idle, empty deques, and the same n_wakes before
+ * and after, knows that nothing ran in between (wait.c).
+ *
+ * Blocking: a body that waits on its thread lowers n_active and brings in a spare, so n_workers threads go on taking tasks. When it comes back
+ * there is one too many; the next thread that finds n_active > n_workers between two tasks retires until it is needed again. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "sched/runtime.h"
+#include "task/failure.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { POLL_EVERY_NS = 20000, POLL_IDLE_NS = 50000, SPIN_CHECKS = 32 };
+
+static pl_task *steal_from(pl_worker *victim)
+{
+    bool lost;
+    pl_task *task;
+    do
+        task = pl_deque_steal(&victim->deque, &lost);
+    while (lost);
+    return task;
+}
+
+static uint32_t next_random(pl_worker *self)
+{
+    self->seed ^= self->seed << 13;
+    self->seed ^= self->seed >> 17;
+    self->seed ^= self->seed << 5;
+    return self->seed;
+}
+
+static pl_task *steal(parla_runtime *rt, pl_worker *self)
+{
+    int n = pl_load_acquire(&rt->n_threads);
+    uint32_t first = next_random(self) % (uint32_t)n;
+    for (int i = 0; i < n; i++) {
+        pl_worker *victim = rt->workers[(first + (uint32_t)i) % (uint32_t)n];
+        pl_task *task = victim == self ? NULL : steal_from(victim);
+        if (task)
+            return task;
+    }
+    for (pl_worker *guest = pl_load_acquire(&rt->guests); guest; guest = guest->next_guest) {
+        pl_task *task = steal_from(guest);
+        if (task)
+            return task;
+    }
+    return NULL;
+}
+
+bool pl_has_work(parla_runtime *rt)
+{
+    int n = pl_load_acquire(&rt->n_threads);
+    for (int i = 0; i < n; i++)
+        if (!pl_deque_looks_empty(&rt->workers[i]->deque))
+            return true;
+    for (pl_worker *guest = pl_load_seq(&rt->guests); guest; guest = guest->next_guest)
+        if (!pl_deque_looks_empty(&guest->deque))
+            return true;
+    return false;
+}
+
+static pl_task *find_task(parla_runtime *rt, pl_worker *self)
+{
+    pl_task *task = self->next;
+    if (task) {
+        self->next = NULL;
+        self->chain++;
+        return task;
+    }
+    self->chain = 0;
+    task = pl_deque_pop(&self->deque);
+    return task ? task : steal(rt, self);
+}
+
+/* At a task boundary, not more often than every POLL_EVERY_NS. */
+static void poll_sometimes(parla_runtime *rt, pl_worker *self)
+{
+    if (pl_likely(pl_load_relaxed(&rt->n_polls) == 0))
+        return;
+    uint64_t now = pl_now_ns();
+    if (now - self->polled_ns < POLL_EVERY_NS)
+        return;
+    pl_poll_all(rt);
+    self->polled_ns = pl_now_ns();
+}
+
+static bool spin(parla_runtime *rt)
+{
+    if (rt->spin_ns == 0)
+        return false;
+    uint64_t end = pl_now_ns() + rt->spin_ns;
+    do {
+        for (int i = 0; i < SPIN_CHECKS; i++)
+            pl_cpu_relax();
+        if (pl_has_work(rt) || pl_load_relaxed(&rt->is_over))
+            return true;
+    } while (pl_now_ns() < end);
+    return false;
+}
+
+static void become_idle(parla_runtime *rt)
+{
+    int idle = pl_add_seq(&rt->n_idle, 1) + 1;
+    if (idle >= pl_load_seq(&rt->n_active) && pl_load_seq(&rt->n_rest_waiters) > 0)
+        pl_notify_rest(rt);
+}
+
+static void stop_being_idle(parla_runtime *rt)
+{
+    pl_add_seq(&rt->n_wakes, 1);
+    pl_sub_seq(&rt->n_idle, 1);
+}
+
+static void sleep_traced(parla_runtime *rt, uint64_t key, uint64_t deadline_ns)
+{
+    uint64_t t0 = pl_trace_is_on(rt->trace) ? pl_now_ns() : 0;
+    (void)!pl_park_commit(&rt->park, key, deadline_ns); /* however it ends, the worker looks for work again */
+    if (t0)
+        pl_trace_span(rt->trace, PL_TRACE_IDLE, "idle", t0, pl_now_ns(), 0, -1, 0);
+}
+
+static void sleep_until_work(parla_runtime *rt, pl_worker *self)
+{
+    bool is_polling = pl_load_relaxed(&rt->n_polls) > 0 && pl_poll_all(rt);
+    if (self->next || spin(rt))
+        return;
+    /* Seen by whoever counts ended tasks after seeing this thread idle. */
+    pl_store_seq(&self->n_ended_shared, pl_load_relaxed(&self->n_ended_shared));
+    uint64_t key = pl_park_prepare(&rt->park);
+    become_idle(rt);
+    if (pl_has_work(rt) || pl_load_seq(&rt->polls_pending) || pl_load_seq(&rt->is_over) || pl_load_seq(&rt->n_active) > rt->n_workers)
+        pl_park_cancel(&rt->park, key);
+    else
+        sleep_traced(rt, key, is_polling ? pl_now_ns() + POLL_IDLE_NS : 0);
+    stop_being_idle(rt);
+}
+
+/* A thread too many steps back until it is recalled. Not with a successor in hand, which nobody else would find. */
+static void retire_if_surplus(parla_runtime *rt, pl_worker *self)
+{
+    if (pl_likely(pl_load_relaxed(&rt->n_active) <= rt->n_workers) || self->next)
+        return;
+    pthread_mutex_lock(&rt->spare_lock);
+    if (pl_load_relaxed(&rt->n_active) > rt->n_workers && !pl_load_relaxed(&rt->is_over)) {
+        pl_sub_seq(&rt->n_active, 1);
+        rt->n_retired++;
+        if (pl_has_work(rt) || pl_load_seq(&rt->polls_pending))
+            pl_park_wake_one(&rt->park); /* it may have swallowed the wake-up for it */
+        if (pl_load_seq(&rt->n_rest_waiters) > 0)
+            pl_notify_rest(rt);
+        while (rt->n_recall == 0 && !pl_load_relaxed(&rt->is_over))
+            pthread_cond_wait(&rt->spare_needed, &rt->spare_lock);
+        rt->n_retired--;
+        if (rt->n_recall > 0)
+            rt->n_recall--; /* n_active was raised by who recalled */
+    }
+    pthread_mutex_unlock(&rt->spare_lock);
+}
+
+/* What this thread is: a worker of one runtime for all its life, and the guest of the runtime that it used last. */
+typedef struct role {
+    uint64_t rt_id;
+    pl_worker *worker;
+} role;
+
+static _Thread_local role as_worker, as_guest;
+
+static void *worker_main(void *arg)
+{
+    pl_worker *self = arg;
+    parla_runtime *rt = self->rt;
+    char name[16];
+    snprintf(name, sizeof name, "parla %d", self->index);
+    pthread_setname_np(pthread_self(), name);
+    as_worker = (role){rt->id, self};
+    snprintf(name, sizeof name, "worker %d", self->index);
+    pl_trace_row_name(rt->trace, name);
+    if (rt->has_runner && rt->runner.thread_begin)
+        rt->runner.thread_begin(rt->runner.ctx);
+    while (!pl_load_relaxed(&rt->is_over)) {
+        retire_if_surplus(rt, self);
+        pl_task *task = find_task(rt, self);
+        if (task)
+            pl_run(rt, self, task, false);
+        else
+            sleep_until_work(rt, self);
+        poll_sometimes(rt, self);
+    }
+    if (rt->has_runner && rt->runner.thread_end)
+        rt->runner.thread_end(rt->runner.ctx);
+    return NULL;
+}
+
+/* --- Start and stop ------------------------------------------------------------------------------------------------------------ */
+
+static pl_worker *worker_create(parla_runtime *rt, int index)
+{
+    pl_worker *self = aligned_alloc(PL_CACHE_LINE, (sizeof *self + PL_CACHE_LINE - 1) & ~(size_t)(PL_CACHE_LINE - 1));
+    if (!self)
+        return NULL;
+    memset(self, 0, sizeof *self);
+    if (pl_deque_init(&self->deque)) {
+        free(self);
+        return NULL;
+    }
+    self->rt = rt;
+    self->index = index;
+    self->seed = 0x9e3779b9u * (uint32_t)(index + 2) | 1;
+    return self;
+}
+
+static void worker_destroy(pl_worker *self)
+{
+    pl_deque_fini(&self->deque);
+    free(self);
+}
+
+/* Starts one more thread; it counts as active from before it runs. Called with the spare lock held, or before any thread exists. */
+static int start_thread(parla_runtime *rt)
+{
+    int i = pl_load_relaxed(&rt->n_threads);
+    pl_worker *self = rt->workers[i] ? rt->workers[i] : worker_create(rt, i); /* left by a start that failed */
+    if (!self)
+        return pl_error_set(PARLA_E_NOMEM, "no memory for a worker");
+    rt->workers[i] = self;
+    /* Signals are for the application's own threads: a wait there must notice them. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pl_add_seq(&rt->n_active, 1);
+    pl_store_release(&rt->n_threads, i + 1);
+    int error = pthread_create(&self->thread, NULL, worker_main, self);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error) {
+        pl_store_release(&rt->n_threads, i);
+        pl_sub_seq(&rt->n_active, 1);
+        return pl_error_set(PARLA_E_SYSTEM, "cannot start worker thread %d: %s", i, strerror(error));
+    }
+    return 0;
+}
+
+int pl_workers_start(parla_runtime *rt)
+{
+    rt->workers = calloc((size_t)rt->n_workers + PL_MAX_SPARES, sizeof *rt->workers);
+    if (!rt->workers)
+        return pl_error_set(PARLA_E_NOMEM, "no memory for %d workers", rt->n_workers);
+    for (int i = 0; i < rt->n_workers; i++) {
+        int error = start_thread(rt);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+void pl_workers_stop(parla_runtime *rt)
+{
+    pl_store_seq(&rt->is_over, true);
+    pthread_mutex_lock(&rt->spare_lock);
+    pthread_cond_broadcast(&rt->spare_needed);
+    pthread_mutex_unlock(&rt->spare_lock);
+    pl_park_wake_all(&rt->park);
+    int n = pl_load_relaxed(&rt->n_threads);
+    for (int i = 0; i < n; i++)
+        pthread_join(rt->workers[i]->thread, NULL);
+    for (int i = 0; rt->workers && rt->workers[i]; i++)
+        worker_destroy(rt->workers[i]);
+    free(rt->workers);
+    /* A thread that was a guest may end at this moment (pl_guest_leave). */
+    pthread_mutex_lock(&rt->guest_lock);
+    pl_worker *guests = pl_load_relaxed(&rt->guests);
+    pl_store_relaxed(&rt->guests, (pl_worker *)NULL);
+    pthread_mutex_unlock(&rt->guest_lock);
+    while (guests) {
+        pl_worker *next = guests->next_guest;
+        worker_destroy(guests);
+        guests = next;
+    }
+}
+
+/* --- Blocking ------------------------------------------------------------------------------------------------------------------ */
+
+int pl_blocking_begin(parla_runtime *rt, pl_blocked *blocked)
+{
+    int error = 0;
+    pthread_mutex_lock(&rt->spare_lock);
+    if (rt->n_retired > rt->n_recall) {
+        rt->n_recall++;
+        pl_add_seq(&rt->n_active, 1);
+        pthread_cond_signal(&rt->spare_needed);
+    } else if (pl_load_relaxed(&rt->n_threads) < rt->n_workers + PL_MAX_SPARES - 1) {
+        error = start_thread(rt);
+    } else {
+        error = pl_error_set(PARLA_E_RESOURCES, "%d bodies block in parla_task_wait at once: let them suspend (parla_suspend_on, await) instead",
+                             PL_MAX_SPARES);
+    }
+    if (!error) {
+        blocked->next = rt->blocked;
+        rt->blocked = blocked;
+        pl_sub_seq(&rt->n_active, 1);
+    }
+    pthread_mutex_unlock(&rt->spare_lock);
+    if (!error && pl_load_seq(&rt->n_rest_waiters) > 0)
+        pl_notify_rest(rt);
+    return error;
+}
+
+/* Active first, then out of the list: whoever looks for stuck tasks sees one or the other. */
+void pl_blocking_end(parla_runtime *rt, pl_blocked *blocked)
+{
+    pl_add_seq(&rt->n_wakes, 1);
+    pl_add_seq(&rt->n_active, 1);
+    pthread_mutex_lock(&rt->spare_lock);
+    pl_blocked **at = &rt->blocked;
+    while (*at != blocked)
+        at = &(*at)->next;
+    *at = blocked->next;
+    pthread_mutex_unlock(&rt->spare_lock);
+    pl_park_wake_one(&rt->park); /* a sleeper may retire */
+}
+
+/* --- Guests -------------------------------------------------------------------------------------------------------------------- */
+
+static pthread_key_t exit_key;
+static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
+
+/* A thread that was a guest of some runtimes ends: others may take its places over. */
+static void thread_exits(void *unused)
+{
+    (void)unused;
+    as_guest = (role){0, NULL}; /* a later destructor of this thread that uses the runtime becomes a guest anew */
+    pl_registry_each(pl_guest_leave);
+}
+
+static void make_exit_key(void) { pthread_key_create(&exit_key, thread_exits); }
+
+void pl_guest_leave(parla_runtime *rt)
+{
+    pthread_mutex_lock(&rt->guest_lock);
+    for (pl_worker *guest = pl_load_relaxed(&rt->guests); guest; guest = guest->next_guest)
+        if (guest->has_thread && pthread_equal(guest->thread, pthread_self()))
+            guest->has_thread = false;
+    pthread_mutex_unlock(&rt->guest_lock);
+}
+
+/* The guest of this thread, one that lost its thread, or a new one. Called with the guest lock held. */
+static pl_worker *guest_locked(parla_runtime *rt)
+{
+    pl_worker *orphan = NULL;
+    for (pl_worker *guest = pl_load_relaxed(&rt->guests); guest; guest = guest->next_guest) {
+        if (guest->has_thread && pthread_equal(guest->thread, pthread_self()))
+            return guest;
+        if (!guest->has_thread)
+            orphan = guest;
+    }
+    pl_worker *self = orphan ? orphan : worker_create(rt, -1);
+    if (!self)
+        return NULL;
+    self->has_thread = true;
+    self->thread = pthread_self();
+    if (!orphan) {
+        self->next_guest = pl_load_relaxed(&rt->guests);
+        pl_store_seq(&rt->guests, self);
+    }
+    return self;
+}
+
+pl_worker *pl_self(parla_runtime *rt)
+{
+    if (as_worker.rt_id == rt->id)
+        return as_worker.worker;
+    if (pl_likely(as_guest.rt_id == rt->id))
+        return as_guest.worker;
+    pthread_once(&exit_once, make_exit_key);
+    pthread_mutex_lock(&rt->guest_lock);
+    pl_worker *self = guest_locked(rt);
+    pthread_mutex_unlock(&rt->guest_lock);
+    if (!self) {
+        pl_error_set(PARLA_E_NOMEM, "no memory for this thread's queue");
+        return NULL;
+    }
+    pthread_setspecific(exit_key, self);
+    as_guest = (role){rt->id, self};
+    return self;
+}
+
+bool pl_pin(parla_runtime *rt, pl_worker *self, parla_task handle)
+{
+    pl_task *task = pl_task_of(handle);
+    if (!pl_task_pin(handle))
+        return false;
+    if (pl_likely(pl_head_generation(pl_load_acquire(&task->head_shared)) == (uint32_t)handle.generation))
+        return true;
+    pl_unpin(rt, self, task);
+    return false;
+}
+
+/* Nobody can spawn this name any more, so who waits for it is told. */
+static PL_COLD void drop_name(parla_runtime *rt, pl_worker *self, pl_task *task)
+{
+    pl_task_revive(task);
+    parla_failure *failure = pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "the task was dropped before it was spawned");
+    if (!pl_cancel(rt, self, task, failure))
+        parla_failure_unref(failure);
+    pl_unpin(rt, self, task);
+}
+
+void pl_unpin(parla_runtime *rt, pl_worker *self, pl_task *task)
+{
+    if (!pl_task_unref(task))
+        return;
+    if (pl_unlikely(pl_task_state(task) == PARLA_TASK_CREATED)) {
+        drop_name(rt, self, task);
+        return;
+    }
+    pl_placed *placed = pl_task_recycle(&rt->slabs, &self->cache, task);
+    if (pl_unlikely(placed != NULL))
+        pl_place_free(placed);
+}

@@ -1,0 +1,98 @@
+/* worker.h - what each thread that spawns or runs tasks has of its own.
+ *
+ * A worker is a thread of the runtime that takes tasks from its deque, from the others' deques, and sleeps when there are none. A guest is any
+ * other thread that spawns or ends tasks (the main thread, a device's queue thread): it has a deque to push to and a cache of task slots,
+ * but runs nothing. Both are a pl_worker; only its own thread writes it, except where "shared" says otherwise. */
+#ifndef PL_SCHED_WORKER_H
+#define PL_SCHED_WORKER_H
+
+#include "base/deque.h"
+#include "task/task.h"
+
+#include <pthread.h>
+
+typedef struct pl_worker {
+    pl_deque deque;
+    parla_runtime *rt;
+    int index;       /* of a worker: 0, 1, …; of a guest: -1 */
+    uint64_t rt_id;  /* of the runtime; tells a stale thread-local pointer */
+    pl_slab_cache cache;
+    pl_task *next;   /* a successor made ready by the last task: runs next without a queue */
+    int chain;       /* how many ran that way in a row */
+    uint32_t seed;   /* for the choice of victims */
+    uint64_t polled_ns;
+    pthread_t thread;
+    struct pl_worker *next_guest; /* constant once in the list */
+    bool has_thread;              /* of a guest, under the guest lock: a live thread uses it */
+    _Atomic bool is_busy_shared;  /* of a guest: between counting a task as spawned and having queued it; see wait.c */
+    /* Counters: written by the owner, read by all. */
+    _Alignas(PL_CACHE_LINE) _Atomic uint64_t n_spawned_shared;
+    _Atomic uint64_t n_ended_shared;
+    _Atomic uint64_t n_failed_shared;
+    _Atomic uint64_t n_cancelled_shared;
+} pl_worker;
+
+/* The context of a body, on the stack of the thread that runs it. */
+struct parla_context {
+    parla_runtime *rt;
+    pl_task *task;
+    pl_worker *self;
+    parla_failure *failure; /* given by parla_fail */
+    bool on_queue;          /* runs on a device's queue thread */
+    bool is_suspending;     /* parla_suspend_on was called in this step */
+    parla_task *awaited;    /* what parla_suspend_on asked for in this step; malloc'ed */
+    size_t n_awaited;
+    struct parla_context *outer; /* what this thread ran when this body began */
+};
+
+/* This thread's worker or guest of a runtime; makes a guest if needed. NULL when memory is out. */
+pl_worker *pl_self(parla_runtime *rt);
+
+/* Pins the task of a handle, and checks that it is still that one. */
+bool pl_pin(parla_runtime *rt, pl_worker *self, parla_task handle);
+void pl_unpin(parla_runtime *rt, pl_worker *self, pl_task *task);
+
+/* A task whose predecessors have all ended: to a deque, or to the placed path. State WAITING, SUSPENDED or RESERVED -> READY …
+ * `may_chain`: self is a worker between two bodies, and may run the task next without a queue. */
+void pl_ready(parla_runtime *rt, pl_worker *self, pl_task *task, bool may_chain);
+
+/* Puts a READY or RESERVED task to where workers find it, and wakes one. */
+void pl_push_runnable(parla_runtime *rt, pl_worker *self, pl_task *task);
+
+/* Calls the body of a task whose turn has come, on this thread, and does what its result asks for (end, suspend, wait for holds).
+ * From: a worker, or a device's queue thread (on_queue). Takes over the life reference. */
+void pl_run(parla_runtime *rt, pl_worker *self, pl_task *task, bool on_queue);
+
+/* Ends a task and everything that is cancelled by it. `failure`: a reference that is taken over, NULL if done.
+ * The caller owns the life reference and drops it afterwards with pl_drop_life, except where pl_cancel is used. */
+void pl_end(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state how, parla_failure *failure, bool may_chain);
+
+/* Cancels a task that has not started: true if this call did it. The caller pins the task. Takes over `failure` if so. */
+bool pl_cancel(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *failure);
+
+/* Cancels every task that has not started, and with `all` also names never spawned and pending events. Returns how many tasks. */
+size_t pl_cancel_all(parla_runtime *rt, pl_worker *self, bool all);
+
+/* Releases one hold of a task (see pl_extra); a negative status fails it. */
+void pl_release_hold(parla_runtime *rt, pl_worker *self, pl_task *task, int status, const char *message);
+
+/* The context that this thread is in, or NULL. */
+parla_context *pl_current(void);
+
+/* Drops the life reference of a task that this thread took out of the scheduler. */
+static inline void pl_drop_life(parla_runtime *rt, pl_worker *self, pl_task *task) { pl_unpin(rt, self, task); }
+
+/* Releases one edge (or the guard) of a task; whoever brings the count to 0 makes it ready or drops its life reference. */
+void pl_release_edges(parla_runtime *rt, pl_worker *self, pl_task *task, int n, bool may_chain);
+
+/* What a spawn says; the public options, checked. */
+int pl_spawn(parla_runtime *rt, pl_worker *self, parla_task *out, const parla_task_options *options);
+
+/* Spawns a task of the library's own, which is not counted: nobody waits for it but who knows it. */
+int pl_spawn_internal(parla_runtime *rt, pl_worker *self, parla_task *out, const parla_task_options *options);
+
+/* The worker threads. */
+int pl_workers_start(parla_runtime *rt);
+void pl_workers_stop(parla_runtime *rt);
+
+#endif

@@ -1,0 +1,480 @@
+"""Arrays that move to the tasks that use them, and helpers that work on any array.
+
+A `PArray` is one array with copies on devices. Listed in input=, output= or inout= of a spawn it orders tasks and is moved; in the
+body `.array` is the local NumPy array. On the CPU and on simulated devices arrays are NumPy arrays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import operator
+import threading
+import weakref
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from . import _parla
+from .devices import Device, cpu, devices_of_rows
+
+__all__ = [
+    "PArray",
+    "array",
+    "asarray",
+    "asarray_batch",
+    "asnumpy",
+    "clone_here",
+    "copy",
+    "empty",
+    "get_array_module",
+    "is_array",
+]
+
+_HOST_MODES = {"r": _parla.IN, "rw": _parla.INOUT, "w": _parla.OUT}
+
+# --- Views: one int or range for each dimension of the whole array ---
+
+_Axes = tuple["int | range", ...]
+
+
+def _apply_key(axes: _Axes, key: object, name: str) -> _Axes:
+    """Return the axes of a view of the view `axes`, by basic indexing."""
+    keys = list(key) if isinstance(key, tuple) else [key]
+    n_free = sum(isinstance(axis, range) for axis in axes)
+    if sum(item is Ellipsis for item in keys) > 1:
+        raise IndexError(f"array {name!r}: more than one Ellipsis in {key!r}")
+    position = next((i for i, item in enumerate(keys) if item is Ellipsis), None)
+    if position is not None:
+        keys[position : position + 1] = [slice(None)] * (n_free - len(keys) + 1)
+    if len(keys) > n_free:
+        raise IndexError(f"array {name!r}: {len(keys)} indices for {n_free} dimensions")
+    keys += [slice(None)] * (n_free - len(keys))
+    remaining = iter(keys)
+    return tuple(_apply_to_axis(axis, next(remaining), name) if isinstance(axis, range) else axis for axis in axes)
+
+
+def _apply_to_axis(axis: range, key: object, name: str) -> int | range:
+    if isinstance(key, slice):
+        return axis[key]
+    try:
+        return axis[operator.index(key)]
+    except TypeError:
+        raise TypeError(
+            f"array {name!r}: outside of tasks only integers, slices and Ellipsis index a PArray, not {key!r}; "
+            "use `with a.host() as local:` for anything else"
+        ) from None
+
+
+def _key_of_axis(axis: int | range) -> int | slice:
+    if isinstance(axis, int):
+        return axis
+    stop = axis.stop if axis.stop >= 0 else None
+    return slice(axis.start, stop, axis.step) if len(axis) else slice(0, 0)
+
+
+def _region_of_axis(axis: int | range) -> tuple[int, int, int]:
+    if isinstance(axis, int):
+        return axis, axis + 1, 1
+    if axis.step < 0:
+        axis = axis[::-1]
+    return axis.start, max(axis.start, axis.stop), axis.step
+
+
+class PArray(np.lib.mixins.NDArrayOperatorsMixin):
+    """An array with coherent copies on devices. Made by `asarray`, `array` and `empty`; lives longer than a runtime.
+
+    In the body of a task that names it, operators, indexing and NumPy functions work on the local copy and give plain arrays.
+    Outside of tasks they work on the host's copy, after waiting for the tasks that write the array; basic indexing gives a view that is
+    a PArray too. Views may overlap.
+    """
+
+    __slots__ = ("__weakref__", "_axes", "_data", "_dtype", "_source", "name")
+
+    def __init__(self, data: _parla.Data, dtype: np.dtype, axes: _Axes, name: str, source: np.ndarray | None = None) -> None:
+        self._data = data
+        self._dtype = dtype
+        self._axes = axes
+        self._source = source
+        self.name = name
+
+    # --- Shape ---
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Elements along each dimension."""
+        return tuple(len(axis) for axis in self._axes if isinstance(axis, range))
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the elements."""
+        return self._dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one copy."""
+        return self.size * self._dtype.itemsize
+
+    @property
+    def _is_whole(self) -> bool:
+        return self._region() is None
+
+    def _region(self) -> tuple[tuple[int, int, int], ...] | None:
+        """Return one (start, stop, step) per dimension of the whole array, None for all of it."""
+        shape = self._data.shape
+        if all(isinstance(axis, range) and axis == range(n) for axis, n in zip(self._axes, shape)):
+            return None
+        return tuple(_region_of_axis(axis) for axis in self._axes)
+
+    # --- Content ---
+
+    def _lay_over(self, view: tuple) -> np.ndarray:
+        buffer, offset, strides = view
+        whole = np.ndarray(self._data.shape, self._dtype, buffer, offset, strides)
+        return whole[tuple(map(_key_of_axis, self._axes))] if self._axes else whole
+
+    @property
+    def array(self) -> np.ndarray:
+        """The local NumPy array.
+
+        In a task: the copy on the task's device, valid until the body ends or awaits; read-only if the task named it as input=.
+        Outside: the host's copy, after waiting for the tasks that write the array. It may be written; copies on devices then are
+        fetched anew. It shows what later tasks write on devices only when `.array` is asked for again.
+        """
+        local = self._data.local()
+        if local is not None:
+            return self._lay_over(local[0])
+        view = self._data.acquire(_parla.INOUT)
+        try:
+            return self._lay_over(view)
+        finally:
+            self._data.release(_parla.INOUT)
+
+    @contextlib.contextmanager
+    def host(self, mode: str = "r") -> Iterator[np.ndarray]:
+        """Give the host's copy for the time of a `with` block; tasks that would conflict wait for its end.
+
+        mode: "r" to read, "rw" to read and write, "w" to overwrite all of it. Blocks until the tasks that it depends on have ended.
+        Not for use in tasks.
+        """
+        if mode not in _HOST_MODES:
+            raise ValueError(f"host(mode): expected 'r', 'rw' or 'w', not {mode!r}")
+        access = _HOST_MODES[mode]
+        if access == _parla.OUT and not self._is_whole:
+            access = _parla.INOUT
+        view = self._data.acquire(access)
+        try:
+            yield self._lay_over(view)
+        finally:
+            self._data.release(access)
+
+    def update(self, value: object) -> None:
+        """Overwrite the content with `value`, which must broadcast to the shape."""
+        if self._data.local() is not None:
+            self.array[...] = asnumpy(value)
+            return
+        value = asnumpy(value)
+        with self.host("w") as local:
+            local[...] = value
+
+    def __getitem__(self, key: object) -> PArray | np.ndarray:
+        if _parla.current_task() is not None:
+            return self.array[key]
+        return PArray(self._data, self._dtype, _apply_key(self._axes, key, self.name), self.name, self._source)
+
+    def __setitem__(self, key: object, value: object) -> None:
+        if _parla.current_task() is not None:
+            self.array[key] = asnumpy(value)
+            return
+        value = asnumpy(value)
+        with self.host("rw") as local:
+            local[key] = value
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
+        if _parla.current_task() is not None:
+            local = self.array
+            return np.array(local, dtype=dtype, copy=copy) if copy or dtype is not None else local
+        if copy is False:
+            raise ValueError(f"array {self.name!r}: outside of tasks NumPy gets a copy; use `with a.host() as local:` to look without one")
+        with self.host("r") as local:
+            return np.array(local, dtype=dtype)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object) -> object:
+        outputs = kwargs.get("out", ())
+        if outputs:
+            kwargs["out"] = tuple(out.array if isinstance(out, PArray) else out for out in outputs)
+        result = getattr(ufunc, method)(*(np.asarray(item) if isinstance(item, PArray) else item for item in inputs), **kwargs)
+        return outputs[0] if len(outputs) == 1 and isinstance(outputs[0], PArray) else result
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"PArray has no attribute {name!r}")
+        return getattr(np.asarray(self), name)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of an array without dimensions")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator:
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(np.asarray(self))
+
+    # --- Where it is ---
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """The devices of the active runtime that hold a valid copy."""
+        mask = self._data.query()[1]
+        runtime = _parla.active()
+        rows = () if runtime is None else runtime.devices
+        return devices_of_rows(tuple(row for index, row in enumerate(rows) if mask >> index & 1))
+
+    def evict(self, device: Device | None = None) -> None:
+        """Free the copy on one device, or on all; content that is only there is written back to the host. Blocks until tasks on it ended."""
+        self._data.evict(-1 if device is None else device.index)
+
+    def print_overview(self) -> None:
+        """Print shape, type and the devices that hold a valid copy."""
+        print(self._overview())
+
+    def _overview(self) -> str:
+        places = ", ".join(map(repr, self.devices)) or "host"
+        return f"PArray {self.name!r}: shape {self.shape}, {self._dtype}, {self.nbytes} bytes, valid on {places}"
+
+    def __repr__(self) -> str:
+        return f"<{self._overview()}>"
+
+    def __parla_data__(self) -> object:
+        """Return a capsule "parla_data" with the parla_data pointer, borrowed from this object."""
+        return self._data.__parla_data__()
+
+    def __parla_array__(self) -> PArray:
+        return self
+
+    def __parla_device__(self) -> Device:
+        """Return the device that holds the array; the last one, if several do: the CPU only if no other does."""
+        found = self.devices
+        if found:
+            return found[-1]
+        return cpu(0)
+
+
+# --- Making ---
+
+_registry_lock = threading.Lock()
+_by_memory: dict[int, list[weakref.ref]] = {}  # id of an array that owns memory: the PArrays over it
+_adopted: list[PArray] = []  # made at spawn over plain arrays: alive until the runtime ends, when their content is written back
+
+
+def _make(shape: tuple[int, ...], dtype: np.dtype, name: str, source: np.ndarray | None) -> PArray:
+    if dtype.hasobject:
+        raise TypeError(f"array {name!r}: elements of type {dtype} are Python objects, which cannot be moved to a device")
+    if source is None:
+        data = _parla.Data(shape, dtype.itemsize, name)
+    else:
+        data = _parla.Data(shape, dtype.itemsize, name, source.ctypes.data, source.strides, source)
+    return PArray(data, dtype, tuple(map(range, shape)), name, source)
+
+
+def _root(a: np.ndarray) -> np.ndarray:
+    while isinstance(a.base, np.ndarray):
+        a = a.base
+    return a
+
+
+def _is_same_memory(a: np.ndarray, b: np.ndarray) -> bool:
+    return (a.ctypes.data, a.shape, a.strides, a.dtype) == (b.ctypes.data, b.shape, b.strides, b.dtype)
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
+    try:
+        return np.shares_memory(a, b, max_work=10_000)
+    except np.exceptions.TooHardError:
+        return True
+
+
+def _over(a: np.ndarray, name: str) -> PArray:
+    """Return the PArray over the memory of `a`: the same one each time."""
+    key = id(_root(a))
+    with _registry_lock:
+        references = [reference for reference in _by_memory.get(key, ()) if reference() is not None]
+        for known in [reference() for reference in references]:
+            if known is None:
+                continue
+            if _is_same_memory(known._source, a):
+                return known
+            if _overlap(known._source, a):
+                raise ValueError(
+                    f"this NumPy array overlaps the memory of {known!r}, which tasks use: name a slice of that PArray instead, "
+                    "so that the order of tasks and the content stay right"
+                )
+        made = _make(a.shape, a.dtype, name, a)
+        _by_memory[key] = [*references, weakref.ref(made, lambda _: _forget(key))]
+        return made
+
+
+def _forget(key: int) -> None:
+    references = [reference for reference in _by_memory.get(key, ()) if reference() is not None]
+    if references:
+        _by_memory[key] = references
+    else:
+        _by_memory.pop(key, None)
+
+
+def asarray(a: object, dtype: object = None, order: str | None = None, name: str | None = None) -> PArray:
+    """Return a PArray over the memory of `a`, without a copy where possible.
+
+    The same NumPy array gives the same PArray as long as that is alive. Lists, arrays of another dtype and read-only arrays are
+    copied. While tasks use the PArray, look at its content through it.
+    """
+    if hasattr(a, "__parla_array__"):
+        return a.__parla_array__()
+    local = np.asarray(a, dtype=dtype, order=order)
+    if not local.flags.writeable or any(stride == 0 and n > 1 for stride, n in zip(local.strides, local.shape)):
+        local = np.array(local, order=order or "K")
+    return _over(local, name or "array")
+
+
+def array(obj: object, dtype: object = None, *, order: str = "K", name: str | None = None) -> PArray:
+    """Return a PArray with a copy of `obj` as its content."""
+    return asarray(np.array(asnumpy(obj) if is_array(obj) else obj, dtype=dtype, order=order), name=name)
+
+
+def empty(shape: int | tuple[int, ...], dtype: object = float, name: str | None = None) -> PArray:
+    """Return a PArray without content; a task or the host has to write it before it is read. Memory is taken when it is first used."""
+    if not isinstance(shape, (tuple, list)):
+        shape = (shape,)
+    shape = tuple(operator.index(n) for n in shape)
+    if any(n < 0 for n in shape):
+        raise ValueError(f"empty(shape): negative extent in {shape}")
+    return _make(shape, np.dtype(dtype), name or "array", None)
+
+
+def asarray_batch(*items: object) -> object:
+    """Apply `asarray` to all arrays in nested dicts, lists and tuples; return the same structure (one item, or a list of several)."""
+
+    def convert(item: object) -> object:
+        if isinstance(item, dict):
+            return {key: convert(value) for key, value in item.items()}
+        if isinstance(item, (list, tuple)):
+            return type(item)(map(convert, item))
+        return asarray(item) if is_array(item) else item
+
+    converted = [convert(item) for item in items]
+    return converted[0] if len(converted) == 1 else converted
+
+
+# --- Helpers ---
+
+
+def is_array(x: object) -> bool:
+    """True for NumPy arrays, PArrays, and blocks that stand for a PArray."""
+    return isinstance(x, np.ndarray) or hasattr(x, "__parla_array__")
+
+
+def get_array_module(x: object = None) -> object:
+    """Return the module whose functions work on `x`, or on arrays of the current device: NumPy on CPUs and simulated devices."""
+    return np
+
+
+def asnumpy(x: object) -> np.ndarray:
+    """Return `x` as a NumPy array; for a PArray outside of tasks that is a copy, after waiting for the tasks that write it."""
+    return np.asarray(x.__parla_array__() if hasattr(x, "__parla_array__") else x)
+
+
+def clone_here(x: object) -> np.ndarray:
+    """Return a copy of `x` on the device of the running task (outside of tasks: on the host).
+
+    A PArray must be named by the task.
+    """
+    return np.array(asnumpy(x))
+
+
+def copy(dst: object, src: object) -> None:
+    """Copy the content of `src` into `dst`, with NumPy's broadcasting.
+
+    Between two PArrays of equal shape and type, outside of tasks, the copy is a task of its own, ordered with others on these arrays, and
+    the call returns at once. Everything else is done before it returns.
+    """
+    dst = dst.__parla_array__() if hasattr(dst, "__parla_array__") else dst
+    src = src.__parla_array__() if hasattr(src, "__parla_array__") else src
+    if not isinstance(dst, PArray):
+        np.copyto(dst, asnumpy(src))
+    elif _parla.current_task() is not None:
+        np.copyto(dst.array, asnumpy(src))
+    elif _can_copy_as_task(dst, src):
+        _parla.data_copy(dst._data, dst._region(), src._data, src._region(), -1)
+    else:
+        dst.update(src)
+
+
+def _can_copy_as_task(dst: PArray, src: object) -> bool:
+    if not isinstance(src, PArray) or _parla.active() is None or src._data is dst._data:
+        return False
+    is_ascending = all(isinstance(axis, range) and axis.step > 0 for axis in (*dst._axes, *src._axes))
+    return is_ascending and src.shape == dst.shape and src.dtype == dst.dtype
+
+
+# --- Arguments of spawn ---
+
+
+def _resolve(item: object, argument: str) -> tuple[PArray, int]:
+    member = 0
+    if isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], int):
+        item, member = item
+    if hasattr(item, "__parla_array__"):
+        return item.__parla_array__(), member
+    if isinstance(item, np.ndarray):
+        if not item.flags.writeable and argument != "input":
+            raise ValueError(f"{argument}: a read-only NumPy array cannot be written by a task")
+        made = asarray(item)
+        _adopted.append(made)
+        return made, member
+    raise TypeError(f"{argument}: expected a PArray, a NumPy array or a block, or a pair (array, device position), not {item!r}")
+
+
+def _items(argument: object) -> Iterable:
+    """Return the arrays in one argument of spawn: it may be one array, one pair, or an iterable of those."""
+    if argument is None:
+        return ()
+    if is_array(argument) or (isinstance(argument, tuple) and len(argument) == 2 and isinstance(argument[1], int)):
+        return (argument,)
+    return argument
+
+
+def accesses(input: object, output: object, inout: object) -> list[tuple]:
+    """Return the rows (Data, mode, member, region) for one spawn, one for each array and device position."""
+    merged: dict[tuple[int, int], list] = {}
+    for argument, items, mode in (
+        ("input", input, _parla.IN),
+        ("output", output, _parla.OUT),
+        ("inout", inout, _parla.INOUT),
+    ):
+        for item in _items(items):
+            found, member = _resolve(item, argument)
+            region = found._region()
+            row = merged.get((id(found._data), member))
+            if row is None:
+                merged[id(found._data), member] = [found._data, mode, member, region]
+            elif row[1] != mode or row[3] != region:
+                # Several views of one array: its whole is ordered, and what is not overwritten must be kept.
+                row[1] = mode if mode == row[1] == _parla.IN else _parla.INOUT
+                row[3] = None
+    return [tuple(row) for row in merged.values()]
+
+
+def forget_adopted() -> None:
+    """Let go of the PArrays that spawns have made over plain NumPy arrays. From: the end of a runtime."""
+    _adopted.clear()

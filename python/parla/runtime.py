@@ -1,0 +1,239 @@
+"""Parla: the runtime of a program, from start to stop."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Coroutine, Iterable
+from types import TracebackType
+
+from . import _parla, array
+from ._blas import BlasThreads
+from ._callbacks import listener
+from .devices import Device, devices_of_rows
+from .tasks import Task, spawn
+
+_SWITCH_INTERVAL_S = 50e-6
+
+# What the published front ends take, and what to write instead.
+_PUBLISHED = {
+    "scheduler_class": "there is one scheduler; choose how tasks are placed with policy=",
+    "sig_type": "Ctrl-C always ends the `with` block with KeyboardInterrupt",
+    "logfile": "record a trace with trace=FILE",
+    "dev_config_file": "describe devices in a string: devices='sim:2,mem=1GiB'",
+    "environments": "describe devices with devices= and give each task its placement=",
+}
+
+_current: Parla | None = None
+
+
+def current() -> Parla | None:
+    """Return the active Parla, or None."""
+    return _current
+
+
+class Parla:
+    """The runtime: worker threads, devices, and the tasks that run on them.
+
+    ``with Parla():`` starts it. The end of the block waits for all tasks and raises the first failure that nobody has looked at
+    (an ExceptionGroup if there are several), with the traceback of the task's body. When the block itself raises, Ctrl-C included,
+    tasks that have not started are cancelled and running bodies finish first. Each `with` starts a fresh runtime; one is active at
+    a time.
+
+    Parameters
+    ----------
+    n_workers : int, optional
+        Worker threads. Default: PARLA_WORKERS, else one for each core that the process may use.
+    devices : str or list of str, optional
+        Such as "cpu", "sim:4", "auto" (real GPUs if there are any); see `parla.devices_grammar()`. Default: PARLA_DEVICES, else "cpu".
+    policy : str, optional
+        How a device is chosen among alternatives: "locality", "eager" or "round_robin". Default: PARLA_POLICY, else "locality".
+    trace : str or path, optional
+        File for a Chrome/Perfetto trace, written at the end. Default: PARLA_TRACE, else none.
+    blas_threads : int or None
+        Threads of one BLAS call while the runtime is active; None leaves the libraries alone.
+    """
+
+    def __init__(
+        self,
+        n_workers: int | None = None,
+        devices: str | Iterable[str] | None = None,
+        policy: str | None = None,
+        trace: str | os.PathLike | None = None,
+        *,
+        blas_threads: int | None = 1,
+        **published: object,
+    ) -> None:
+        for name in published:
+            hint = _PUBLISHED.get(name)
+            raise TypeError(f"Parla() has no argument {name!r}" + (f": {hint}" if hint else ""))
+        if n_workers is not None and (not isinstance(n_workers, int) or n_workers < 1):
+            raise ValueError(f"n_workers: expected at least 1, or None for one per core, not {n_workers!r}")
+        if devices is not None and not isinstance(devices, str):
+            devices = ",".join(devices)
+        self._options = (n_workers or 0, devices, policy, None if trace is None else os.fspath(trace))
+        self._blas = BlasThreads(blas_threads)
+        self._runtime: _parla.Runtime | None = None
+        self._switch_interval = sys.getswitchinterval()
+
+    # --- Life ---
+
+    def __enter__(self) -> Parla:
+        global _current
+        if _current is not None:
+            raise _parla.StateError("a Parla runtime is active already: leave its `with` block before another one starts")
+        runtime = _parla.Runtime(*self._options)
+        try:
+            runtime.activate()
+        except BaseException:
+            runtime.stop()
+            raise
+        self._runtime = runtime
+        self._switch_interval = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        self._blas.apply()
+        _current = self
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> bool:
+        interruption = None
+        try:
+            if error is None:
+                self._runtime.wait()
+        except BaseException as raised:
+            interruption = raised
+        failures = self._stop()
+        _raise(error, interruption, failures)
+        return False
+
+    def _stop(self) -> list[BaseException]:
+        """Stop the runtime and return the failures that nobody has looked at."""
+        global _current
+        runtime = self._runtime
+        try:
+            failures = runtime.take_failures()
+            runtime.stop()
+            failures += runtime.take_failures()
+        finally:
+            listener.stop()
+            array.forget_adopted()
+            self._blas.restore()
+            sys.setswitchinterval(self._switch_interval)
+            self._runtime = None
+            _current = None
+        return failures
+
+    # --- Use ---
+
+    def _active(self) -> _parla.Runtime:
+        if self._runtime is None:
+            raise _parla.StateError("this Parla is not active: use it inside its `with` block")
+        return self._runtime
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """All devices; the CPU is the first."""
+        return devices_of_rows(self._active().devices)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Block until every task spawned so far has ended. Failures are not raised here. `timeout` is in seconds (TaskTimeout)."""
+        self._active().wait(timeout)
+
+    def cancel_all(self) -> int:
+        """Cancel every task that has not started; return how many there were."""
+        return self._active().cancel_all()
+
+    def stats(self) -> dict:
+        """Return counters since the start.
+
+        Keys: "tasks" (counts of the runtime), "devices" (device name to its counters), "links" ((source name, destination name) to
+        copies, bytes and busy time in ns; only links that were used).
+        """
+        runtime = self._active()
+        names = [row[3] for row in runtime.devices]
+        links = {}
+        for i, source in enumerate(names):
+            for j, destination in enumerate(names):
+                link = runtime.link(i, j)
+                if link["n_copies"]:
+                    links[source, destination] = link
+        return {
+            "tasks": runtime.info(),
+            "devices": {name: runtime.device(i) for i, name in enumerate(names)},
+            "links": links,
+        }
+
+    def write_trace(self, path: str | os.PathLike) -> None:
+        """Write what was recorded so far. Recording is started with Parla(trace=)."""
+        self._active().trace_write(os.fspath(path))
+
+    def phase(self, name: str) -> _Phase:
+        """Return a context manager that marks a phase of the program in the trace."""
+        return _Phase(self._active(), name)
+
+    def __parla_runtime__(self) -> object:
+        """Return a capsule "parla_runtime" with the parla_runtime pointer, for other extensions."""
+        return self._active().__parla_runtime__()
+
+    def __repr__(self) -> str:
+        if self._runtime is None:
+            return "<Parla, not active>"
+        return f"<Parla on {', '.join(row[3] for row in self._runtime.devices)}>"
+
+
+class _Phase:
+    __slots__ = ("_name", "_runtime")
+
+    def __init__(self, runtime: _parla.Runtime, name: str) -> None:
+        self._runtime = runtime
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._runtime.trace_begin(self._name)
+
+    def __exit__(self, *unused: object) -> None:
+        self._runtime.trace_end()
+
+
+def _distinct(failures: list[BaseException], error: BaseException | None) -> list[BaseException]:
+    """Drop repetitions: an exception that several tasks passed on is one failure."""
+    seen = {id(error)}
+    return [failure for failure in failures if not (id(failure) in seen or seen.add(id(failure)))]
+
+
+def _raise(error: BaseException | None, interruption: BaseException | None, failures: list[BaseException]) -> None:
+    """Raise what the end of the block has to tell; return if that is nothing, or `error` is on its way already."""
+    failures = _distinct(failures, error)
+    if error is not None or (interruption is not None and not (failures and isinstance(interruption, _parla.StuckError))):
+        told = error if error is not None else interruption
+        for failure in failures:
+            told.add_note(f"meanwhile a Parla task failed: {type(failure).__name__}: {failure}")
+        if error is None:
+            raise interruption
+        return
+    if not failures:
+        return
+    if interruption is not None:
+        failures[0].add_note(str(interruption))
+    if len(failures) == 1:
+        raise failures[0]
+    raise BaseExceptionGroup(f"{len(failures)} Parla tasks failed", failures)
+
+
+def run(main: Coroutine | object, **options: object) -> object:
+    """Run a coroutine or an `async def` function as a task and return its result.
+
+    Starts a runtime with `options` (see Parla) and stops it at the end, unless one is active. Blocks.
+    """
+    if _current is not None:
+        if options:
+            raise _parla.StateError("parla.run(): a runtime is active already, so its options cannot be chosen any more")
+        return spawn()(main).result()
+    with Parla(**options):
+        return spawn()(main).result()
+
+
+def stop_at_exit() -> None:
+    """Stop a runtime whose `with` block was never left, before the interpreter goes away."""
+    if _current is not None:
+        _current._stop()

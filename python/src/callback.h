@@ -1,0 +1,25 @@
+/* callback.h - the way from the runtime's threads into Python: who takes the GIL, and how a body is run step by step. */
+#ifndef PARLA_PYTHON_CALLBACK_H
+#define PARLA_PYTHON_CALLBACK_H
+
+#include "task_type.h"
+
+/* Fills the runner that `runtime` is created with. */
+void callback_runner(parla_runner *out, RuntimeObject *runtime);
+
+/* Deletes the thread states that were kept for threads which are gone now. From: a thread with the GIL. */
+void callback_delete_thread_states(RuntimeObject *runtime);
+
+/* The body of every Python task; arg is its TaskObject. From: the runner, with the GIL. */
+int callback_body(parla_context *context, void *arg);
+
+/* The task whose body this thread runs, or NULL. Borrowed. */
+TaskObject *callback_current(module_state *state);
+
+/* Starts counting libraries anew: those loaded so far are known. */
+void callback_know_libraries(module_state *state);
+
+/* asyncio's running loop on this thread, or NULL. New reference; no exception is set. */
+PyObject *callback_running_loop(module_state *state);
+
+#endif

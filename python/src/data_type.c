@@ -1,0 +1,336 @@
+/* data_type.c - Data: one coherent array. Shapes and types are the Python layer's business; this object moves bytes.
+ *
+ * Inside a task the array is found among the accesses that the task was spawned with; outside it is acquired and released. */
+#include "data_type.h"
+
+#include <stddef.h>
+#include <structmember.h>
+
+#include "callback.h"
+#include "view_type.h"
+
+/* --- Making --- */
+
+static int read_extents(PyObject *tuple, int64_t *out, int *out_ndim, const char *what)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(tuple);
+
+    if (n > PARLA_MAX_NDIM) {
+        PyErr_Format(PyExc_ValueError, "%s: %zd dimensions, at most %d are possible", what, n, PARLA_MAX_NDIM);
+        return -1;
+    }
+    for (Py_ssize_t k = 0; k < n; k++) {
+        out[k] = PyLong_AsLongLong(PyTuple_GET_ITEM(tuple, k));
+        if (out[k] == -1 && PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    *out_ndim = (int)n;
+    return 0;
+}
+
+/* Describes the array: over the memory at `address` with `strides`, or without memory if `strides` is None. */
+static int describe(module_state *state, parla_strided *out, PyObject *shape, Py_ssize_t item_bytes, Py_ssize_t address,
+                    PyObject *strides)
+{
+    int64_t extent[PARLA_MAX_NDIM];
+    int ndim, code;
+
+    if (read_extents(shape, extent, &ndim, "shape") < 0) {
+        return -1;
+    }
+    code = parla_strided_contiguous(out, (void *)address, (size_t)item_bytes, ndim, extent);
+    if (code < 0) {
+        error_raise(state, code, "shape");
+        return -1;
+    }
+    return strides == Py_None ? 0 : read_extents(strides, out->stride, &ndim, "strides");
+}
+
+static PyObject *data_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    module_state *state = state_of_type(type);
+    parla_data_options options = PARLA_DATA_OPTIONS_INIT;
+    PyObject *shape, *strides = Py_None, *owner = Py_None;
+    Py_ssize_t item_bytes, address = 0;
+    deferred_object *held = NULL;
+    DataObject *self;
+    int code;
+
+    (void)kwargs;
+    if (!PyArg_ParseTuple(args, "O!n|znOO:Data", &PyTuple_Type, &shape, &item_bytes, &options.name, &address, &strides, &owner) ||
+        describe(state, &options.host, shape, item_bytes, address, strides) < 0) {
+        return NULL;
+    }
+    self = (DataObject *)type->tp_alloc(type, 0);
+    if (!self) {
+        return NULL;
+    }
+    self->state = state;
+    if (owner != Py_None) {
+        held = deferred_object_new(&state->ends, owner);
+        if (!held) {
+            Py_DECREF(self);
+            return NULL;
+        }
+        options.release = deferred_object_release;
+        options.ctx = held;
+    }
+    code = parla_data_create(&self->data, &options);
+    if (code < 0) {
+        if (held) {
+            deferred_object_release(held);
+        }
+        Py_DECREF(self);
+        return error_raise(state, code, "making an array");
+    }
+    return (PyObject *)self;
+}
+
+static void data_dealloc(DataObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    module_state *state = self->state;
+
+    if (self->weak_references) {
+        PyObject_ClearWeakRefs((PyObject *)self);
+    }
+    parla_data_unref(self->data);
+    type->tp_free(self);
+    if (state) {
+        deferred_drain(&state->ends);
+    }
+    Py_DECREF(type);
+}
+
+/* --- Inside a task --- */
+
+/* local(): (view, offset, strides, mode, device index) of this array in the task whose body runs, or None outside of tasks. */
+static PyObject *data_local(DataObject *self, PyObject *unused)
+{
+    TaskObject *task = callback_current(self->state);
+    const parla_context *context = parla_current();
+    parla_instance instance;
+
+    (void)unused;
+    if (!task || !context) {
+        Py_RETURN_NONE;
+    }
+    for (Py_ssize_t i = 0; task->accesses && i < PyList_GET_SIZE(task->accesses); i++) {
+        PyObject *row = PyList_GET_ITEM(task->accesses, i), *view;
+        long mode = PyLong_AsLong(PyTuple_GET_ITEM(row, 1));
+        int code;
+
+        if (((DataObject *)PyTuple_GET_ITEM(row, 0))->data != self->data) {
+            continue;
+        }
+        code = mode & PARLA_ORDER ? parla_context_source(context, (size_t)i, &instance)
+                                  : parla_context_instance(context, (size_t)i, &instance);
+        if (code < 0) {
+            return error_raise(self->state, code, "array");
+        }
+        view = view_of_instance(self->state, (PyObject *)self, &instance.box, mode == PARLA_IN);
+        return view ? Py_BuildValue("(Nli)", view, mode, instance.i_device) : NULL;
+    }
+    return error_format(self->state, EXCEPTION_StateError,
+                        "array '%s' is not named by task '%U': list it in input=, output= or inout= of its spawn",
+                        parla_data_name(self->data), task->name);
+}
+
+/* --- Outside --- */
+
+static PyObject *data_acquire(DataObject *self, PyObject *args)
+{
+    RuntimeObject *runtime = self->state->active;
+    PyObject *timeout = Py_None, *view;
+    parla_instance instance;
+    int64_t deadline_ns;
+    int mode, code, again;
+
+    if (!PyArg_ParseTuple(args, "i|O:acquire", &mode, &timeout) || runtime_deadline(timeout, &deadline_ns) < 0) {
+        return NULL;
+    }
+    if (!runtime) {
+        code = parla_data_acquire(NULL, self->data, mode, 0, &instance);
+    } else {
+        Py_INCREF(runtime);
+        runtime_enter(runtime);
+        do {
+            int64_t slice_ns = runtime_slice(runtime, deadline_ns);
+
+            Py_BEGIN_ALLOW_THREADS code = parla_data_acquire(runtime->rt, self->data, mode, slice_ns, &instance);
+            Py_END_ALLOW_THREADS again = runtime_slice_ended(runtime, code, deadline_ns, "waiting for an array");
+        } while (again > 0);
+        runtime_leave(runtime);
+        Py_DECREF(runtime);
+        if (again < 0) {
+            return NULL;
+        }
+    }
+    if (code < 0) {
+        return error_raise(self->state, code, parla_data_name(self->data));
+    }
+    view = view_of_instance(self->state, (PyObject *)self, &instance.box, mode == PARLA_IN);
+    if (!view) {
+        parla_data_release(self->data, mode);
+    }
+    return view;
+}
+
+static PyObject *data_release(DataObject *self, PyObject *mode)
+{
+    long value = PyLong_AsLong(mode);
+
+    if (value == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS parla_data_release(self->data, (int)value);
+    Py_END_ALLOW_THREADS Py_RETURN_NONE;
+}
+
+static PyObject *data_query(DataObject *self, PyObject *unused)
+{
+    parla_data_info info = {.size = sizeof(info)};
+    int code = parla_data_query(self->data, &info);
+
+    (void)unused;
+    return code < 0 ? error_raise(self->state, code, "array")
+                    : Py_BuildValue("(nKi)", (Py_ssize_t)info.n_bytes, (unsigned long long)info.valid_mask, info.i_owner);
+}
+
+static PyObject *data_evict(DataObject *self, PyObject *args)
+{
+    RuntimeObject *runtime = runtime_active(self->state, "evict()");
+    int64_t deadline_ns;
+    int i_device, code, again;
+
+    if (!runtime || !PyArg_ParseTuple(args, "i:evict", &i_device) || runtime_deadline(Py_None, &deadline_ns) < 0) {
+        return NULL;
+    }
+    Py_INCREF(runtime);
+    runtime_enter(runtime);
+    do {
+        int64_t slice_ns = runtime_slice(runtime, deadline_ns);
+
+        Py_BEGIN_ALLOW_THREADS code = parla_data_evict(runtime->rt, self->data, i_device, slice_ns);
+        Py_END_ALLOW_THREADS again = runtime_slice_ended(runtime, code, deadline_ns, "evict");
+    } while (again > 0);
+    runtime_leave(runtime);
+    Py_DECREF(runtime);
+    if (again < 0) {
+        return NULL;
+    }
+    return code < 0 ? error_raise(self->state, code, "evict") : Py_NewRef(Py_None);
+}
+
+static PyObject *data_capsule(DataObject *self, PyObject *unused)
+{
+    (void)unused;
+    return PyCapsule_New(self->data, "parla_data", NULL);
+}
+
+static PyObject *data_get_shape(DataObject *self, void *unused)
+{
+    const parla_strided *box = parla_data_shape(self->data);
+    PyObject *shape = PyTuple_New(box->ndim);
+
+    (void)unused;
+    for (int k = 0; shape && k < box->ndim; k++) {
+        PyObject *extent = PyLong_FromLongLong(box->extent[k]);
+
+        if (!extent) {
+            Py_CLEAR(shape);
+            break;
+        }
+        PyTuple_SET_ITEM(shape, k, extent);
+    }
+    return shape;
+}
+
+/* --- Copies --- */
+
+static const parla_range *read_box(parla_range *ranges, PyObject *box, bool *out_is_bad)
+{
+    *out_is_bad = false;
+    if (box == Py_None) {
+        return NULL;
+    }
+    if (!PyTuple_Check(box) || PyTuple_GET_SIZE(box) > PARLA_MAX_NDIM) {
+        PyErr_Format(PyExc_ValueError, "a box is a tuple of at most %d ranges, not %R", PARLA_MAX_NDIM, box);
+        *out_is_bad = true;
+        return NULL;
+    }
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(box) && !*out_is_bad; k++) {
+        long long start, stop, step;
+
+        *out_is_bad = !PyArg_ParseTuple(PyTuple_GET_ITEM(box, k), "LLL", &start, &stop, &step);
+        ranges[k] = (parla_range){start, stop, step};
+    }
+    return ranges;
+}
+
+PyObject *data_copy_function(PyObject *module, PyObject *args)
+{
+    module_state *state = PyModule_GetState(module);
+    RuntimeObject *runtime = runtime_active(state, "copying between arrays");
+    parla_range dst_ranges[PARLA_MAX_NDIM], src_ranges[PARLA_MAX_NDIM];
+    const parla_range *dst_range, *src_range;
+    PyObject *dst, *dst_box, *src, *src_box;
+    bool dst_is_bad, src_is_bad;
+    int i_device, code;
+
+    if (!runtime || !PyArg_ParseTuple(args, "O!OO!Oi:data_copy", state->data_type, &dst, &dst_box, state->data_type, &src, &src_box,
+                                      &i_device)) {
+        return NULL;
+    }
+    dst_range = read_box(dst_ranges, dst_box, &dst_is_bad);
+    src_range = dst_is_bad ? NULL : read_box(src_ranges, src_box, &src_is_bad);
+    if (dst_is_bad || src_is_bad) {
+        return NULL;
+    }
+    code = parla_data_copy(runtime->rt, NULL, ((DataObject *)dst)->data, dst_range, ((DataObject *)src)->data, src_range, i_device);
+    return code < 0 ? error_raise(state, code, "copy") : Py_NewRef(Py_None);
+}
+
+static PyMethodDef data_methods[] = {
+    {"local", (PyCFunction)data_local, METH_NOARGS,
+     "The instance of the running task: (view, mode, device index); None outside of tasks."},
+    {"acquire", (PyCFunction)data_acquire, METH_VARARGS,
+     "acquire(mode, timeout=None): the host's instance, pinned until release(mode)."},
+    {"release", (PyCFunction)data_release, METH_O, "release(mode): give up what acquire(mode) gave."},
+    {"query", (PyCFunction)data_query, METH_NOARGS, "(bytes, mask of devices with a valid copy, device of the only copy or -1)."},
+    {"evict", (PyCFunction)data_evict, METH_VARARGS, "evict(device): free that device's copy, or those of all devices (-1)."},
+    {"__parla_data__", (PyCFunction)data_capsule, METH_NOARGS,
+     "A capsule 'parla_data' with the parla_data pointer, borrowed from this object."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef data_attributes[] = {
+    {"shape", (getter)data_get_shape, NULL, "Elements along each dimension.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+PyTypeObject *data_type_make(PyObject *module)
+{
+    PyMemberDef members[] = {
+        {"__weaklistoffset__", T_PYSSIZET, offsetof(DataObject, weak_references), READONLY, NULL},
+        {NULL, 0, 0, 0, NULL},
+    };
+    PyType_Slot slots[] = {
+        {Py_tp_doc, "Data(shape, item_bytes, name=None, address=0, strides=None, owner=None): an array of the library."},
+        {Py_tp_new, data_new},
+        {Py_tp_dealloc, data_dealloc},
+        {Py_tp_methods, data_methods},
+        {Py_tp_getset, data_attributes},
+        {Py_tp_members, members},
+        {0, NULL},
+    };
+    PyType_Spec spec = {
+        .name = "parla._parla.Data",
+        .basicsize = sizeof(DataObject),
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+        .slots = slots,
+    };
+
+    return (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
+}

@@ -1,0 +1,391 @@
+/* spawn.c - spawn(): check, capture, translate, and hand the task to the library.
+ *
+ * The common case, a CPU task with dependencies, stays in C: placement, arrays and watched globals go through hooks in the Python layer only
+ * when they are given. The GIL is held throughout; the library does not block in parla_task_spawn. From there on the library holds one
+ * reference on the Task, until its end is settled (task_type.c). */
+#include "spawn.h"
+
+#include <limits.h>
+
+#include "callback.h"
+#include "capture.h"
+#include "collect.h"
+#include "data_type.h"
+
+enum { MAX_MEMBERS = 64 };
+
+/* What one spawn has allocated, released by request_fini. */
+typedef struct request {
+    module_state *state;
+    RuntimeObject *runtime;
+    TaskObject *task;
+    task_list dependencies;
+    parla_demand *demands; /* members of all choices, one after the other */
+    parla_choice *choices;
+    size_t n_choices;
+    data_accesses accesses;
+    PyObject *access_list;
+    PyObject *work, *args, *kwargs, *watched, *context; /* given to the task at the very end */
+} request;
+
+static void request_fini(request *self)
+{
+    task_list_fini(&self->dependencies);
+    PyMem_Free(self->demands);
+    PyMem_Free(self->choices);
+    data_accesses_fini(&self->accesses);
+    Py_CLEAR(self->access_list);
+    Py_CLEAR(self->work);
+    Py_CLEAR(self->args);
+    Py_CLEAR(self->kwargs);
+    Py_CLEAR(self->watched);
+    Py_CLEAR(self->context);
+    Py_CLEAR(self->task);
+}
+
+/* --- The function --- */
+
+static int check_function(PyObject *function)
+{
+    if (PyFunction_Check(function)) {
+        int flags = ((PyCodeObject *)PyFunction_GetCode(function))->co_flags;
+
+        if (flags & (CO_GENERATOR | CO_ASYNC_GENERATOR)) {
+            PyErr_Format(PyExc_TypeError,
+                         "spawn: %R is a generator function, whose body would never run: use `async def` with await, or return",
+                         function);
+            return -1;
+        }
+        return 0;
+    }
+    if (!PyCallable_Check(function) && !PyCoro_CheckExact(function)) {
+        PyErr_Format(PyExc_TypeError, "spawn: expected a function or a coroutine, not %R", function);
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *name_of_function(PyObject *function)
+{
+    PyObject *name = PyObject_GetAttrString(function, "__name__");
+
+    if (!name || !PyUnicode_Check(name)) {
+        PyErr_Clear();
+        Py_XDECREF(name);
+        name = PyUnicode_FromString(Py_TYPE(function)->tp_name);
+    }
+    return name;
+}
+
+/* --- The task --- */
+
+static TaskObject *anonymous_task(module_state *state, PyObject *name, PyObject *function)
+{
+    PyObject *text = name ? Py_NewRef(name) : name_of_function(function);
+    TaskObject *task = NULL;
+
+    if (text && !PyUnicode_Check(text)) {
+        PyErr_Format(PyExc_TypeError, "spawn(name=): expected a str, not %R", text);
+    } else if (text && PyUnicode_AsUTF8(text)) {
+        task = task_new(state, text);
+    }
+    Py_XDECREF(text);
+    return task;
+}
+
+/* A task of the default space, for an int or a str in place of a Task. */
+static PyObject *named_task(module_state *state, PyObject *taskid)
+{
+    if (!PyLong_Check(taskid) && !PyUnicode_Check(taskid)) {
+        return PyErr_Format(PyExc_TypeError, "spawn(taskid=): expected a Task such as T[0], not %R", taskid);
+    }
+    return PyObject_CallOneArg(state->hooks[HOOK_NAMED], taskid);
+}
+
+/* Makes the named task ready for a new life. Returns 0 or -1. */
+static int renew(TaskObject *task)
+{
+    if (task_has_ended(task) || (task->phase == TASK_CREATED && !task->runtime->is_usable)) {
+        task_reset(task);
+    }
+    if (task->phase == TASK_PENDING) {
+        error_format(task->state, EXCEPTION_StateError, "spawn: task '%U' is already spawned and has not ended", task->name);
+        return -1;
+    }
+    return 0;
+}
+
+static int find_task(request *self, PyObject *const *parameters, PyObject *function)
+{
+    PyObject *taskid = parameters[SPAWN_TASKID], *task;
+
+    if (!taskid) {
+        self->task = anonymous_task(self->state, parameters[SPAWN_NAME], function);
+        return self->task ? 0 : -1;
+    }
+    task = task_check(self->state, taskid) ? Py_NewRef(taskid) : named_task(self->state, taskid);
+    if (!task) {
+        return -1;
+    }
+    self->task = (TaskObject *)task;
+    if (renew(self->task) < 0) {
+        return -1;
+    }
+    if (parameters[SPAWN_NAME] && self->task->phase == TASK_NAMED) {
+        if (!PyUnicode_Check(parameters[SPAWN_NAME])) {
+            PyErr_Format(PyExc_TypeError, "spawn(name=): expected a str, not %R", parameters[SPAWN_NAME]);
+            return -1;
+        }
+        Py_SETREF(self->task->name, Py_NewRef(parameters[SPAWN_NAME]));
+    }
+    return PyUnicode_AsUTF8(self->task->name) ? 0 : -1;
+}
+
+/* --- Placement --- */
+
+static int read_demand(PyObject *row, parla_demand *out)
+{
+    int arch, number;
+    Py_ssize_t memory;
+    double vcus;
+
+    if (!PyArg_ParseTuple(row, "iidn", &arch, &number, &vcus, &memory)) {
+        return -1;
+    }
+    *out = (parla_demand){.arch = (parla_arch)arch, .number = number, .vcus = vcus, .memory_bytes = (size_t)memory};
+    return 0;
+}
+
+/* Translates the tuple of choices that HOOK_PLACE returns. */
+static int read_choices(request *self, PyObject *choices)
+{
+    size_t n_choices = (size_t)PyTuple_GET_SIZE(choices), n_demands = 0;
+
+    for (size_t i = 0; i < n_choices; i++) {
+        n_demands += (size_t)PyTuple_GET_SIZE(PyTuple_GET_ITEM(choices, (Py_ssize_t)i));
+    }
+    self->demands = PyMem_New(parla_demand, n_demands);
+    self->choices = PyMem_New(parla_choice, n_choices);
+    if (!self->demands || !self->choices) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    n_demands = 0;
+    for (size_t i = 0; i < n_choices; i++) {
+        PyObject *members = PyTuple_GET_ITEM(choices, (Py_ssize_t)i);
+
+        self->choices[i] = (parla_choice){.members = &self->demands[n_demands], .n_members = (size_t)PyTuple_GET_SIZE(members)};
+        for (Py_ssize_t j = 0; j < PyTuple_GET_SIZE(members); j++) {
+            if (read_demand(PyTuple_GET_ITEM(members, j), &self->demands[n_demands++]) < 0) {
+                return -1;
+            }
+        }
+    }
+    self->n_choices = n_choices;
+    return 0;
+}
+
+static PyObject *or_none(PyObject *parameter) { return parameter ? parameter : Py_None; }
+
+static int place(request *self, PyObject *const *parameters)
+{
+    PyObject *choices;
+    int status;
+
+    if (!parameters[SPAWN_PLACEMENT] && !parameters[SPAWN_VCUS] && !parameters[SPAWN_MEMORY]) {
+        return 0;
+    }
+    choices = PyObject_CallFunctionObjArgs(self->state->hooks[HOOK_PLACE], or_none(parameters[SPAWN_PLACEMENT]),
+                                           or_none(parameters[SPAWN_VCUS]), or_none(parameters[SPAWN_MEMORY]), NULL);
+    if (!choices) {
+        return -1;
+    }
+    status = read_choices(self, choices);
+    Py_DECREF(choices);
+    return status;
+}
+
+/* --- Arrays --- */
+
+static int find_accesses(request *self, PyObject *const *parameters)
+{
+    if (!parameters[SPAWN_INPUT] && !parameters[SPAWN_OUTPUT] && !parameters[SPAWN_INOUT]) {
+        return 0;
+    }
+    self->access_list = PyObject_CallFunctionObjArgs(self->state->hooks[HOOK_ACCESSES], or_none(parameters[SPAWN_INPUT]),
+                                                     or_none(parameters[SPAWN_OUTPUT]), or_none(parameters[SPAWN_INOUT]), NULL);
+    return self->access_list ? data_accesses_read(&self->accesses, self->state, self->access_list) : -1;
+}
+
+/* --- Capture --- */
+
+/* Remembers the globals of a body that is spawned at module level, where a loop variable is a global. */
+static int watch_globals(request *self, PyObject *function)
+{
+    PyCodeObject *code = (PyCodeObject *)PyFunction_GetCode(function), *caller;
+    PyFrameObject *frame;
+    bool is_module_level;
+
+    if ((code->co_flags & CO_NESTED) || !self->state->hooks[HOOK_WATCH] || !(frame = PyEval_GetFrame())) {
+        return 0;
+    }
+    caller = PyFrame_GetCode(frame);
+    is_module_level = !(caller->co_flags & CO_OPTIMIZED);
+    Py_DECREF(caller);
+    if (!is_module_level || PyFunction_GetGlobals(function) != PyEval_GetGlobals()) {
+        return 0;
+    }
+    self->watched = PyObject_CallOneArg(self->state->hooks[HOOK_WATCH], function);
+    if (self->watched == Py_None) {
+        Py_CLEAR(self->watched);
+        return 0;
+    }
+    return self->watched ? 0 : -1;
+}
+
+static int take_arguments(request *self, PyObject *const *parameters)
+{
+    PyObject *args = parameters[SPAWN_ARGS], *kwargs = parameters[SPAWN_KWARGS];
+
+    if (args && !(self->args = PySequence_Tuple(args))) {
+        return -1;
+    }
+    if (kwargs && !PyDict_Check(kwargs)) {
+        PyErr_Format(PyExc_TypeError, "spawn(kwargs=): expected a dict, not %R", kwargs);
+        return -1;
+    }
+    if (kwargs && !(self->kwargs = PyDict_Copy(kwargs))) {
+        return -1;
+    }
+    return 0;
+}
+
+static int capture(request *self, PyObject *const *parameters, PyObject *function)
+{
+    self->work = PyFunction_Check(function) ? capture_closure(function) : Py_NewRef(function);
+    if (!self->work || take_arguments(self, parameters) < 0) {
+        return -1;
+    }
+    if (PyFunction_Check(function) && watch_globals(self, function) < 0) {
+        return -1;
+    }
+    self->context = PyContext_CopyCurrent();
+    return self->context ? 0 : -1;
+}
+
+/* --- To the library --- */
+
+static int read_priority(PyObject *priority, int *out)
+{
+    long value = priority ? PyLong_AsLong(priority) : 0;
+
+    if (value == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (value < INT_MIN || value > INT_MAX) {
+        PyErr_Format(PyExc_ValueError, "spawn(priority=): expected an int of 32 bits, not %R", priority);
+        return -1;
+    }
+    *out = (int)value;
+    return 0;
+}
+
+/* Moves what the body needs from the request to the task. */
+static void hand_over(request *self)
+{
+    TaskObject *task = self->task;
+
+    Py_XSETREF(task->work, self->work);
+    Py_XSETREF(task->args, self->args);
+    Py_XSETREF(task->kwargs, self->kwargs);
+    Py_XSETREF(task->watched, self->watched);
+    Py_XSETREF(task->context, self->context);
+    Py_XSETREF(task->accesses, self->access_list);
+    self->work = self->args = self->kwargs = self->watched = self->context = self->access_list = NULL;
+}
+
+static int submit(request *self, int priority)
+{
+    TaskObject *task = self->task;
+    task_phase phase = task->phase;
+    parla_task_options options = PARLA_TASK_OPTIONS_INIT;
+    int code;
+
+    options.body = callback_body;
+    options.arg = task;
+    options.on_end = task_on_end;
+    options.name = PyUnicode_AsUTF8(task->name);
+    options.flags = PARLA_TASK_MANAGED;
+    options.priority = priority;
+    options.task = phase == TASK_CREATED ? task->handle : PARLA_TASK_NONE;
+    options.deps = self->dependencies.handles;
+    options.n_deps = self->dependencies.n;
+    options.choices = self->choices;
+    options.n_choices = self->n_choices;
+    options.accesses = self->accesses.items;
+    options.n_accesses = self->accesses.n;
+
+    hand_over(self);
+    Py_INCREF(task);
+    PyObject_GC_UnTrack(task);
+    Py_XSETREF(task->runtime, (RuntimeObject *)Py_NewRef(self->runtime));
+    task->phase = TASK_PENDING;
+    code = parla_task_spawn(self->runtime->rt, &task->handle, &options);
+    if (code < 0) {
+        task->phase = phase;
+        error_raise(self->state, code, "spawn");
+        PyObject_GC_Track(task);
+        task_drop_work(task);
+        Py_DECREF(task);
+        return -1;
+    }
+    return 0;
+}
+
+static int check_usable(request *self)
+{
+    if (!self->runtime->is_usable) {
+        error_format(self->state, EXCEPTION_StateError, "spawn: the runtime is stopping");
+        return -1;
+    }
+    return 0;
+}
+
+static int prepare(request *self, PyObject *const *parameters, PyObject *function)
+{
+    if (check_function(function) < 0 || find_task(self, parameters, function) < 0) {
+        return -1;
+    }
+    if (parameters[SPAWN_DEPENDENCIES] && task_list_add(&self->dependencies, self->state, self->runtime,
+                                                        parameters[SPAWN_DEPENDENCIES], "spawn(dependencies=)") < 0) {
+        return -1;
+    }
+    if (place(self, parameters) < 0 || find_accesses(self, parameters) < 0) {
+        return -1;
+    }
+    return capture(self, parameters, function);
+}
+
+PyObject *spawn_task(module_state *state, PyObject *const *parameters, PyObject *function)
+{
+    request self = {.state = state};
+    PyObject *result = NULL;
+    int priority;
+
+    self.runtime = runtime_active(state, "spawn()");
+    if (!self.runtime || read_priority(parameters[SPAWN_PRIORITY], &priority) < 0) {
+        return NULL;
+    }
+    Py_INCREF(self.runtime);
+    deferred_drain(&state->ends);
+    task_list_init(&self.dependencies);
+    data_accesses_init(&self.accesses);
+    /* The hooks run Python code, in which another thread may have spawned the task or stopped the runtime: looked at again. */
+    if (prepare(&self, parameters, function) == 0 && renew(self.task) == 0 && check_usable(&self) == 0 &&
+        submit(&self, priority) == 0) {
+        result = Py_NewRef(self.task);
+    }
+    request_fini(&self);
+    Py_DECREF(self.runtime);
+    return result;
+}

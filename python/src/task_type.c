@@ -1,0 +1,598 @@
+/* task_type.c - Task: a name at first, then something that runs, then an outcome.
+ *
+ * The library tells the end of a task on whatever thread it happens; task_on_end notes it in the object without the GIL and pushes the
+ * object to the deferred list. Only settling (settle_end, with the GIL) changes what Python sees. Whoever asks a task for its state drains the
+ * list first, and the library calls task_on_end before it lets waiters go: so a wait that returned is always followed by a settled end.
+ *
+ * A failure counts as looked at when its exception was handed to somebody: result(), exception(), an await, or as the cause of a cancelled
+ * dependent. What nobody looked at is in runtime->unseen and is raised at the end of `with Parla()`. */
+#include "task_type.h"
+
+#include <stddef.h>
+#include <structmember.h>
+
+#include "await_type.h"
+#include "callback.h"
+
+/* --- Life --- */
+
+static void settle_end(deferred *node);
+
+TaskObject *task_new(module_state *state, PyObject *name)
+{
+    TaskObject *self = (TaskObject *)state->task_type->tp_alloc(state->task_type, 0);
+
+    if (self) {
+        self->state = state;
+        self->name = Py_NewRef(name);
+        self->phase = TASK_NAMED;
+        self->end.settle = settle_end;
+    }
+    return self;
+}
+
+void task_on_end(void *arg, const parla_outcome *outcome)
+{
+    TaskObject *self = arg;
+    module_state *state = self->state;
+
+    self->status = outcome->status;
+    if (outcome->status < 0) {
+        self->failure = outcome->failure ? parla_failure_ref(outcome->failure) : NULL;
+        /* Remembered, so that tasks which are spawned later and depend on this one are cancelled too. */
+        if (!self->keeps_outcome) {
+            self->keeps_outcome = parla_task_ref(outcome->task) == 0;
+        }
+    }
+    deferred_push(&state->ends, &self->end);
+    notifier_end(&state->notifier);
+}
+
+static void drop_outcome(TaskObject *self)
+{
+    if (self->keeps_outcome && self->runtime->is_usable) {
+        parla_task_unref(self->handle);
+    }
+    self->keeps_outcome = false;
+}
+
+/* Hands the callbacks to the thread that runs them. */
+static void schedule_callbacks(TaskObject *self)
+{
+    PyObject *functions = self->callbacks;
+    module_state *state = self->state;
+
+    if (!functions) {
+        return;
+    }
+    self->callbacks = NULL;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(functions); i++) {
+        PyObject *due = PyTuple_Pack(2, PyList_GET_ITEM(functions, i), (PyObject *)self);
+
+        if (!due || PyList_Append(state->callbacks, due) < 0) {
+            PyErr_WriteUnraisable((PyObject *)self);
+        }
+        Py_XDECREF(due);
+    }
+    atomic_fetch_sub_explicit(&state->notifier.n_watchers, (int)PyList_GET_SIZE(functions), memory_order_seq_cst);
+    Py_DECREF(functions);
+    notifier_poke(&state->notifier);
+}
+
+static const parla_failure *root_of(const parla_failure *failure)
+{
+    while (parla_failure_cause(failure)) {
+        failure = parla_failure_cause(failure);
+    }
+    return failure;
+}
+
+/* Finds the exception that a cancelled task follows from. The task that raised it was settled before and lives until somebody has looked at
+ * it; one that is gone leaves its words in the failure. */
+static PyObject *find_cause(TaskObject *self)
+{
+    const parla_failure *root = self->failure ? root_of(self->failure) : NULL;
+    deferred_object *payload = root && root != self->failure ? parla_failure_payload(root) : NULL;
+    /* Payloads of tasks in a Python runtime are always made by callback.c. */
+    PyObject *task = payload ? PyWeakref_GetObject(payload->object) : Py_None;
+
+    return task != Py_None && ((TaskObject *)task)->has_raised ? Py_XNewRef(((TaskObject *)task)->value) : NULL;
+}
+
+static void settle_end(deferred *node)
+{
+    TaskObject *self = (TaskObject *)((char *)node - offsetof(TaskObject, end));
+
+    self->phase = TASK_ENDED;
+    PyObject_GC_Track(self);
+    task_drop_work(self);
+    if (self->status == 0) {
+        drop_outcome(self);
+    } else if (self->status == PARLA_E_CANCELLED) {
+        Py_XSETREF(self->cause, find_cause(self));
+    } else if (PyList_Append(self->runtime->unseen, (PyObject *)self) < 0) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+    schedule_callbacks(self);
+    Py_DECREF(self); /* the library's */
+}
+
+bool task_has_ended(TaskObject *self)
+{
+    if (self->phase == TASK_PENDING) {
+        deferred_drain(&self->state->ends);
+    }
+    return self->phase == TASK_ENDED;
+}
+
+void task_drop_work(TaskObject *self)
+{
+    Py_CLEAR(self->work);
+    Py_CLEAR(self->args);
+    Py_CLEAR(self->kwargs);
+    Py_CLEAR(self->context);
+    Py_CLEAR(self->watched);
+    Py_CLEAR(self->accesses);
+}
+
+int task_bind(TaskObject *self, RuntimeObject *runtime)
+{
+    int code;
+
+    if (self->phase == TASK_CREATED && !self->runtime->is_usable) {
+        task_reset(self); /* named in a runtime that ended before anybody spawned it */
+    }
+    if (self->phase != TASK_NAMED) {
+        if (self->runtime == runtime) {
+            return 0;
+        }
+        error_format(self->state, EXCEPTION_StateError, "task '%U' belongs to another runtime", self->name);
+        return -1;
+    }
+    code = parla_task_create(runtime->rt, &self->handle, PyUnicode_AsUTF8(self->name));
+    if (code < 0) {
+        error_raise(self->state, code, "naming a task");
+        return -1;
+    }
+    self->keeps_outcome = true;
+    Py_XSETREF(self->runtime, (RuntimeObject *)Py_NewRef(runtime));
+    self->phase = TASK_CREATED;
+    return 0;
+}
+
+void task_reset(TaskObject *self)
+{
+    if (self->runtime) {
+        drop_outcome(self);
+    }
+    if (self->failure) {
+        parla_failure_unref(self->failure);
+        self->failure = NULL;
+    }
+    Py_CLEAR(self->runtime);
+    Py_CLEAR(self->devices);
+    Py_CLEAR(self->value);
+    Py_CLEAR(self->traceback);
+    Py_CLEAR(self->cause);
+    self->handle = PARLA_TASK_NONE;
+    self->status = 0;
+    self->was_cancelled = self->has_raised = self->has_started = false;
+    self->phase = TASK_NAMED;
+}
+
+static int task_traverse(TaskObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->runtime);
+    Py_VISIT(self->work);
+    Py_VISIT(self->args);
+    Py_VISIT(self->kwargs);
+    Py_VISIT(self->context);
+    Py_VISIT(self->watched);
+    Py_VISIT(self->accesses);
+    Py_VISIT(self->value);
+    Py_VISIT(self->traceback);
+    Py_VISIT(self->cause);
+    Py_VISIT(self->callbacks);
+    return 0;
+}
+
+static int task_clear(TaskObject *self)
+{
+    task_drop_work(self);
+    Py_CLEAR(self->value);
+    Py_CLEAR(self->traceback);
+    Py_CLEAR(self->cause);
+    Py_CLEAR(self->callbacks);
+    return 0;
+}
+
+static void task_dealloc(TaskObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+
+    PyObject_GC_UnTrack(self);
+    if (self->weak_references) {
+        PyObject_ClearWeakRefs((PyObject *)self);
+    }
+    if (self->phase == TASK_CREATED && self->runtime->is_usable && PyList_Append(self->runtime->names, self->name) < 0) {
+        PyErr_WriteUnraisable(NULL);
+    }
+    task_clear(self);
+    task_reset(self);
+    Py_CLEAR(self->name);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* --- Outcome --- */
+
+/* Takes the task that failed first off the list of failures that nobody has looked at. */
+static void mark_seen(TaskObject *self)
+{
+    PyObject *unseen = self->runtime->unseen;
+    const parla_failure *root = self->failure ? root_of(self->failure) : NULL;
+
+    if (self->runtime->is_usable) {
+        parla_failure_unref(parla_task_failure(self->handle)); /* asking tells the library */
+    }
+    for (Py_ssize_t i = PyList_GET_SIZE(unseen) - 1; i >= 0; i--) {
+        TaskObject *other = (TaskObject *)PyList_GET_ITEM(unseen, i);
+
+        if (other == self || (root && other->failure == root)) {
+            if (PyList_SetSlice(unseen, i, i + 1, NULL) < 0) {
+                PyErr_Clear();
+            }
+        }
+    }
+}
+
+PyObject *task_exception_of(module_state *state, const parla_failure *failure)
+{
+    const char *name = parla_failure_task_name(failure);
+    const char *words = parla_failure_message(failure);
+    PyObject *text = *name ? PyUnicode_FromFormat("task '%s': %s", name, words) : PyUnicode_FromString(words);
+    PyObject *exception = text ? PyObject_CallOneArg(error_class(state, parla_failure_code(failure)), text) : NULL;
+
+    Py_XDECREF(text);
+    return exception;
+}
+
+/* "task 'c' was cancelled because 'b' was cancelled because 'a' failed: words". New reference or NULL. */
+static PyObject *cancellation_text(TaskObject *self)
+{
+    PyObject *text = PyUnicode_FromFormat("task '%U' was cancelled", self->name);
+    const parla_failure *failure = self->failure;
+
+    if (failure && !parla_failure_cause(failure) && text) {
+        Py_SETREF(text, PyUnicode_FromFormat("%U: %s", text, parla_failure_message(failure)));
+    }
+    while (text && failure && (failure = parla_failure_cause(failure))) {
+        const char *verb = parla_failure_code(failure) == PARLA_E_CANCELLED ? "was cancelled" : "failed";
+        const char *words = parla_failure_cause(failure) ? "" : parla_failure_message(failure);
+
+        Py_SETREF(text, PyUnicode_FromFormat("%U because '%s' %s%s%s", text, parla_failure_task_name(failure), verb,
+                                             *words ? ": " : "", words));
+    }
+    return text;
+}
+
+static PyObject *cancellation(TaskObject *self)
+{
+    PyObject *text = cancellation_text(self);
+    PyObject *exception = text ? PyObject_CallOneArg(self->state->exceptions[EXCEPTION_TaskCancelled], text) : NULL;
+    const parla_failure *root = self->failure ? root_of(self->failure) : NULL;
+
+    Py_XDECREF(text);
+    if (exception && root && root != self->failure) {
+        PyObject *cause = self->cause ? Py_NewRef(self->cause) : task_exception_of(self->state, root);
+
+        if (!cause) {
+            Py_CLEAR(exception);
+        } else {
+            PyException_SetCause(exception, cause);
+        }
+    }
+    return exception;
+}
+
+PyObject *task_exception(TaskObject *self)
+{
+    if (self->status == 0) {
+        Py_RETURN_NONE;
+    }
+    mark_seen(self);
+    if (!self->has_raised) {
+        PyObject *exception;
+
+        if (self->status == PARLA_E_CANCELLED || !self->failure) {
+            exception = cancellation(self);
+        } else {
+            exception = task_exception_of(self->state, self->failure);
+        }
+        if (!exception) {
+            return NULL;
+        }
+        Py_XSETREF(self->value, exception);
+        self->has_raised = true;
+    }
+    return Py_NewRef(self->value);
+}
+
+PyObject *task_outcome(TaskObject *self)
+{
+    PyObject *exception;
+
+    if (self->status == 0) {
+        return Py_NewRef(self->value ? self->value : Py_None);
+    }
+    exception = task_exception(self);
+    if (exception) {
+        /* Each delivery starts from the body's own traceback, else the frames of all who looked would pile up. */
+        PyErr_Restore(Py_NewRef(Py_TYPE(exception)), exception, Py_XNewRef(self->traceback));
+    }
+    return NULL;
+}
+
+/* --- Methods --- */
+
+/* Waits for the end. Returns 0 or -1 with an exception set. */
+static int wait_for(TaskObject *self, PyObject *timeout)
+{
+    RuntimeObject *runtime;
+    int64_t deadline_ns;
+
+    if (task_has_ended(self)) {
+        return 0;
+    }
+    runtime = self->runtime && self->runtime->is_usable ? self->runtime : runtime_active(self->state, "waiting for a task");
+    if (!runtime || task_bind(self, runtime) < 0 || runtime_deadline(timeout, &deadline_ns) < 0) {
+        return -1;
+    }
+    if (callback_current(self->state) == self) {
+        error_format(self->state, EXCEPTION_StateError, "task '%U' waits for itself", self->name);
+        return -1;
+    }
+    if (runtime_wait_tasks(runtime, &self->handle, 1, deadline_ns) < 0) {
+        return -1;
+    }
+    if (!task_has_ended(self)) {
+        error_format(self->state, EXCEPTION_StateError, "task '%U' was not spawned before its runtime ended", self->name);
+        return -1;
+    }
+    return 0;
+}
+
+static int parse_timeout(PyObject *args, PyObject *kwargs, const char *format, PyObject **out)
+{
+    static char *const names[] = {"timeout", NULL};
+
+    *out = Py_None;
+    return PyArg_ParseTupleAndKeywords(args, kwargs, format, (char **)names, out) ? 0 : -1;
+}
+
+static PyObject *task_result_method(TaskObject *self, PyObject *args, PyObject *kwargs)
+{
+    PyObject *timeout;
+
+    if (parse_timeout(args, kwargs, "|O:result", &timeout) < 0 || wait_for(self, timeout) < 0) {
+        return NULL;
+    }
+    return task_outcome(self);
+}
+
+static PyObject *task_exception_method(TaskObject *self, PyObject *args, PyObject *kwargs)
+{
+    PyObject *timeout;
+
+    if (parse_timeout(args, kwargs, "|O:exception", &timeout) < 0 || wait_for(self, timeout) < 0) {
+        return NULL;
+    }
+    return task_exception(self);
+}
+
+static PyObject *task_wait_method(TaskObject *self, PyObject *args, PyObject *kwargs)
+{
+    PyObject *timeout;
+
+    if (parse_timeout(args, kwargs, "|O:wait", &timeout) < 0) {
+        return NULL;
+    }
+    if (wait_for(self, timeout) == 0) {
+        Py_RETURN_TRUE;
+    }
+    if (!PyErr_ExceptionMatches(self->state->exceptions[EXCEPTION_TaskTimeout])) {
+        return NULL;
+    }
+    PyErr_Clear();
+    Py_RETURN_FALSE;
+}
+
+static PyObject *task_done(TaskObject *self, PyObject *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(task_has_ended(self));
+}
+
+static PyObject *task_cancel(TaskObject *self, PyObject *unused)
+{
+    int code;
+
+    (void)unused;
+    if (task_has_ended(self) || !self->runtime || !self->runtime->is_usable) {
+        Py_RETURN_FALSE;
+    }
+    runtime_enter(self->runtime);
+    Py_BEGIN_ALLOW_THREADS code = parla_task_cancel(self->handle);
+    Py_END_ALLOW_THREADS runtime_leave(self->runtime);
+    deferred_drain(&self->state->ends);
+    if (code < 0 && code != PARLA_E_STATE) {
+        return error_raise(self->state, code, "cancel");
+    }
+    return PyBool_FromLong(code == 0);
+}
+
+static PyObject *task_add_done_callback(TaskObject *self, PyObject *function)
+{
+    module_state *state = self->state;
+    PyObject *result;
+
+    if (!PyCallable_Check(function)) {
+        return PyErr_Format(PyExc_TypeError, "add_done_callback: expected a function of one argument, not %R", function);
+    }
+    if (state->hooks[HOOK_LISTEN]) {
+        result = PyObject_CallNoArgs(state->hooks[HOOK_LISTEN]);
+        if (!result) {
+            return NULL;
+        }
+        Py_DECREF(result);
+    }
+    if ((!self->callbacks && !(self->callbacks = PyList_New(0))) || PyList_Append(self->callbacks, function) < 0) {
+        return NULL;
+    }
+    /* Counted before the drain: notifier.h says why no end is missed. */
+    atomic_fetch_add_explicit(&state->notifier.n_watchers, 1, memory_order_seq_cst);
+    deferred_drain(&state->ends);
+    if (self->phase == TASK_ENDED) {
+        schedule_callbacks(self);
+    }
+    Py_RETURN_NONE;
+}
+
+/* --- Attributes --- */
+
+static const char *state_text(TaskObject *self)
+{
+    switch (self->phase) {
+    case TASK_NAMED:
+    case TASK_CREATED:
+        return parla_task_state_name(PARLA_TASK_CREATED);
+    case TASK_PENDING:
+        return parla_task_state_name(self->runtime->is_usable ? parla_task_query(self->handle) : PARLA_TASK_RUNNING);
+    default:
+        return parla_task_state_name(self->status == 0                   ? PARLA_TASK_DONE
+                                     : self->status == PARLA_E_CANCELLED ? PARLA_TASK_CANCELLED
+                                                                         : PARLA_TASK_FAILED);
+    }
+}
+
+static PyObject *task_get_state(TaskObject *self, void *unused)
+{
+    (void)unused;
+    (void)task_has_ended(self);
+    return PyUnicode_FromString(state_text(self));
+}
+
+static PyObject *task_get_name(TaskObject *self, void *unused)
+{
+    (void)unused;
+    return Py_NewRef(self->name);
+}
+
+/* The rows of the runtime's device table for the devices that the body got. */
+static PyObject *device_rows(TaskObject *self)
+{
+    Py_ssize_t n = self->devices ? PyTuple_GET_SIZE(self->devices) : self->has_started;
+    PyObject *rows = PyTuple_New(n);
+
+    for (Py_ssize_t i = 0; rows && i < n; i++) {
+        Py_ssize_t index = self->devices ? PyLong_AsSsize_t(PyTuple_GET_ITEM(self->devices, i)) : 0;
+        PyObject *row = PyTuple_GetItem(self->runtime->devices, index);
+
+        if (!row) {
+            Py_CLEAR(rows);
+            break;
+        }
+        PyTuple_SET_ITEM(rows, i, Py_NewRef(row));
+    }
+    return rows;
+}
+
+static PyObject *task_get_devices(TaskObject *self, void *unused)
+{
+    PyObject *rows, *devices;
+
+    (void)unused;
+    rows = device_rows(self);
+    devices = rows ? PyObject_CallOneArg(self->state->hooks[HOOK_DEVICES], rows) : NULL;
+    Py_XDECREF(rows);
+    return devices;
+}
+
+static PyObject *task_repr(TaskObject *self)
+{
+    PyObject *rows, *text;
+
+    (void)task_has_ended(self);
+    text = PyUnicode_FromFormat("<Task '%U' %s", self->name, state_text(self));
+    rows = device_rows(self);
+    for (Py_ssize_t i = 0; text && rows && i < PyTuple_GET_SIZE(rows); i++) {
+        PyObject *name = PyTuple_GET_ITEM(PyTuple_GET_ITEM(rows, i), 3);
+
+        Py_SETREF(text, PyUnicode_FromFormat(i ? "%U, %U" : "%U on %U", text, name));
+    }
+    if (text) {
+        Py_SETREF(text, rows ? PyUnicode_FromFormat("%U>", text) : NULL);
+    }
+    Py_XDECREF(rows);
+    return text;
+}
+
+PyDoc_STRVAR(result_doc,
+             "result(timeout=None)\n--\n\nWait for the task and return what its body returned, or raise what it raised.\n\n"
+             "timeout is in seconds; TaskTimeout (a TimeoutError) is raised when it is over. Blocks the calling thread.");
+PyDoc_STRVAR(exception_doc, "exception(timeout=None)\n--\n\nWait for the task and return its exception, or None if it is done.");
+PyDoc_STRVAR(wait_doc,
+             "wait(timeout=None)\n--\n\nWait until the task has ended, however it ended. Return False if the timeout came first.");
+PyDoc_STRVAR(done_doc, "done()\n--\n\nTrue once the task is done, failed or cancelled. Does not block.");
+PyDoc_STRVAR(cancel_doc,
+             "cancel()\n--\n\nCancel a task that has not started, with those that depend on it, and return True.\n\n"
+             "A started `async def` body gets TaskCancelled at its next step; for it and for ended tasks False is returned.");
+PyDoc_STRVAR(callback_doc,
+             "add_done_callback(function)\n--\n\nCall function(task) once the task has ended, on a thread of its own.");
+
+static PyMethodDef task_methods[] = {
+    {"result", (PyCFunction)(void (*)(void))task_result_method, METH_VARARGS | METH_KEYWORDS, result_doc},
+    {"exception", (PyCFunction)(void (*)(void))task_exception_method, METH_VARARGS | METH_KEYWORDS, exception_doc},
+    {"wait", (PyCFunction)(void (*)(void))task_wait_method, METH_VARARGS | METH_KEYWORDS, wait_doc},
+    {"done", (PyCFunction)task_done, METH_NOARGS, done_doc},
+    {"is_completed", (PyCFunction)task_done, METH_NOARGS, done_doc},
+    {"cancel", (PyCFunction)task_cancel, METH_NOARGS, cancel_doc},
+    {"add_done_callback", (PyCFunction)task_add_done_callback, METH_O, callback_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef task_attributes[] = {
+    {"name", (getter)task_get_name, NULL, "What messages and the trace call the task.", NULL},
+    {"state", (getter)task_get_state, NULL,
+     "created, waiting, ready, reserved, running, suspended, launched, done, failed or cancelled.", NULL},
+    {"devices", (getter)task_get_devices, NULL, "The devices that the body got, as a tuple; empty before it has started.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef task_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(TaskObject, weak_references), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+PyDoc_STRVAR(task_doc, "One unit of work: spawned once, ends once. Made by spawn() and by indexing a TaskSpace.\n\n"
+                       "`await task` gives the result or raises the exception, in Parla's async bodies and in asyncio.");
+
+PyTypeObject *task_type_make(PyObject *module)
+{
+    PyType_Slot slots[] = {
+        {Py_tp_doc, (void *)task_doc},   {Py_tp_dealloc, task_dealloc},
+        {Py_tp_traverse, task_traverse}, {Py_tp_clear, task_clear},
+        {Py_tp_repr, task_repr},         {Py_tp_methods, task_methods},
+        {Py_tp_getset, task_attributes}, {Py_tp_members, task_members},
+        {Py_am_await, await_one},        {0, NULL},
+    };
+    PyType_Spec spec = {
+        .name = "parla.Task",
+        .basicsize = sizeof(TaskObject),
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+        .slots = slots,
+    };
+
+    return (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
+}

@@ -1,0 +1,76 @@
+/* task_type.h - a task as a Python object: a name at first, then something that runs, then an outcome. */
+#ifndef PARLA_PYTHON_TASK_TYPE_H
+#define PARLA_PYTHON_TASK_TYPE_H
+
+#include "runtime_type.h"
+#include "state.h"
+
+#include <parla/task.h>
+
+typedef enum task_phase {
+    TASK_NAMED,   /* nothing in the library knows it yet */
+    TASK_CREATED, /* the library has a handle that others depend on; not spawned */
+    TASK_PENDING, /* spawned; the library holds one reference on this object until the end was settled */
+    TASK_ENDED    /* done, failed or cancelled: `status` says */
+} task_phase;
+
+/* All fields belong to the GIL but for `end`, `status`, `failure` and `keeps_outcome`, which the ending thread writes before it pushes `end`.
+ * While pending the object is not tracked by the garbage collector: the runtime is its root, and a million pending tasks would be
+ * traversed again and again. */
+typedef struct TaskObject {
+    PyObject_HEAD deferred end;
+    module_state *state;
+    RuntimeObject *runtime; /* whose task `handle` is; NULL while named */
+    parla_task handle;
+    parla_failure *failure; /* a reference; NULL when done */
+    PyObject *name;         /* str, never NULL; the library borrows its UTF-8 */
+    PyObject *work;         /* function, or the coroutine of a started `async def`; NULL once it is over */
+    PyObject *args;         /* tuple or NULL */
+    PyObject *kwargs;       /* dict or NULL */
+    PyObject *context;      /* contextvars.Context */
+    PyObject *watched;      /* tuple of (name, value) of globals, or NULL */
+    PyObject *accesses;     /* list of (Data, mode, member, region), or NULL */
+    PyObject *devices;      /* tuple of device indices, or NULL: device 0 */
+    PyObject *value;        /* result, or the exception that the body raised */
+    PyObject *traceback;    /* of that exception */
+    PyObject *cause;        /* of a cancelled task: the exception that it follows from, or NULL */
+    PyObject *callbacks;    /* list of functions, or NULL */
+    PyObject *weak_references;
+    int status; /* 0 or a code */
+    task_phase phase;
+    bool keeps_outcome; /* a parla_task_ref is held on `handle` */
+    bool was_cancelled; /* the coroutine was told */
+    bool has_raised;    /* `value` is an exception */
+    bool has_started;
+} TaskObject;
+
+static inline bool task_check(module_state *state, PyObject *object) { return Py_TYPE(object) == state->task_type; }
+
+/* A task with a name and no more. New reference or NULL. */
+TaskObject *task_new(module_state *state, PyObject *name);
+
+/* True once the task's end has been settled; settles what is due first. */
+bool task_has_ended(TaskObject *self);
+
+/* Makes sure that `runtime` has a handle for the task, so that others can depend on it. Returns 0 or -1 with an exception set. */
+int task_bind(TaskObject *self, RuntimeObject *runtime);
+
+/* Forgets an earlier life before the task is spawned again. From: spawn, for a task that has ended or whose runtime is gone. */
+void task_reset(TaskObject *self);
+
+/* Drops what only the body needs. */
+void task_drop_work(TaskObject *self);
+
+/* The result of an ended task, or its exception raised (which counts as looked at). New reference or NULL. */
+PyObject *task_outcome(TaskObject *self);
+
+/* The exception of an ended task, None if it is done. New reference, NULL only if making it fails. */
+PyObject *task_exception(TaskObject *self);
+
+/* An exception made from a failure that has no Python exception of its own. New reference or NULL. */
+PyObject *task_exception_of(module_state *state, const parla_failure *failure);
+
+/* Called by the library when a task has ended; hands the end to deferred_drain. From: any thread. */
+void task_on_end(void *self, const parla_outcome *outcome);
+
+#endif

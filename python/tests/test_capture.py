@@ -1,0 +1,184 @@
+"""Closure variables are captured by value at spawn; globals are shared, with a warning where that surprises."""
+
+import contextvars
+import textwrap
+import warnings
+
+import parla
+import pytest
+from parla import ParlaWarning, spawn
+
+
+def test_loop_variables(rt, gate):
+    tasks = []
+    for i in range(10):
+
+        @spawn()
+        def body():
+            gate.wait()
+            return i
+
+        tasks.append(body)
+    gate.set()
+    assert [task.result() for task in tasks] == list(range(10))
+
+
+def test_call_form_leaves_the_function_alone(rt, gate):
+    value = 1
+
+    def body():
+        gate.wait()
+        return value
+
+    task = spawn()(body)
+    value = 2
+    gate.set()
+    assert task.result() == 1
+    assert body() == 2
+
+
+def test_writes_stay_inside(rt):
+    count = 0
+
+    @spawn()
+    def body():
+        nonlocal count
+        count += 1
+        return count
+
+    assert body.result() == 1
+    assert count == 0
+
+
+def test_empty_cells_stay_shared(rt, gate):
+    @spawn()
+    def body():
+        gate.wait()
+        return later
+
+    later = "bound after spawn"
+    gate.set()
+    assert body.result() == later
+
+
+def test_recursion_through_a_cell(rt):
+    def factorial(n):
+        return 1 if n == 0 else n * factorial(n - 1)
+
+    assert spawn(args=(5,))(factorial).result() == 120
+
+
+def test_a_body_can_name_its_own_task(rt, gate):
+    @spawn()
+    def body():
+        gate.wait()
+        return body
+
+    gate.set()
+    assert body.result() is body
+
+
+def test_defaults_are_kept(rt):
+    free = 1
+
+    def body(a=2, *, b=3):
+        return free, a, b
+
+    assert spawn()(body).result() == (1, 2, 3)
+
+
+def test_async_bodies_capture_too(rt, gate):
+    tasks = []
+    for i in range(4):
+
+        @spawn()
+        async def body():
+            gate.wait()
+            return i
+
+        tasks.append(body)
+    gate.set()
+    assert [task.result() for task in tasks] == [0, 1, 2, 3]
+
+
+def test_context_variables(rt, gate):
+    variable = contextvars.ContextVar("variable", default="none")
+
+    @spawn()
+    async def body():
+        before = variable.get()
+        variable.set("inner")
+        await spawn()(gate.wait)
+        return before, variable.get()
+
+    def spawn_with(value):
+        variable.set(value)
+        return spawn()(lambda: variable.get())
+
+    inner = contextvars.copy_context().run(spawn_with, "spawned")
+    gate.set()
+    assert inner.result() == "spawned"
+    assert body.result() == ("none", "inner")
+    assert variable.get() == "none"
+
+
+# --- Globals: module-level code is run from a string, with a gate that keeps bodies back until the loop is over ---
+
+
+def run_module(source, gate):
+    space = {"__name__": "example", "gate": gate, "spawn": spawn, "parla": parla}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with parla.Parla(n_workers=1):
+            exec(compile(textwrap.dedent(source), "example.py", "exec"), space)
+            gate.set()
+    return space, [warning for warning in caught if warning.category is ParlaWarning]
+
+
+def test_a_rebound_global_warns_once(gate):
+    space, caught = run_module(
+        """
+        seen = []
+        for i in range(5):
+            @spawn()
+            def body():
+                gate.wait()
+                seen.append(i)
+        """,
+        gate,
+    )
+    assert len(caught) == 1
+    message = str(caught[0].message)
+    assert "'i'" in message
+    assert "args=(i,)" in message
+    assert caught[0].filename == "example.py"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "for i in range(3):\n    spawn(args=(i,))(lambda i: (gate.wait(), i))",
+        "i = 7\nspawn()(lambda: (gate.wait(), i))\ni = 3 + 4",
+        "def f():\n    for i in range(3):\n        spawn()(lambda: (gate.wait(), i))\nf()",
+        "n = 0\ndef body():\n    global n\n    gate.wait()\n    n += 1\nfor _ in range(3):\n    spawn()(body)",
+        "import math\nfor i in range(3):\n    @spawn()\n    def body():\n        gate.wait()\n        return math.pi",
+    ],
+    ids=["args", "equal value", "inside a function", "body assigns it", "module"],
+)
+def test_what_does_not_warn(gate, source):
+    _, caught = run_module(source, gate)
+    assert not caught
+
+
+def test_globals_read_by_an_inner_function_are_seen(gate):
+    _, caught = run_module(
+        """
+        for i in range(3):
+            @spawn()
+            def body():
+                gate.wait()
+                return [i + k for k in range(2)]
+        """,
+        gate,
+    )
+    assert len(caught) == 1
