@@ -1,7 +1,7 @@
 """What an empty Python task costs: ours beside ThreadPoolExecutor and asyncio. ci/bench runs this.
 
-spawn.pending      @spawn() of a closure, all spawned while the workers are held, then run
-spawn.window       1,000 tasks, wait, again
+spawn.pending      @spawn(T[i]) of a closure, all spawned while the workers are held, then run
+spawn.window       the same with 1,000 tasks, wait, again
 chain.pending      @spawn(T[i], dependencies=[T[i - 1]])
 
 The peers' chains are a callback that submits the next function (executor) and a task that awaits the one before (asyncio).
@@ -22,10 +22,10 @@ WINDOW = 1000
 
 
 class Ours:
-    """The cases on a running runtime."""
+    """The cases on the active runtime."""
 
-    def __init__(self, runtime, n_workers, n_tasks):
-        self.runtime, self.n_workers, self.n_tasks = runtime, n_workers, n_tasks
+    def __init__(self, n_workers, n_tasks):
+        self.n_workers, self.n_tasks = n_workers, n_tasks
 
     def hold_workers(self):
         """Give every worker a body that waits; return what lets them go."""
@@ -44,28 +44,30 @@ class Ours:
     def pending(self):
         """Time spawning and running behind a closed gate."""
         release = self.hold_workers()
+        names = TaskSpace("pending")
         begin = time.perf_counter()
         for i in range(self.n_tasks):
 
-            @spawn()
+            @spawn(names[i])
             def body():
                 return i
 
         release()
-        self.runtime.wait()
+        names.wait()
         return time.perf_counter() - begin
 
     def window(self):
         """Time windows of tasks."""
         begin = time.perf_counter()
         for _ in range(self.n_tasks // WINDOW):
+            names = TaskSpace("window")
             for i in range(WINDOW):
 
-                @spawn()
+                @spawn(names[i])
                 def body():
                     return i
 
-            self.runtime.wait()
+            names.wait()
         return time.perf_counter() - begin
 
     def chain(self):
@@ -80,7 +82,7 @@ class Ours:
                 return i
 
         release()
-        self.runtime.wait()
+        names.wait()
         return time.perf_counter() - begin
 
 
@@ -172,8 +174,8 @@ def measure(bench, n_threads):
     n_tasks = 2 * WINDOW if bench.is_smoke else 100 * WINDOW
     if not pin(n_threads):
         return
-    with Parla(devices="cpu", workers=n_threads) as runtime:
-        ours, executor, loop = Ours(runtime, n_threads, n_tasks), Executor(n_threads, n_tasks), Loop(n_tasks)
+    with Parla(devices="cpu", n_workers=n_threads):
+        ours, executor, loop = Ours(n_threads, n_tasks), Executor(n_threads, n_tasks), Loop(n_tasks)
         for case, name in (("spawn.pending", "pending"), ("spawn.window", "window"), ("chain.pending", "chain")):
             if bench.wants(case):
                 peers = {"executor": getattr(executor, name)}

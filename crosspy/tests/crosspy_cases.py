@@ -1,7 +1,10 @@
 """Random shapes, layouts, keys and contents for the tests of this folder."""
 
+import os
+
 import crosspy as xp
 import numpy as np
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 DEVICES = (("cpu", 0), ("gpu", 0), ("gpu", 1))
@@ -10,6 +13,12 @@ RUNTIME = "cpu,sim:2"
 DTYPES = tuple(
     map(np.dtype, ("i1", ">i4", "f8", "c16", "?", "M8[s]", "S3", "V5", [("a", "i2"), ("b", "f4", (2,))]))
 )
+
+
+def fuzz(n_examples):
+    """Return Hypothesis settings: this many examples, four times as many in a soak run."""
+    scale = 4 if "PARLA_TEST_SEED" in os.environ else 1
+    return settings(max_examples=n_examples * scale, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def content(shape, dtype, seed=0):
@@ -24,6 +33,12 @@ def content(shape, dtype, seed=0):
 def same_bytes(a, b):
     """True if both have the same shape, type and bytes."""
     return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+
+
+def view_key(key):
+    """Return the same key with an ellipsis: NumPy then gives a view of an array where it would give or set a scalar."""
+    items = key if isinstance(key, tuple) else (key,)
+    return items if any(item is Ellipsis for item in items) else (*items, ...)
 
 
 def shapes(min_dims=0, max_dims=3, max_side=7):

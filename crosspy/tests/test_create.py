@@ -4,12 +4,11 @@ import crosspy as xp
 import numpy as np
 import parla
 import pytest
-from crosspy_cases import DTYPES, RUNTIME, content, layouts, same_bytes, shapes
-from hypothesis import HealthCheck, given, settings
+from crosspy_cases import DTYPES, RUNTIME, content, fuzz, layouts, same_bytes, shapes
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytestmark = pytest.mark.timeout(300)
-fuzz = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def value_at(*index):
@@ -21,7 +20,7 @@ def expected(shape):
     return np.fromfunction(value_at, shape) if shape else np.zeros(())
 
 
-@fuzz
+@fuzz(100)
 @given(st.data())
 def test_fromfunction(data):
     shape = data.draw(shapes())
@@ -97,7 +96,7 @@ def test_bad_arguments():
 # --- Without a runtime ---
 
 
-@fuzz
+@fuzz(100)
 @given(st.data())
 def test_host_arrays_work_without_a_runtime(data):
     shape, dtype = data.draw(shapes()), data.draw(st.sampled_from(DTYPES))

@@ -1,5 +1,6 @@
 """Layouts are values: equality, text, owners, pictures, errors. No runtime."""
 
+import doctest
 import pickle
 
 import crosspy as xp
@@ -144,3 +145,7 @@ def test_questions_outside_the_array():
             ask()
     with pytest.raises(ValueError, match="no block 2"):
         layout.box(2)
+
+
+def test_the_example_of_the_package():
+    assert doctest.testmod(xp).failed == 0

@@ -204,6 +204,9 @@ T_TEST_TIMEOUT(graphs_cut_off_by_destroy, 120)
         for (int k = 0; k < g.n_nodes; k++) {
             graph_spawn(&g.nodes[k]);
         }
+        for (int k = 0; k < g.n_nodes; k++) {
+            parla_task_unref(g.nodes[k].task); /* names end with their runtime */
+        }
         t_phase("destroying a runtime with unfinished tasks");
         parla_runtime_destroy(rt);
         t_phase(NULL);

@@ -1,6 +1,5 @@
 """Makes the examples importable and runnable from the tests."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,19 +11,22 @@ sys.path.insert(0, str(EXAMPLES / "python"))
 
 
 @pytest.fixture
-def program(tmp_path):
+def command():
+    """A function that gives the command line which runs examples/python/NAME with arguments."""
+
+    def line(name, *arguments):
+        return [sys.executable, "-u", str(EXAMPLES / "python" / name), *map(str, arguments)]
+
+    return line
+
+
+@pytest.fixture
+def program(command, tmp_path):
     """A function that runs examples/python/NAME with arguments in an empty folder and returns the finished process."""
 
-    def run(name, *arguments, timeout=120, environment=None):
-        command = [sys.executable, str(EXAMPLES / "python" / name), *map(str, arguments)]
+    def run(name, *arguments, timeout=120):
         return subprocess.run(
-            command,
-            cwd=tmp_path,
-            env={**os.environ, **(environment or {})},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
+            command(name, *arguments), cwd=tmp_path, capture_output=True, text=True, timeout=timeout, check=False
         )
 
     return run

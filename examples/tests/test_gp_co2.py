@@ -2,6 +2,8 @@
 
 import json
 import re
+import signal
+import subprocess
 
 import matplotlib.image
 import numpy as np
@@ -98,6 +100,27 @@ def test_bad_input(program, tmp_path, arguments, message):
     assert "Traceback" not in done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("gp_co2") and message in last
+
+
+def test_tiles_that_do_not_fit(program):
+    """Tiles go to host memory and back when a device is too small for all of them; for one it must be large enough."""
+    done = program("gp_co2.py", "--size", 400, "--block", 100, "--devices", "sim:2,mem=512KiB")
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = program("gp_co2.py", "--size", 400, "--block", 400, "--devices", "sim:1,mem=512KiB")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "gpu[0] (sim)" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_interrupt(command, tmp_path):
+    """Ctrl-C ends the program with one line."""
+    line = command("gp_co2.py", "--size", 6000, "--devices", "sim:2", "--no-progress")
+    with subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        while "Devices" not in running.stdout.readline():
+            assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert errors.strip() == "gp_co2: interrupted"
 
 
 @pytest.mark.timeout(120)

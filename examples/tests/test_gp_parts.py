@@ -73,12 +73,14 @@ def test_draws_repeat_with_their_seed():
 
 def test_reference_on_the_record(co2_csv):
     series = data.read_csv(co2_csv)
-    found = reference.solve(series.train_time, series.train_value - series.offset, series.test_time, 1, 1)
+    found = reference.solve(series.train_time, series.train_value - series.offset, series.test_time)
     prediction = outcome.Prediction(found.mean + series.offset, found.variance)
     scores = outcome.score(prediction, series.test_value)
     assert scores.rmse == pytest.approx(0.7, abs=0.05)
     assert 0.9 < scores.coverage <= 1.0
     assert np.all(found.variance > kernel.NOISE_SIZE**2)
+    seconds = reference.factor_seconds(found.matrix[:100, :100], [1, 2], 3)
+    assert list(seconds) == [1, 2] and min(seconds.values()) > 0.0
 
 
 def test_residual_and_checks():

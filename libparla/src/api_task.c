@@ -5,13 +5,26 @@
 
 #include <parla/event.h>
 
-/* The runtime and this thread's place in it for a task that the caller names; NULL for none or a foreign process. */
-static pl_worker *self_of(parla_task task)
+/* This thread's place in the runtime of a task that the caller names. */
+static int self_of(pl_worker **out, parla_task task)
 {
     if (parla_task_is_none(task))
-        return NULL;
+        return pl_error_set(PARLA_E_STATE, "PARLA_TASK_NONE was given: no task");
     parla_runtime *rt = pl_task_runtime(pl_task_of(task));
-    return pl_runtime_check(rt) ? NULL : pl_self(rt);
+    int error = pl_runtime_check(rt);
+    if (error)
+        return error;
+    *out = pl_self(rt);
+    return *out ? 0 : PARLA_E_NOMEM;
+}
+
+/* The same, and the task is pinned; PARLA_E_STATE if it is forgotten. */
+static int pin_of(pl_worker **out, parla_task task)
+{
+    int error = self_of(out, task);
+    if (!error && !pl_pin((*out)->rt, *out, task))
+        error = pl_error_set(PARLA_E_STATE, "the task has ended and is forgotten");
+    return error;
 }
 
 int parla_task_spawn(parla_runtime *rt, parla_task *out, const parla_task_options *options)
@@ -62,26 +75,19 @@ int parla_task_create(parla_runtime *rt, parla_task *out, const char *name)
 
 int parla_task_ref(parla_task task)
 {
-    pl_worker *self = self_of(task);
-    if (!self || !pl_pin(self->rt, self, task))
-        return pl_error_set(PARLA_E_STATE, "the task has ended and is forgotten");
-    return 0;
+    pl_worker *self;
+    return pin_of(&self, task);
 }
 
 void parla_task_unref(parla_task handle)
 {
-    pl_worker *self = self_of(handle);
-    if (!self)
+    pl_worker *self;
+    if (self_of(&self, handle))
         return;
-    pl_task *task = pl_task_of(handle);
-    /* The last reference of a name that was never spawned: nobody can spawn it any more, so who waits for it is told. */
-    if (pl_task_state(task) == PARLA_TASK_CREATED && pl_load_acquire(&task->refs_shared) == 1) {
-        parla_failure *failure =
-            pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "the task was dropped before it was spawned");
-        if (!pl_cancel(self->rt, self, task, failure))
-            parla_failure_unref(failure);
-    }
-    pl_unpin(self->rt, self, task);
+    parla_runtime *rt = self->rt;
+    pl_busy_begin(self); /* a name that was never spawned is cancelled with its last reference */
+    pl_unpin(rt, self, pl_task_of(handle));
+    pl_busy_end(rt, self);
 }
 
 parla_task_state parla_task_query(parla_task handle)
@@ -118,15 +124,19 @@ bool parla_task_has_ended(parla_task task) { return parla_task_is_none(task) || 
 
 size_t parla_task_devices(parla_task handle, int *out, size_t capacity)
 {
-    pl_worker *self = self_of(handle);
-    if (!self || !pl_pin(self->rt, self, handle))
+    pl_worker *self;
+    if (pin_of(&self, handle))
         return 0;
     pl_task *task = pl_task_of(handle);
+    parla_task_state state = pl_task_state(task);
+    uint16_t i_device = pl_load_relaxed(&task->i_device_shared);
     size_t n = 0;
-    if (task->flags & PL_FLAG_PLACED) {
+    if (state == PARLA_TASK_CREATED || (int)state == PL_TASK_SPAWNING) {
+        n = 0; /* nothing is known of it yet, and the flags may be changing */
+    } else if (task->flags & PL_FLAG_PLACED) {
         n = pl_place_devices(task, out, capacity);
-    } else if (task->i_device != PL_NO_DEVICE && capacity > 0) {
-        out[0] = task->i_device;
+    } else if (i_device != PL_NO_DEVICE && capacity > 0) {
+        out[0] = i_device;
         n = 1;
     }
     pl_unpin(self->rt, self, task);
@@ -135,31 +145,35 @@ size_t parla_task_devices(parla_task handle, int *out, size_t capacity)
 
 int parla_task_cancel(parla_task handle)
 {
-    pl_worker *self = self_of(handle);
-    if (!self || pl_handle_has_ended(handle) || !pl_pin(self->rt, self, handle))
-        return pl_error_set(PARLA_E_STATE, "the task has ended");
+    pl_worker *self;
+    int error = pin_of(&self, handle);
+    if (error)
+        return error;
     pl_task *task = pl_task_of(handle);
+    if (pl_handle_has_ended(handle)) {
+        pl_unpin(self->rt, self, task);
+        return pl_error_set(PARLA_E_STATE, "the task has ended");
+    }
     pl_store_release(&task->cancel_shared, (uint8_t)1);
     parla_failure *failure = pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "cancelled before it started");
     int result = 0;
+    pl_busy_begin(self);
     if (!pl_cancel(self->rt, self, task, failure)) {
         parla_failure_unref(failure);
         result = PARLA_PENDING;
     }
+    pl_busy_end(self->rt, self);
     pl_unpin(self->rt, self, task);
     return result;
 }
 
 parla_failure *parla_task_failure(parla_task handle)
 {
-    pl_worker *self = self_of(handle);
-    if (!self || !pl_pin(self->rt, self, handle))
+    pl_worker *self;
+    if (pin_of(&self, handle))
         return NULL;
     pl_task *task = pl_task_of(handle);
-    pl_extra *extra = pl_task_extra_or_null(task);
-    parla_failure *failure = NULL;
-    if (extra && pl_head_is_ended(pl_load_acquire(&task->head_shared)))
-        failure = parla_failure_ref(pl_load_acquire(&extra->failure_shared));
+    parla_failure *failure = parla_failure_ref(pl_task_failure(task));
     if (failure)
         pl_failures_seen(self->rt, failure);
     pl_unpin(self->rt, self, task);
@@ -186,9 +200,12 @@ int parla_event_create(parla_runtime *rt, parla_task *out, const char *name)
 
 int parla_event_complete(parla_task event, int status, const char *message)
 {
-    pl_worker *self = self_of(event);
-    if (!self || !pl_pin(self->rt, self, event))
-        return pl_error_set(PARLA_E_STATE, "the event was completed before");
+    pl_worker *self;
+    if (status > 0)
+        return pl_error_set(PARLA_E_INVALID, "an event is completed with 0 or a negative code, not %d", status);
+    int error = pin_of(&self, event);
+    if (error)
+        return error;
     parla_runtime *rt = self->rt;
     pl_task *task = pl_task_of(event);
     if (!(task->flags & PL_FLAG_EVENT) || !pl_task_move(task, PARLA_TASK_RUNNING, PARLA_TASK_LAUNCHED)) {
@@ -196,6 +213,7 @@ int parla_event_complete(parla_task event, int status, const char *message)
         pl_unpin(rt, self, task);
         return pl_error_set(PARLA_E_STATE, is_event ? "the event was completed before" : "the task is not an event");
     }
+    pl_busy_begin(self);
     parla_failure *failure = NULL;
     if (status < 0)
         failure = pl_failure_create(status, task->name, NULL, "%s", message ? message : parla_error_text(status));
@@ -203,6 +221,7 @@ int parla_event_complete(parla_task event, int status, const char *message)
     pl_drop_life(rt, self, task);
     pl_unpin(rt, self, task);
     pl_outside_done(rt);
+    pl_busy_end(rt, self);
     return 0;
 }
 
@@ -220,14 +239,32 @@ int parla_hold(parla_context *context, int n)
     return 0;
 }
 
+/* Is there a hold to release? The body's own part of the count does not go before the body has returned. */
+static bool has_hold(pl_task *task)
+{
+    pl_extra *extra = pl_task_extra_or_null(task);
+    int n_holds = extra ? pl_load_acquire(&extra->holds_shared) : 0;
+    return n_holds > (pl_task_state(task) == PARLA_TASK_LAUNCHED ? 0 : 1);
+}
+
 int parla_release(parla_task handle, int status, const char *message)
 {
-    pl_worker *self = self_of(handle);
-    if (!self || pl_handle_has_ended(handle) || !pl_pin(self->rt, self, handle))
-        return pl_error_set(PARLA_E_STATE, "the task has ended: it has no holds");
+    pl_worker *self;
+    if (status > 0)
+        return pl_error_set(PARLA_E_INVALID, "a hold is released with 0 or a negative code, not %d", status);
+    int error = pin_of(&self, handle);
+    if (error)
+        return error;
     parla_runtime *rt = self->rt;
     pl_task *task = pl_task_of(handle);
-    pl_release_hold(rt, self, task, status, message);
+    bool has_holds = has_hold(task);
+    if (has_holds) {
+        pl_busy_begin(self);
+        pl_release_hold(rt, self, task, status, message);
+    }
     pl_unpin(rt, self, task);
+    if (!has_holds)
+        return pl_error_set(PARLA_E_STATE, "the task has no hold");
+    pl_busy_end(rt, self);
     return 0;
 }

@@ -59,6 +59,7 @@ _parla._set_hooks(
         tasks.default_space.__getitem__,
         devices.devices_of_rows,
         _listener.listen,
+        array.detach,
     )
 )
 _atexit.register(runtime.stop_at_exit)

@@ -111,6 +111,9 @@ class Runtime:
     def trace_end(self) -> None: ...
     def __parla_runtime__(self) -> object: ...
 
+class View:
+    """Memory behind the buffer protocol."""
+
 class Data:
     def __init__(
         self,

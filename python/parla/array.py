@@ -146,7 +146,8 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
     def array(self) -> np.ndarray:
         """The local NumPy array.
 
-        In a task: the copy on the task's device, valid until the body ends or awaits; read-only if the task named it as input=.
+        In a task: the copy on the task's device, valid until the body ends or awaits; read-only if the task named it as input=. A
+        task on a GPU that keeps it longer fails; one that returns it returns a copy.
         Outside: the host's copy, after waiting for the tasks that write the array. It may be written; copies on devices then are
         fetched anew. It shows what later tasks write on devices only when `.array` is asked for again.
         """
@@ -473,6 +474,24 @@ def accesses(input: object, output: object, inout: object) -> list[tuple]:
                 row[1] = mode if mode == row[1] == _parla.IN else _parla.INOUT
                 row[3] = None
     return [tuple(row) for row in merged.values()]
+
+
+def _is_on_device(a: np.ndarray) -> bool:
+    base = a
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return isinstance(base.obj if isinstance(base, memoryview) else base, _parla.View)
+
+
+def detach(result: object) -> object:
+    """Return a body's result with copies in place of local arrays, also in tuples, lists and dicts."""
+    if isinstance(result, np.ndarray):
+        return result.copy() if _is_on_device(result) else result
+    if type(result) in (tuple, list):
+        return type(result)(map(detach, result))
+    if type(result) is dict:
+        return {key: detach(value) for key, value in result.items()}
+    return result
 
 
 def forget_adopted() -> None:

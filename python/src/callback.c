@@ -232,6 +232,57 @@ static PySendResult throw_current(TaskObject *task, PyObject **out)
     return result;
 }
 
+static bool is_any_view_held(PyObject *views)
+{
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(views); i++) {
+        if (Py_REFCNT(PyList_GET_ITEM(views, i)) > 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Local arrays that the body returns become copies. Returns 0 or -1. */
+static int detach_result(TaskObject *task, PyObject **result)
+{
+    PyObject *detached = PyObject_CallOneArg(task->state->hooks[HOOK_DETACH], *result);
+
+    if (!detached) {
+        return -1;
+    }
+    Py_SETREF(*result, detached);
+    return 0;
+}
+
+/* A view of device memory must not outlive the step: the copy that it shows may be moved or freed from then on. `*result` is what the body
+ * returned, NULL at an await. Garbage that only the cyclic collector can find is not held by anybody. Returns 0, or -1 with an exception. */
+static int check_views(TaskObject *task, PyObject **result)
+{
+    bool is_held;
+
+    if (!task->views) {
+        return 0;
+    }
+    is_held = is_any_view_held(task->views);
+    if (is_held && *result && detach_result(task, result) < 0) {
+        return -1;
+    }
+    is_held = is_held && is_any_view_held(task->views);
+    if (is_held) {
+        (void)PyGC_Collect();
+        is_held = is_any_view_held(task->views);
+    }
+    Py_CLEAR(task->views);
+    if (is_held) {
+        error_format(task->state, EXCEPTION_StateError,
+                     "task '%U' keeps a local array of a device beyond its end or across an await, when its memory may be used for "
+                     "something else: keep a copy (array.copy()), and ask for .array again after an await",
+                     task->name);
+        return -1;
+    }
+    return 0;
+}
+
 /* What an await in a coroutine may end up with: a Task, the tuple that await_type.c yields, or None, which waits for nothing. */
 static bool is_awaitable(module_state *state, PyObject *awaited)
 {
@@ -261,8 +312,10 @@ static int suspend(TaskObject *task, parla_context *context, PyObject *awaited)
                 tasks.handles[n++] = tasks.handles[i];
             }
         }
-        status = n > 0;
-        if (n > 0 && (code = parla_suspend_on(context, tasks.handles, n)) < 0) {
+        PyObject *no_result = NULL;
+
+        status = n > 0 && check_views(task, &no_result) < 0 ? -1 : n > 0;
+        if (status > 0 && (code = parla_suspend_on(context, tasks.handles, n)) < 0) {
             error_raise(task->state, code, "await");
             status = -1;
         }
@@ -429,6 +482,10 @@ int callback_body(parla_context *context, void *arg)
         PyObject *type, *value, *traceback;
 
         status = step(task, context, &result);
+        if (status == 0 && check_views(task, &result) < 0) {
+            Py_CLEAR(result);
+            status = -1;
+        }
         PyErr_Fetch(&type, &value, &traceback);
         (void)PyContext_Exit(task->context);
         PyErr_Restore(type, value, traceback);

@@ -105,6 +105,15 @@ static void data_dealloc(DataObject *self)
 
 /* --- Inside a task --- */
 
+/* Memory of a device belongs to the array's copy there, which may move once the body has returned: callback.c looks at these then. */
+static int remember_view(TaskObject *task, PyObject *view)
+{
+    if (!task->views && !(task->views = PyList_New(0))) {
+        return -1;
+    }
+    return PyList_Append(task->views, view);
+}
+
 /* local(): (view, offset, strides, mode, device index) of this array in the task whose body runs, or None outside of tasks. */
 static PyObject *data_local(DataObject *self, PyObject *unused)
 {
@@ -130,6 +139,9 @@ static PyObject *data_local(DataObject *self, PyObject *unused)
             return error_raise(self->state, code, "array");
         }
         view = view_of_instance(self->state, (PyObject *)self, &instance.box, mode == PARLA_IN);
+        if (view && instance.i_device != 0 && remember_view(task, PyTuple_GET_ITEM(view, 0)) < 0) {
+            Py_CLEAR(view);
+        }
         return view ? Py_BuildValue("(Nli)", view, mode, instance.i_device) : NULL;
     }
     return error_format(self->state, EXCEPTION_StateError,

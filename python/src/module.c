@@ -237,7 +237,8 @@ static int make_types(PyObject *module, module_state *state)
         return -1;
     }
     return PyModule_AddType(module, state->runtime_type) < 0 || PyModule_AddType(module, state->task_type) < 0 ||
-                   PyModule_AddType(module, state->space_type) < 0 || PyModule_AddType(module, state->data_type) < 0
+                   PyModule_AddType(module, state->space_type) < 0 || PyModule_AddType(module, state->view_type) < 0 ||
+                   PyModule_AddType(module, state->data_type) < 0
                ? -1
                : 0;
 }

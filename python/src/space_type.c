@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <structmember.h>
 
-enum { MAX_GAP = 64 };
+enum { MAX_GAP = 64, MAX_FAST_NAME = 100 };
 
 typedef struct SpaceObject {
     PyObject_HEAD PyObject *name; /* str; tasks are called "NAME_1_2" */
@@ -20,10 +20,28 @@ typedef struct SpaceObject {
 /* A Python class derives from ours, so its own module is not this one. */
 static module_state *state_of(SpaceObject *self) { return PyModule_GetState(PyType_GetModuleByDef(Py_TYPE(self), &parla_module)); }
 
+/* "NAME_7": made for each task, so without a format. */
 static PyObject *make_name_from_index(SpaceObject *self, Py_ssize_t index)
 {
-    return PyUnicode_GetLength(self->name) > 0 ? PyUnicode_FromFormat("%U_%zd", self->name, index)
-                                               : PyUnicode_FromFormat("%zd", index);
+    char digits[24];
+    char *at = digits + sizeof digits;
+    Py_ssize_t n_bytes;
+    const char *name = PyUnicode_AsUTF8AndSize(self->name, &n_bytes);
+    char text[MAX_FAST_NAME + sizeof digits];
+
+    do {
+        *--at = (char)('0' + index % 10);
+        index /= 10;
+    } while (index > 0);
+    if (!name || n_bytes > MAX_FAST_NAME) {
+        return name ? PyUnicode_FromFormat("%U_%.*s", self->name, (int)(digits + sizeof digits - at), at) : NULL;
+    }
+    memcpy(text, name, (size_t)n_bytes);
+    if (n_bytes > 0) {
+        text[n_bytes++] = '_';
+    }
+    memcpy(text + n_bytes, at, (size_t)(digits + sizeof digits - at));
+    return PyUnicode_FromStringAndSize(text, n_bytes + (digits + sizeof digits - at));
 }
 
 /* "NAME_1_x" for the key (1, "x"). */

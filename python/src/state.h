@@ -24,6 +24,7 @@ typedef enum hook {
     HOOK_NAMED,     /* (index or str) -> Task of the default space */
     HOOK_DEVICES,   /* (tuple of (arch, number, kind)) -> tuple of Device */
     HOOK_LISTEN,    /* (): a callback was added, so somebody has to run callbacks from now on */
+    HOOK_DETACH,    /* (result) -> the same with copies in place of local arrays of devices */
     N_HOOKS
 } hook;
 
@@ -32,8 +33,10 @@ typedef enum hook {
     X(TASKID, "taskid")                                                                                                            \
     X(DEPENDENCIES, "dependencies")                                                                                                \
     X(PLACEMENT, "placement")                                                                                                      \
-    X(INPUT, "input") X(OUTPUT, "output") X(INOUT, "inout") X(MEMORY, "memory") X(VCUS, "vcus") X(PRIORITY, "priority")            \
-        X(NAME, "name") X(ARGS, "args") X(KWARGS, "kwargs")
+    X(INPUT, "input")                                                                                                              \
+    X(OUTPUT, "output")                                                                                                            \
+    X(INOUT, "inout")                                                                                                              \
+    X(MEMORY, "memory") X(VCUS, "vcus") X(PRIORITY, "priority") X(NAME, "name") X(ARGS, "args") X(KWARGS, "kwargs")
 
 typedef enum spawn_parameter {
 #define X(constant, text) SPAWN_##constant,

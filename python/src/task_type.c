@@ -133,6 +133,7 @@ void task_drop_work(TaskObject *self)
     Py_CLEAR(self->context);
     Py_CLEAR(self->watched);
     Py_CLEAR(self->accesses);
+    Py_CLEAR(self->views);
 }
 
 int task_bind(TaskObject *self, RuntimeObject *runtime)
@@ -190,6 +191,7 @@ static int task_traverse(TaskObject *self, visitproc visit, void *arg)
     Py_VISIT(self->context);
     Py_VISIT(self->watched);
     Py_VISIT(self->accesses);
+    Py_VISIT(self->views);
     Py_VISIT(self->value);
     Py_VISIT(self->traceback);
     Py_VISIT(self->cause);

@@ -30,6 +30,7 @@ typedef struct TaskObject {
     PyObject *context;      /* contextvars.Context */
     PyObject *watched;      /* tuple of (name, value) of globals, or NULL */
     PyObject *accesses;     /* list of (Data, mode, member, region), or NULL */
+    PyObject *views;        /* list of views of device memory that this step has handed out, or NULL */
     PyObject *devices;      /* tuple of device indices, or NULL: device 0 */
     PyObject *value;        /* result, or the exception that the body raised */
     PyObject *traceback;    /* of that exception */

@@ -189,6 +189,38 @@ def test_the_same_array_twice(sims):
     assert a.array.tolist() == [3, 4, 5, 3, 4, 5]
 
 
+def test_a_local_array_of_a_device_must_not_leave_the_task(sims):
+    a = array.asarray(np.ones(3))
+    kept = []
+    returned = spawn(placement=gpu(0), input=[a])(lambda: {"a": (a.array, [a.array[1:]])}).result()
+    assert returned["a"][1][0].tolist() == [1, 1]
+    assert returned["a"][0].base is None
+    with pytest.raises(parla.StateError, match="copy"):
+        spawn(placement=gpu(0), input=[a])(lambda: kept.append(a.array[1:])).result()
+    assert spawn(placement=gpu(0), input=[a])(lambda: a.array.copy()).result().tolist() == [1, 1, 1]
+    assert spawn(placement=cpu, input=[a])(lambda: a.array).result().tolist() == [1, 1, 1]
+
+    @spawn(placement=gpu(0), input=[a])
+    def cycle():
+        local = a.array
+        holder = [local]
+        holder.append(holder)
+
+    cycle.result()
+
+    @spawn(placement=gpu(0), inout=[a])
+    async def across_an_await():
+        local = a.array
+        with pytest.raises(parla.StateError, match="await"):
+            await spawn()(lambda: None)
+        del local
+        await spawn()(lambda: None)
+        a.array[0] = 7
+        return a.array.copy()
+
+    assert across_an_await.result().tolist() == [7, 1, 1]
+
+
 # --- Views ---
 
 
@@ -357,7 +389,7 @@ def test_memory_is_let_go():
     assert not array._by_memory
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_random_programs_against_serial(data):
     """Tasks read and change random slices of a few arrays on random devices; the result is that of a serial run."""

@@ -51,7 +51,7 @@ def spawn_one(space, i, dependencies, mode, values, lock):
     spawn(space[i], () if mode == "async" else [space[k] for k in dependencies])(body)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(graphs(), st.integers(1, 3))
 def test_against_serial(graph, n_workers):
     tasks, order = graph

@@ -16,34 +16,36 @@ from gp import kernel
 
 @dataclass(frozen=True)
 class Reference:
-    """Results of the reference, and how long its factorisation takes (median, seconds)."""
+    """What the reference found; `matrix` is the covariance matrix."""
 
     matrix: np.ndarray
     mean: np.ndarray
     variance: np.ndarray
     log_likelihood: float
-    factor_seconds: float
 
 
-def solve(time_known, value, time_predicted, n_threads: int, n_repeats: int) -> Reference:
-    """Condition on `value` at `time_known` and predict `time_predicted`, with `n_threads` BLAS threads.
-
-    The factorisation is done `n_repeats` times for the median.
-    """
+def solve(time_known, value, time_predicted):
+    """Condition on `value` at `time_known` and predict `time_predicted`."""
     n, m = len(time_known), len(time_predicted)
     matrix = np.fromfunction(kernel.between_observations(time_known), (n, n), dtype=int)
     cross = np.fromfunction(kernel.to_predicted(time_known, time_predicted), (n, m), dtype=int)
-    with threadpool_limits(limits=n_threads, user_api="blas"):
-        seconds = []
-        for _ in range(n_repeats):
-            factor = np.array(matrix, order="F")
-            start = time.perf_counter()
-            factor, lower = scipy.linalg.cho_factor(factor, lower=True, overwrite_a=True, check_finite=False)
-            seconds.append(time.perf_counter() - start)
-        alpha = scipy.linalg.cho_solve((factor, lower), value)
-        half = scipy.linalg.solve_triangular(factor, cross, lower=True)
-        mean = cross.T @ alpha
+    factor, lower = scipy.linalg.cho_factor(matrix, lower=True)
+    alpha = scipy.linalg.cho_solve((factor, lower), value)
+    half = scipy.linalg.solve_triangular(factor, cross, lower=True)
     variance = kernel.TOTAL_VARIANCE - np.sum(np.square(half), axis=0)
     log_determinant = 2.0 * math.fsum(np.log(np.diagonal(factor)))
     log_likelihood = -0.5 * (math.fsum(value * alpha) + log_determinant + n * math.log(2.0 * math.pi))
-    return Reference(matrix, mean, variance, log_likelihood, statistics.median(seconds))
+    return Reference(matrix, cross.T @ alpha, variance, log_likelihood)
+
+
+def factor_seconds(matrix, thread_counts, n_repeats):
+    """Return {threads: seconds of one factorisation, the median of `n_repeats`}; the thread counts take turns."""
+    seconds = {n_threads: [] for n_threads in thread_counts}
+    for _ in range(n_repeats):
+        for n_threads, measured in seconds.items():
+            factor = np.array(matrix, order="F")
+            with threadpool_limits(limits=n_threads, user_api="blas"):
+                start = time.perf_counter()
+                scipy.linalg.cho_factor(factor, lower=True, overwrite_a=True, check_finite=False)
+                measured.append(time.perf_counter() - start)
+    return {n_threads: statistics.median(measured) for n_threads, measured in seconds.items()}

@@ -14,13 +14,15 @@ enum { MAX_CHAIN = 64 };
 
 void pl_push_runnable(parla_runtime *rt, pl_worker *self, pl_task *task)
 {
-    if (pl_unlikely(pl_deque_push(&self->deque, task))) {
-        pl_end(rt, self, task, PARLA_TASK_FAILED,
-               pl_failure_create(PARLA_E_NOMEM, task->name, NULL, "no memory to queue a ready task"), false);
-        pl_drop_life(rt, self, task);
+    if (pl_likely(pl_deque_push(&self->deque, task) == 0)) {
+        pl_park_wake_one(&rt->park);
         return;
     }
-    pl_park_wake_one(&rt->park);
+    /* It may be cancelled at this moment, so its end has to be claimed like its turn. */
+    if (pl_task_move(task, PARLA_TASK_READY, PARLA_TASK_RUNNING) || pl_task_move(task, PARLA_TASK_RESERVED, PARLA_TASK_RUNNING))
+        pl_end(rt, self, task, PARLA_TASK_FAILED,
+               pl_failure_create(PARLA_E_NOMEM, task->name, NULL, "no memory to queue a ready task"), false);
+    pl_drop_life(rt, self, task);
 }
 
 void pl_ready(parla_runtime *rt, pl_worker *self, pl_task *task, bool may_chain)
@@ -58,10 +60,14 @@ static void set_failure(pl_task *task, parla_failure *failure)
         parla_failure_unref(failure); /* the first one stays */
 }
 
-static parla_failure *get_failure(pl_task *task)
+/* The record of a task that is about to end. */
+static parla_failure *get_failure(pl_task *task, parla_task_state how)
 {
+    if (how == PARLA_TASK_DONE)
+        return NULL;
     pl_extra *extra = pl_task_extra_or_null(task);
-    return extra ? pl_load_acquire(&extra->failure_shared) : NULL;
+    parla_failure *failure = extra ? pl_load_acquire(&extra->failure_shared) : NULL;
+    return failure ? failure : pl_failure_of_memory();
 }
 
 static void count_end(pl_worker *self, pl_task *task, parla_task_state how)
@@ -81,9 +87,9 @@ static void count_end(pl_worker *self, pl_task *task, parla_task_state how)
 /* Outcome, callbacks, resources: all that comes before dependents and waiters may know. */
 static void tell(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state how)
 {
-    parla_failure *failure = get_failure(task);
+    parla_failure *failure = get_failure(task, how);
     if (task->on_end) {
-        int status = how == PARLA_TASK_DONE ? 0 : how == PARLA_TASK_CANCELLED || !failure ? PARLA_E_CANCELLED : failure->code;
+        int status = how == PARLA_TASK_DONE ? 0 : how == PARLA_TASK_CANCELLED ? PARLA_E_CANCELLED : failure->code;
         parla_outcome outcome = {.task = pl_task_handle(task), .status = status, .failure = failure};
         task->on_end(task->arg, &outcome);
     }
@@ -94,9 +100,7 @@ static void tell(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_s
 /* Cancels the owner of an edge for its failed predecessor: claims it for the work list, with its own record of why. */
 static void cancel_dependent(pl_task *task, pl_task *dependent, pl_task **list)
 {
-    parla_failure *cause = get_failure(task);
-    if (cause)
-        set_failure(dependent, pl_failure_follow(dependent->name, parla_failure_ref(cause)));
+    set_failure(dependent, pl_failure_follow(dependent->name, parla_failure_ref(pl_task_failure(task))));
     dependent->link = *list;
     *list = dependent;
 }
@@ -109,7 +113,7 @@ static void end_one(parla_runtime *rt, pl_worker *self, pl_task *task, parla_tas
     uint32_t low = how == PARLA_TASK_DONE ? PL_HEAD_DONE : how == PARLA_TASK_FAILED ? PL_HEAD_FAILED : PL_HEAD_CANCELLED;
     uint32_t edge = pl_task_close(task, low);
     if (pl_unlikely(how != PARLA_TASK_DONE))
-        pl_failures_add(rt, self, task, get_failure(task));
+        pl_failures_add(rt, self, task, pl_task_failure(task));
     while (edge != PL_HEAD_NONE) {
         pl_task *dependent = pl_edge_owner(&rt->slabs, edge, &edge);
         if (pl_unlikely(how != PARLA_TASK_DONE) && pl_task_move(dependent, PARLA_TASK_WAITING, PARLA_TASK_CANCELLED))
@@ -148,53 +152,69 @@ bool pl_cancel(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure 
     return true;
 }
 
-/* Ends a pending event as cancelled; true if this call did it. */
-static bool cancel_event(parla_runtime *rt, pl_worker *self, pl_task *task)
+/* Ends a pending event as cancelled. */
+static void cancel_event(parla_runtime *rt, pl_worker *self, pl_task *task)
 {
     if (!(task->flags & PL_FLAG_EVENT) || !pl_task_move(task, PARLA_TASK_RUNNING, PARLA_TASK_LAUNCHED))
-        return false;
+        return;
     pl_end(rt, self, task, PARLA_TASK_CANCELLED,
            pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "the runtime was stopped before the event was completed"), false);
     pl_drop_life(rt, self, task);
     pl_outside_done(rt);
-    return true;
 }
 
-/* Cancels a task with its own record; true if this call did it. */
-static bool cancel_with(parla_runtime *rt, pl_worker *self, pl_task *task, const char *why)
+/* Cancels a task with its own record, if it has not started. */
+static void cancel_with(parla_runtime *rt, pl_worker *self, pl_task *task, const char *why)
 {
     parla_failure *failure = pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "%s", why);
-    if (pl_cancel(rt, self, task, failure))
-        return true;
-    parla_failure_unref(failure);
-    return false;
+    if (!pl_cancel(rt, self, task, failure))
+        parla_failure_unref(failure);
 }
 
-static size_t cancel_one(parla_runtime *rt, pl_worker *self, pl_task *task, bool all)
+static void cancel_one(parla_runtime *rt, pl_worker *self, pl_task *task, bool all)
 {
     parla_task_state state = pl_task_state(task);
     if ((int)state == PL_TASK_SPAWNING || (task->flags & PL_FLAG_INTERNAL))
-        return 0;
+        return;
+    if (state == PARLA_TASK_CREATED) { /* what will be spawned under a name is another matter */
+        if (all)
+            cancel_with(rt, self, task, "the runtime was stopped before it was spawned");
+        return;
+    }
     pl_store_release(&task->cancel_shared, (uint8_t)1);
     if (state == PARLA_TASK_WAITING || state == PARLA_TASK_READY)
-        return cancel_with(rt, self, task, "cancelled before it started");
-    if (all && state == PARLA_TASK_CREATED)
-        cancel_with(rt, self, task, "the runtime was stopped before it was spawned");
+        cancel_with(rt, self, task, "cancelled before it started");
     else if (all)
         cancel_event(rt, self, task);
-    return 0;
 }
 
 size_t pl_cancel_all(parla_runtime *rt, pl_worker *self, bool all)
 {
-    size_t n = 0;
+    uint64_t n_before = pl_load_relaxed(&self->n_cancelled_shared); /* counts what follows from a cancelled task, too */
     uint32_t n_slots = pl_slab_count(&rt->slabs);
     for (uint32_t i = 1; i <= n_slots; i++) {
         pl_task *task = pl_slot_at(&rt->slabs, i);
         if (!pl_pin(rt, self, pl_task_handle(task)))
             continue;
-        n += cancel_one(rt, self, task, all);
+        cancel_one(rt, self, task, all);
         pl_unpin(rt, self, task);
     }
-    return n;
+    return (size_t)(pl_load_relaxed(&self->n_cancelled_shared) - n_before);
+}
+
+bool pl_cancel_suspended(parla_runtime *rt, pl_worker *self)
+{
+    bool was_found = false;
+    uint32_t n_slots = pl_slab_count(&rt->slabs);
+    for (uint32_t i = 1; i <= n_slots && !was_found; i++) {
+        pl_task *task = pl_slot_at(&rt->slabs, i);
+        if (!pl_pin(rt, self, pl_task_handle(task)))
+            continue;
+        was_found = pl_task_move(task, PARLA_TASK_SUSPENDED, PARLA_TASK_CANCELLED);
+        if (was_found)
+            pl_end(rt, self, task, PARLA_TASK_CANCELLED,
+                   pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "the runtime was stopped while the task waited in vain"), false);
+        pl_unpin(rt, self, task);
+    }
+    return was_found;
 }

@@ -51,13 +51,13 @@ static void collect_content(pl_placed *placed)
 
 static void enter_all(pl_placed *placed, pl_todo *todo)
 {
-    pl_wait *waits = placed->waits;
+    size_t n_taken = 0;
     for (size_t i = 0; i < placed->n_uses; i++) {
         pl_use *use = &placed->uses[i];
         if (!use->order_mode)
             continue;
-        pl_order_enter(&use->data->order, use, waits);
-        waits += use->n_before;
+        pl_order_enter(&use->data->order, use, placed->waits ? &placed->waits[n_taken] : NULL);
+        n_taken += (size_t)use->n_before;
         placed->n_unmet += use->n_before > 0;
         pl_add_relaxed(&placed->refs_shared, 1);
         if (use->order_mode == PARLA_OUT)

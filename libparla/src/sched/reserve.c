@@ -143,7 +143,7 @@ static void count_reservation(parla_runtime *rt, pl_placed *placed)
         site->store.device->free_vcus -= member_of(placed, k)->vcus;
         site->store.device->reserved_bytes += member_of(placed, k)->memory_bytes;
     }
-    placed->task->i_device = (uint16_t)placed->devices[0];
+    pl_store_relaxed(&placed->task->i_device_shared, (uint16_t)placed->devices[0]);
     placed->has_resources = true;
 }
 

@@ -16,6 +16,13 @@ static _Thread_local parla_context *current;
 
 parla_context *pl_current(void) { return current; }
 
+/* Where the task runs, for counters; the host if it is nowhere. */
+static int device_of(pl_task *task)
+{
+    uint16_t i = pl_load_relaxed(&task->i_device_shared);
+    return i == PL_NO_DEVICE ? 0 : i;
+}
+
 static int call_body(parla_runtime *rt, parla_context *context, pl_task *task)
 {
     if ((task->flags & PL_FLAG_MANAGED) && rt->has_runner && rt->runner.run)
@@ -28,7 +35,7 @@ static int traced_body(parla_runtime *rt, parla_context *context, pl_task *task)
     uint64_t t0 = pl_now_ns();
     int result = call_body(rt, context, task);
     uint64_t t1 = pl_now_ns();
-    int device = task->i_device == PL_NO_DEVICE ? 0 : task->i_device;
+    int device = device_of(task);
     pl_add_relaxed(&rt->place.devices.list[device].busy_ns, t1 - t0);
     if (pl_trace_is_on(rt->trace))
         pl_trace_span(rt->trace, PL_TRACE_TASK, task->name ? task->name : "task", t0, t1, pl_task_id(task), device, 0);
@@ -60,7 +67,7 @@ static parla_failure *body_failure(parla_context *context, pl_task *task, int re
 
 static void finish(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state how, parla_failure *failure)
 {
-    int device = task->i_device == PL_NO_DEVICE ? 0 : task->i_device;
+    int device = device_of(task);
     if ((task->flags & PL_FLAG_PLACED) && !(task->flags & PL_FLAG_INTERNAL))
         pl_add_relaxed(&rt->place.devices.list[device].n_tasks, 1);
     pl_end(rt, self, task, how, failure, self->index >= 0 && current == NULL);
@@ -143,8 +150,8 @@ void pl_run(parla_runtime *rt, pl_worker *self, pl_task *task, bool on_queue)
 {
     if (!begin(rt, self, task))
         return;
-    if (task->i_device == PL_NO_DEVICE)
-        task->i_device = 0;
+    if (pl_load_relaxed(&task->i_device_shared) == PL_NO_DEVICE)
+        pl_store_relaxed(&task->i_device_shared, (uint16_t)0);
     parla_context context = {.rt = rt, .task = task, .self = self, .on_queue = on_queue};
     int result = run_body(rt, &context, task);
     if (pl_likely(result == 0))

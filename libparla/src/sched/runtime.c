@@ -118,6 +118,8 @@ static int read_options(parla_runtime *rt, const parla_options *options)
     if (error)
         return error;
     rt->spin_ns = (uint64_t)spin_us * 1000;
+    if (options->runner && options->runner->size != sizeof *options->runner)
+        return pl_error_set(PARLA_E_INVALID, "parla_runner.size is %zu, expected %zu", options->runner->size, sizeof *options->runner);
     if (options->runner) {
         rt->runner = *options->runner;
         rt->has_runner = true;
@@ -163,6 +165,8 @@ static int open_parts(parla_runtime *rt, const parla_options *options)
         error = pl_trace_start(rt->trace);
     if (!error)
         error = pl_workers_start(rt);
+    if (!error && !(rt->first_guest = pl_self(rt)))
+        error = PARLA_E_NOMEM;
     if (error) {
         pl_workers_stop(rt);
         pl_place_fini(rt);
@@ -214,19 +218,35 @@ int parla_runtime_create(parla_runtime **out, const parla_options *options)
 
 enum { PATIENCE_NS = 50000000, PATIENCE_LOG = 100 /* times PATIENCE_NS */ };
 
-/* Cancels until every task has ended. Bodies that run may take as long as they like; every few seconds a line says so. */
+/* Cancels until every task has ended. Bodies that run may take as long as they like; every few seconds a line says so. Bodies that are
+ * suspended on each other would take for ever, so one of them is cancelled. */
 static void drain(parla_runtime *rt, pl_worker *self)
 {
     for (int round = 1;; round++) {
+        pl_busy_begin(self);
         pl_cancel_all(rt, self, true);
+        pl_busy_end(rt, self);
         int result = pl_wait_quiet(rt, pl_now_ns() + PATIENCE_NS);
         if (result == 0)
             return;
-        if (result == PARLA_E_STUCK) /* what was cancelled a moment ago may still be on its way */
-            pl_sleep_until(pl_now_ns() + 1000000);
+        if (result == PARLA_E_STUCK) {
+            pl_busy_begin(self);
+            bool was_found = pl_cancel_suspended(rt, self);
+            pl_busy_end(rt, self);
+            if (!was_found)
+                pl_sleep_until(pl_now_ns() + 1000000); /* what was cancelled a moment ago may still be on its way */
+        }
         if (round % PATIENCE_LOG == 0)
             parla_log(PARLA_LOG_WARN, "parla_runtime_destroy still waits for tasks that run or hold something");
     }
+}
+
+/* A thread outside may have ended the last task, and not have left the library yet: it has a few instructions to go. */
+static void wait_for_guests(parla_runtime *rt)
+{
+    for (pl_worker *guest = pl_load_acquire(&rt->guests); guest; guest = guest->next_guest)
+        while (pl_load_acquire(&guest->n_inside_shared) > 0)
+            pl_sleep_until(pl_now_ns() + 10000);
 }
 
 static void write_trace(parla_runtime *rt)
@@ -247,12 +267,13 @@ void parla_runtime_destroy(parla_runtime *rt)
         return;
     }
     pl_worker *self = pl_self(rt);
+    if (!self)
+        self = rt->first_guest; /* memory is out; the thread that made the runtime has no business in it any more */
     pl_store_seq(&rt->is_stopping, true);
-    if (self)
-        drain(rt, self);
+    drain(rt, self);
+    wait_for_guests(rt);
     pl_place_fini(rt);
-    if (self)
-        pl_failures_fini(rt, self);
+    pl_failures_fini(rt, self);
     pl_workers_stop(rt);
     write_trace(rt);
     free_runtime(rt);
@@ -261,7 +282,12 @@ void parla_runtime_destroy(parla_runtime *rt)
 size_t parla_runtime_cancel_all(parla_runtime *rt)
 {
     pl_worker *self = pl_runtime_check(rt) ? NULL : pl_self(rt);
-    return self ? pl_cancel_all(rt, self, false) : 0;
+    if (!self)
+        return 0;
+    pl_busy_begin(self);
+    size_t n = pl_cancel_all(rt, self, false);
+    pl_busy_end(rt, self);
+    return n;
 }
 
 static void add_counts(parla_runtime_info *info, pl_worker *worker)
@@ -277,6 +303,8 @@ int parla_runtime_query(parla_runtime *rt, parla_runtime_info *out)
     int error = pl_runtime_check(rt);
     if (error)
         return error;
+    if (out->size != sizeof *out)
+        return pl_error_set(PARLA_E_INVALID, "parla_runtime_info.size is %zu, expected %zu", out->size, sizeof *out);
     parla_runtime_info info = {.size = sizeof info, .n_workers = rt->n_workers, .n_devices = rt->place.devices.n};
     int n = pl_load_acquire(&rt->n_threads);
     for (int i = 0; i < n; i++)

@@ -45,7 +45,7 @@ struct parla_runtime {
 
     /* Waiting threads (wait.c). */
     pl_park ended;              /* some awaited task has ended, or the runtime came to rest */
-    _Atomic int n_rest_waiters; /* threads in parla_runtime_wait */
+    _Atomic int n_rest_waiters; /* waiting threads that want to know when the runtime comes to rest */
     _Atomic int n_outside;      /* events, holds, queued bodies and movements: progress that no worker makes */
 
     /* Tasks that did not succeed (failures.c). */
@@ -104,8 +104,9 @@ typedef struct pl_blocked {
 int pl_blocking_begin(parla_runtime *rt, pl_blocked *blocked);
 void pl_blocking_end(parla_runtime *rt, pl_blocked *blocked);
 
-/* stuck.c: puts the tasks that wait, and for what, into the calling thread's error detail. Returns PARLA_E_STUCK. */
-int pl_report_stuck(parla_runtime *rt);
+/* stuck.c: puts the tasks that wait, and for what, into the calling thread's error detail; starts from `awaited` unless NULL. Returns
+ * PARLA_E_STUCK. */
+int pl_report_stuck(parla_runtime *rt, const parla_task *awaited);
 
 /* poll.c: calls the functions; returns true if something may still be pending. */
 bool pl_poll_all(parla_runtime *rt);

@@ -8,22 +8,6 @@
 
 #include <stdlib.h>
 
-/* Between these, a guest may have counted a task that no queue holds yet (wait.c). Workers need no mark: they are not idle. */
-static inline void busy_begin(pl_worker *self)
-{
-    if (self->index < 0)
-        pl_store_release(&self->is_busy_shared, true);
-}
-
-static inline void busy_end(parla_runtime *rt, pl_worker *self)
-{
-    if (self->index >= 0)
-        return;
-    pl_store_seq(&self->is_busy_shared, false);
-    if (pl_load_seq(&rt->n_rest_waiters) > 0)
-        pl_notify_rest(rt);
-}
-
 /* Makes a spawned task ready that has no predecessors: nobody else can know it yet. */
 static void start_free(parla_runtime *rt, pl_worker *self, pl_task *task)
 {
@@ -71,9 +55,8 @@ static int link_all(parla_runtime *rt, pl_worker *self, pl_task *task, const par
     return n_met;
 }
 
-static void cancel_because(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *cause)
+static void cancel_with(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *failure)
 {
-    parla_failure *failure = pl_failure_follow(task->name, cause);
     if (!pl_cancel(rt, self, task, failure))
         parla_failure_unref(failure);
 }
@@ -87,9 +70,9 @@ static void link_and_start(parla_runtime *rt, pl_worker *self, pl_task *task, co
     int n_met = link_all(rt, self, task, deps, n_deps, &failure);
     n_met += link_all(rt, self, task, data_deps, n_data_deps, &failure);
     if (pl_unlikely(failure != NULL))
-        cancel_because(rt, self, task, failure);
+        cancel_with(rt, self, task, pl_failure_follow(task->name, failure));
     else if (pl_unlikely(pl_load_acquire(&task->cancel_shared)))
-        cancel_because(rt, self, task, pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "cancelled while it was spawned"));
+        cancel_with(rt, self, task, pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "cancelled while it was spawned"));
     pl_release_edges(rt, self, task, n_met + 1, false);
 }
 
@@ -108,8 +91,20 @@ static void fill(pl_task *task, const parla_task_options *options, uint8_t flags
     }
 }
 
-static int check_options(const parla_task_options *options)
+static int check_deps(parla_runtime *rt, const parla_task_options *options)
 {
+    if (options->n_deps > INT32_MAX / 2 || (options->n_deps > 0 && !options->deps))
+        return pl_error_set(PARLA_E_INVALID, "n_deps is %zu, but %s", options->n_deps, options->deps ? "that is too many" : "deps is NULL");
+    for (size_t i = 0; i < options->n_deps; i++)
+        if (!parla_task_is_none(options->deps[i]) && pl_task_runtime(pl_task_of(options->deps[i])) != rt)
+            return pl_error_set(PARLA_E_INVALID, "dependency %zu belongs to another runtime", i);
+    return 0;
+}
+
+static int check_options(parla_runtime *rt, const parla_task_options *options)
+{
+    if (!options)
+        return pl_error_set(PARLA_E_INVALID, "parla_task_options are needed, not NULL");
     if (options->size != sizeof *options)
         return pl_error_set(PARLA_E_INVALID, "parla_task_options.size is %zu, expected %zu: start from PARLA_TASK_OPTIONS_INIT",
                             options->size, sizeof *options);
@@ -118,7 +113,9 @@ static int check_options(const parla_task_options *options)
     if (options->arg_bytes > PARLA_ARG_BYTES)
         return pl_error_set(PARLA_E_INVALID, "arg_bytes is %zu, at most %d bytes are copied into a task: pass a pointer",
                             options->arg_bytes, PARLA_ARG_BYTES);
-    return 0;
+    if (options->arg_bytes > 0 && !options->arg)
+        return pl_error_set(PARLA_E_INVALID, "arg_bytes is %zu, but arg is NULL", options->arg_bytes);
+    return check_deps(rt, options);
 }
 
 /* A fresh task, or the named one claimed for this spawn. One life reference is added either way. */
@@ -199,14 +196,14 @@ unclaim:
 
 int pl_spawn(parla_runtime *rt, pl_worker *self, parla_task *out, const parla_task_options *options)
 {
-    int error = check_options(options);
+    int error = check_options(rt, options);
     if (error)
         return error;
     if (pl_unlikely(pl_load_relaxed(&rt->is_stopping)))
         return pl_error_set(PARLA_E_STATE, "the runtime is stopping: nothing can be spawned any more");
-    busy_begin(self);
+    pl_busy_begin(self);
     error = spawn_task(rt, self, out, options, PL_FLAG_COUNTED);
-    busy_end(rt, self);
+    pl_busy_end(rt, self);
     return error;
 }
 

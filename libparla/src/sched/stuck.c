@@ -1,6 +1,6 @@
 /* stuck.c - words for a runtime at rest with unfinished tasks: who waits for whom, and the cycle if there is one.
  *
- * Walks all task slots; nothing runs meanwhile. Follows, from the first waiting task, one unfinished predecessor after the other: the walk ends
+ * Walks all task slots; nothing runs meanwhile. Follows, from the awaited or the first waiting task, one unfinished predecessor after the other: the walk ends
  * at a name that was never spawned, at a task that waits for resources, or at a task met before (a cycle). */
 #include "base/error.h"
 #include "sched/runtime.h"
@@ -43,6 +43,9 @@ typedef struct search {
 static void look_at_edge(void *ctx, const pl_edge *edge)
 {
     search *s = ctx;
+    /* A thread of the application that spawns at this moment may be writing the edge: a number that means nothing is passed over. */
+    if (edge->predecessor == 0 || edge->predecessor > pl_slab_count(&s->rt->slabs))
+        return;
     pl_task *task = pl_slot_at(&s->rt->slabs, edge->predecessor);
     parla_task handle = {task, edge->predecessor_gen};
     if (!s->found && !pl_handle_has_ended(handle))
@@ -93,11 +96,11 @@ static bool is_unfinished(pl_task *task)
            (state == PARLA_TASK_WAITING || state == PARLA_TASK_SUSPENDED || state == PARLA_TASK_RESERVED);
 }
 
-int pl_report_stuck(parla_runtime *rt)
+int pl_report_stuck(parla_runtime *rt, const parla_task *awaited)
 {
     report r = {.length = 0};
     size_t n = 0;
-    pl_task *first = NULL;
+    pl_task *first = awaited ? pl_task_of(*awaited) : NULL;
     uint32_t n_slots = pl_slab_count(&rt->slabs);
     for (uint32_t i = 1; i <= n_slots; i++) {
         pl_task *task = pl_slot_at(&rt->slabs, i);
@@ -107,7 +110,10 @@ int pl_report_stuck(parla_runtime *rt)
                 first = task;
         }
     }
-    add(&r, "nothing runs and nothing can start, but %zu task%s unfinished: ", n, n == 1 ? " is" : "s are");
+    if (n > 0)
+        add(&r, "nothing runs and nothing can start, but %zu task%s unfinished: ", n, n == 1 ? " is" : "s are");
+    else
+        add(&r, "nothing runs and nothing can start; this was waited for: ");
     if (first)
         add_chain(&r, rt, first);
     return pl_error_set(PARLA_E_STUCK, "%s", r.text);

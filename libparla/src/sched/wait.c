@@ -7,16 +7,17 @@
  * runtime may have come to rest: by the worker that goes idle last, by a guest that ends a task or leaves a spawn, by whoever finishes the
  * last thing that goes on outside the workers.
  *
- * At rest, with unfinished tasks, means stuck. The check (is_at_rest) reads, in this order:
+ * At rest, with unfinished tasks, means stuck. The check (is_stuck) reads, in this order:
  *   R1 n_wakes, then that all active workers are idle
- *   R2 the ended, then the spawned counters; equal means quiet, not stuck
- *   R3 that no guest is inside a spawn      (a guest marks itself busy before it counts, and queues before it unmarks)
- *   R4 that nothing goes on outside         (raised before, lowered after what it sets off)
+ *   R2 that nothing goes on outside         (raised before, lowered after what it sets off)
+ *   R3 that no guest is inside a spawn, a cancel or a release (it marks itself busy before it counts, and queues before it unmarks)
+ *   R4 the ended, then the spawned counters, equal means quiet, not stuck; or, for a waiter, whether its task has ended. After R2 and R3: what
+ *      these saw as over may have ended tasks a moment before.
  *   R5 that all deques are empty
  *   R6 that no body which waits on its thread can go on: each waits for something unfinished, and without a time limit
  *   R7 that all active workers are still idle and n_wakes is that of R1
  * By R1 and R7 no worker took or ended anything in between, and no body came back from its wait (it counts as active, with a wake, before it
- * leaves the list of R6); by R3 to R6 nobody else does or can. A thread of the application that spawns the missing task later is not known
+ * leaves the list of R6); by R2 to R6 nobody else does or can. A thread of the application that spawns the missing task later is not known
  * here: programs that mean to do so hold an event (event.h), which counts as outside. */
 #include "base/clock.h"
 #include "base/error.h"
@@ -56,7 +57,7 @@ static bool all_idle(parla_runtime *rt) { return pl_load_seq(&rt->n_idle) >= pl_
 static bool any_guest_busy(parla_runtime *rt)
 {
     for (pl_worker *guest = pl_load_seq(&rt->guests); guest; guest = guest->next_guest)
-        if (pl_load_seq(&guest->is_busy_shared))
+        if (pl_load_seq(&guest->n_busy_shared) > 0)
             return true;
     return false;
 }
@@ -79,17 +80,17 @@ static bool can_body_go_on(parla_runtime *rt)
     return can;
 }
 
-/* Stuck: at rest with unfinished tasks. */
-static bool is_stuck(parla_runtime *rt)
+/* Stuck: at rest with unfinished tasks; or, if one is awaited, before that has ended: it may be a name, which counts as no task. */
+static bool is_stuck(parla_runtime *rt, const parla_task *awaited)
 {
-    uint64_t n_wakes = pl_load_seq(&rt->n_wakes);                       /* R1 */
-    if (!all_idle(rt) || pl_is_quiet(rt) || any_guest_busy(rt))         /* R1, R2, R3 */
-        return false;
-    if (pl_load_seq(&rt->n_outside) > 0 || pl_has_work(rt))             /* R4, R5 */
-        return false;
-    if (can_body_go_on(rt))                                             /* R6 */
-        return false;
-    return all_idle(rt) && pl_load_seq(&rt->n_wakes) == n_wakes;        /* R7 */
+    uint64_t n_wakes = pl_load_seq(&rt->n_wakes);
+    return all_idle(rt) &&                                       /* R1 */
+           pl_load_seq(&rt->n_outside) == 0 &&                   /* R2 */
+           !any_guest_busy(rt) &&                                /* R3 */
+           !(awaited ? pl_handle_has_ended(*awaited) : pl_is_quiet(rt)) && /* R4 */
+           !pl_has_work(rt) &&                                   /* R5 */
+           !can_body_go_on(rt) &&                                /* R6 */
+           all_idle(rt) && pl_load_seq(&rt->n_wakes) == n_wakes; /* R7 */
 }
 
 int pl_wait_quiet(parla_runtime *rt, uint64_t deadline_ns)
@@ -102,7 +103,7 @@ int pl_wait_quiet(parla_runtime *rt, uint64_t deadline_ns)
             pl_park_cancel(&rt->ended, key);
             break;
         }
-        if (is_stuck(rt)) {
+        if (is_stuck(rt, NULL)) {
             pl_park_cancel(&rt->ended, key);
             result = PARLA_E_STUCK;
             break;
@@ -149,7 +150,7 @@ static int sleep_for(parla_runtime *rt, const parla_task *tasks, size_t n_tasks,
             pl_park_cancel(&rt->ended, key);
             continue;
         }
-        if (is_stuck(rt)) {
+        if (is_stuck(rt, &tasks[i])) {
             pl_park_cancel(&rt->ended, key);
             return PARLA_E_STUCK;
         }
@@ -161,7 +162,7 @@ static int sleep_for(parla_runtime *rt, const parla_task *tasks, size_t n_tasks,
 }
 
 /* What a wait returns, with its words. */
-static int explained(parla_runtime *rt, int result)
+static int explained(parla_runtime *rt, const parla_task *awaited, int result)
 {
     switch (result) {
     case PARLA_E_TIMEOUT:
@@ -169,7 +170,7 @@ static int explained(parla_runtime *rt, int result)
     case PARLA_E_INTERRUPTED:
         return pl_error_set(PARLA_E_INTERRUPTED, "a signal handler ran during the wait: call again to go on");
     case PARLA_E_STUCK:
-        return pl_report_stuck(rt);
+        return pl_report_stuck(rt, awaited);
     default:
         return result;
     }
@@ -195,7 +196,8 @@ static int wait_blocking(parla_runtime *rt, const parla_task *tasks, size_t n_ta
     pl_sub_seq(&rt->n_rest_waiters, 1);
     if (is_worker)
         pl_blocking_end(rt, &blocked);
-    return explained(rt, result);
+    size_t i = skip_ended(tasks, 0, n_tasks);
+    return i < n_tasks ? explained(rt, &tasks[i], result) : 0;
 }
 
 /* The first failure among ended tasks, now looked at. */
@@ -259,5 +261,5 @@ int parla_runtime_wait(parla_runtime *rt, int64_t timeout_ns)
         return error;
     if (pl_current() && pl_current()->rt == rt)
         return pl_error_set(PARLA_E_STATE, "a task cannot wait for all tasks: it is one of them");
-    return explained(rt, pl_wait_quiet(rt, deadline_of(timeout_ns)));
+    return explained(rt, NULL, pl_wait_quiet(rt, deadline_of(timeout_ns)));
 }

@@ -393,6 +393,24 @@ pl_worker *pl_self(parla_runtime *rt)
     return self;
 }
 
+void pl_busy_begin(pl_worker *self)
+{
+    if (self->index >= 0)
+        return;
+    pl_store_relaxed(&self->n_inside_shared, pl_load_relaxed(&self->n_inside_shared) + 1);
+    pl_store_release(&self->n_busy_shared, pl_load_relaxed(&self->n_busy_shared) + 1);
+}
+
+void pl_busy_end(parla_runtime *rt, pl_worker *self)
+{
+    if (self->index >= 0)
+        return;
+    pl_store_seq(&self->n_busy_shared, pl_load_relaxed(&self->n_busy_shared) - 1);
+    if (pl_load_seq(&rt->n_rest_waiters) > 0)
+        pl_notify_rest(rt);
+    pl_store_release(&self->n_inside_shared, pl_load_relaxed(&self->n_inside_shared) - 1); /* pairs with wait_for_guests */
+}
+
 bool pl_pin(parla_runtime *rt, pl_worker *self, parla_task handle)
 {
     pl_task *task = pl_task_of(handle);

@@ -15,7 +15,6 @@ typedef struct pl_worker {
     pl_deque deque;
     parla_runtime *rt;
     int index;       /* of a worker: 0, 1, …; of a guest: -1 */
-    uint64_t rt_id;  /* of the runtime; tells a stale thread-local pointer */
     pl_slab_cache cache;
     pl_task *next;   /* a successor made ready by the last task: runs next without a queue */
     int chain;       /* how many ran that way in a row */
@@ -24,7 +23,8 @@ typedef struct pl_worker {
     pthread_t thread;
     struct pl_worker *next_guest; /* constant once in the list */
     bool has_thread;              /* of a guest, under the guest lock: a live thread uses it */
-    _Atomic bool is_busy_shared;  /* of a guest: between counting a task as spawned and having queued it; see wait.c */
+    _Atomic int n_busy_shared;    /* of a guest: between pl_busy_begin and pl_busy_end; they nest */
+    _Atomic int n_inside_shared;  /* the same, lowered last of all; see wait_for_guests in runtime.c */
     /* Counters: written by the owner, read by all. */
     _Alignas(PL_CACHE_LINE) _Atomic uint64_t n_spawned_shared;
     _Atomic uint64_t n_ended_shared;
@@ -47,6 +47,11 @@ struct parla_context {
 
 /* This thread's worker or guest of a runtime; makes a guest if needed. NULL when memory is out. */
 pl_worker *pl_self(parla_runtime *rt);
+
+/* Around each call of a guest that counts, readies or ends tasks: wait.c takes no guest for idle in between, and the runtime is not freed before
+ * the last instruction of pl_busy_end, though what the call did may let another thread destroy it. Workers need no mark. */
+void pl_busy_begin(pl_worker *self);
+void pl_busy_end(parla_runtime *rt, pl_worker *self);
 
 /* Pins the task of a handle, and checks that it is still that one. */
 bool pl_pin(parla_runtime *rt, pl_worker *self, parla_task handle);
@@ -72,6 +77,10 @@ bool pl_cancel(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure 
 
 /* Cancels every task that has not started, and with `all` also names never spawned and pending events. Returns how many tasks. */
 size_t pl_cancel_all(parla_runtime *rt, pl_worker *self, bool all);
+
+/* At the end of the runtime, when nothing else helps: cancels one task that is suspended, so that those which wait for it go on. False if there
+ * is none. */
+bool pl_cancel_suspended(parla_runtime *rt, pl_worker *self);
 
 /* Releases one hold of a task (see pl_extra); a negative status fails it. */
 void pl_release_hold(parla_runtime *rt, pl_worker *self, pl_task *task, int status, const char *message);

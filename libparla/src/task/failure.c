@@ -10,7 +10,9 @@
 static parla_failure out_of_memory = {
     .refs = UINT32_MAX / 2, .code = PARLA_E_NOMEM, .message = (char *)"a task failed, and there was no memory to record why"};
 
-static char *format_text(const char *format, va_list arguments)
+parla_failure *pl_failure_of_memory(void) { return &out_of_memory; }
+
+PARLA_PRINTF(1, 0) static char *format_text(const char *format, va_list arguments)
 {
     va_list again;
     va_copy(again, arguments);

@@ -22,10 +22,13 @@ struct parla_failure {
  * failure is never lost; the payload is then released at once. */
 parla_failure *pl_failure_create(int code, const char *task_name, parla_failure *cause, const char *format, ...) PARLA_PRINTF(4, 5);
 parla_failure *pl_failure_create_v(int code, const char *task_name, void *payload, void (*release)(void *), const char *format,
-                                   va_list arguments);
+                                   va_list arguments) PARLA_PRINTF(5, 0);
 
 /* The record of a task that is cancelled because what it depends on failed with `cause`, of which a reference is taken over. */
 parla_failure *pl_failure_follow(const char *task_name, parla_failure *cause);
+
+/* The static record of memory that was lacking to record a failure. Borrowed. */
+parla_failure *pl_failure_of_memory(void);
 
 /* The failure at the start of the chain, and whether somebody has looked at it. */
 const parla_failure *pl_failure_root(const parla_failure *failure);

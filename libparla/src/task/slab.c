@@ -117,11 +117,3 @@ void pl_slab_free(pl_slabs *slabs, pl_slab_cache *cache, void *memory)
     last->next = NULL;
     give_chain(slabs, slot);
 }
-
-void pl_slab_drain(pl_slabs *slabs, pl_slab_cache *cache)
-{
-    if (cache->free_list)
-        give_chain(slabs, cache->free_list);
-    cache->free_list = NULL;
-    cache->n_free = 0;
-}

@@ -16,7 +16,7 @@ enum {
     PL_SLOTS_PER_SLAB = 1024,
     PL_SLAB_ALIGNMENT = 1 << 18,
     PL_SLAB_BATCH = 128,
-    PL_MAX_SLABS = 1 << 17, /* 2^27 slots in all, 24 GiB of tasks */
+    PL_MAX_SLABS = (1 << 17) - 1, /* almost 2^27 slots in all, 24 GiB of tasks: the number of an edge has 5 bits more (task.h) */
 };
 
 /* In front of each slab; found from a slot by masking its address. */
@@ -45,8 +45,6 @@ void pl_slabs_fini(pl_slabs *slabs);
 /* A slot, recycled or fresh (all zero, on a fresh page). NULL when memory is out. */
 void *pl_slab_alloc(pl_slabs *slabs, pl_slab_cache *cache);
 void pl_slab_free(pl_slabs *slabs, pl_slab_cache *cache, void *slot);
-/* Gives a cache's slots to the shared list. */
-void pl_slab_drain(pl_slabs *slabs, pl_slab_cache *cache);
 
 static inline pl_slab *pl_slab_of(const void *slot) { return (pl_slab *)((uintptr_t)slot & ~(uintptr_t)(PL_SLAB_ALIGNMENT - 1)); }
 

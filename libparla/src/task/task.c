@@ -23,7 +23,7 @@ pl_task *pl_task_alloc(pl_slabs *slabs, pl_slab_cache *cache)
     task->flags = 0;
     task->n_inline = 0;
     task->n_in_block = 0;
-    task->i_device = PL_NO_DEVICE;
+    pl_store_relaxed(&task->i_device_shared, (uint16_t)PL_NO_DEVICE);
     task->body = NULL;
     task->arg = NULL;
     task->on_end = NULL;
@@ -71,12 +71,20 @@ static void free_chain(pl_slabs *slabs, pl_slab_cache *cache, uint32_t number)
     }
 }
 
-bool pl_task_unref(pl_slabs *slabs, pl_slab_cache *cache, pl_task *task, pl_placed **out_placed)
+parla_failure *pl_task_failure(pl_task *task)
 {
-    if (pl_sub_acq_rel(&task->refs_shared, 1) != 1)
-        return false;
+    uint32_t low = pl_head_low(pl_load_acquire(&task->head_shared));
+    if (low != PL_HEAD_FAILED && low != PL_HEAD_CANCELLED)
+        return NULL;
+    pl_extra *extra = pl_task_extra_or_null(task);
+    parla_failure *failure = extra ? pl_load_acquire(&extra->failure_shared) : NULL;
+    return failure ? failure : pl_failure_of_memory();
+}
+
+pl_placed *pl_task_recycle(pl_slabs *slabs, pl_slab_cache *cache, pl_task *task)
+{
     pl_extra *extra = pl_load_relaxed(&task->extra_shared);
-    *out_placed = extra ? extra->placed : NULL;
+    pl_placed *placed = extra ? extra->placed : NULL;
     if (pl_unlikely(extra != NULL)) {
         parla_failure_unref(pl_load_relaxed(&extra->failure_shared));
         free(extra);
@@ -91,7 +99,7 @@ bool pl_task_unref(pl_slabs *slabs, pl_slab_cache *cache, pl_task *task, pl_plac
     /* From here on a handle of the old generation reads as ended. */
     pl_store_release(&task->head_shared, (uint64_t)generation << 32 | PL_HEAD_DONE);
     pl_slab_free(slabs, cache, task);
-    return true;
+    return placed;
 }
 
 /* --- Edges. The number of an edge is slot << PL_EDGE_BITS | k: k < 4 is inline in the task, else in the edge block with that slot. */

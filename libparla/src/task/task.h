@@ -39,7 +39,6 @@ enum {
     PL_FLAG_MANAGED = 1,  /* body goes through the runtime's runner */
     PL_FLAG_EVENT = 2,    /* no body; completed from outside */
     PL_FLAG_INTERNAL = 4, /* a data movement: not counted, not traced as a task */
-    PL_FLAG_ARG_COPIED = 8,
     PL_FLAG_PLACED = 16,  /* extra->placed is there */
     PL_FLAG_COUNTED = 32, /* counts as spawned, so its end counts too */
 };
@@ -85,7 +84,7 @@ struct pl_task {
     uint8_t flags;
     uint8_t n_inline;   /* inline edges in use */
     uint8_t n_in_block; /* edges in use in the first of `blocks` */
-    uint16_t i_device;  /* where it ran; PL_NO_DEVICE: not yet */
+    _Atomic uint16_t i_device_shared; /* where it ran; PL_NO_DEVICE: not yet */
     parla_body body;
     void *arg;
     parla_on_end on_end;
@@ -147,9 +146,16 @@ pl_task *pl_task_alloc(pl_slabs *slabs, pl_slab_cache *cache);
 static inline void pl_task_ref(pl_task *task) { pl_add_relaxed(&task->refs_shared, 1); }
 /* Pins the task that a handle names: false if it was recycled. */
 bool pl_task_pin(parla_task handle);
-/* Drops a reference; the last one recycles the slot into `cache`. Returns true if that happened; *out_placed is then the task's record of
- * the placed path, for the caller to free, or NULL. */
-bool pl_task_unref(pl_slabs *slabs, pl_slab_cache *cache, pl_task *task, pl_placed **out_placed);
+/* Drops a reference; true if it was the last one: then the caller recycles or revives the task. */
+static inline bool pl_task_unref(pl_task *task) { return pl_sub_acq_rel(&task->refs_shared, 1) == 1; }
+/* Gives a task without references one again. Nobody else can have it: pinning needs a reference. */
+static inline void pl_task_revive(pl_task *task) { pl_store_release(&task->refs_shared, 1u); }
+/* Frees what a task without references has, and its slot into `cache`. Returns its placed part, to be freed by the caller. */
+pl_placed *pl_task_recycle(pl_slabs *slabs, pl_slab_cache *cache, pl_task *task);
+
+/* The record of a task that failed or was cancelled, borrowed from it; if there was no memory to keep it, one that says so. NULL: done, or
+ * not ended. */
+parla_failure *pl_task_failure(pl_task *task);
 
 /* Forgets the edges of an earlier wait, all of which were released, and makes room for n new ones.
  * PARLA_E_NOMEM leaves a task that can still be ended. */
