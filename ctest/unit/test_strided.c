@@ -126,3 +126,11 @@ T_TEST(fill_sets_the_elements_only)
         free(dst.memory);
     }
 }
+
+T_TEST(an_empty_destination_may_have_any_strides)
+{
+    char a[64], b[64];
+    parla_strided dst = {.base = a, .item_bytes = 4, .ndim = 2, .extent = {0, 3}, .stride = {0, 0}};
+    parla_strided src = {.base = b, .item_bytes = 4, .ndim = 2, .extent = {0, 3}, .stride = {12, 4}};
+    T_OK(parla_strided_copy(&dst, &src));
+}

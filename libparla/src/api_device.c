@@ -11,6 +11,18 @@ int parla_device_count_arch(const parla_runtime *rt, parla_arch arch)
     return arch == PARLA_ARCH_CPU || arch == PARLA_ARCH_GPU ? rt->place.devices.n_arch[arch] : 0;
 }
 
+/* Plain CPU tasks are not counted one by one: they are what ran, less what ran on the other devices. */
+static uint64_t count_cpu_tasks(parla_runtime *rt)
+{
+    parla_runtime_info info = {.size = sizeof info};
+    if (parla_runtime_query(rt, &info))
+        return 0;
+    uint64_t elsewhere = info.n_cancelled;
+    for (int i = 1; i < rt->place.devices.n; i++)
+        elsewhere += pl_load_relaxed(&rt->place.devices.list[i].n_tasks);
+    return info.n_ended > elsewhere ? info.n_ended - elsewhere : 0;
+}
+
 int parla_device_query(const parla_runtime *rt, int i_device, parla_device_info *out)
 {
     int error = pl_runtime_check(rt);
@@ -20,6 +32,8 @@ int parla_device_query(const parla_runtime *rt, int i_device, parla_device_info 
     pthread_mutex_lock(lock);
     error = pl_devices_query(&rt->place.devices, i_device, out);
     pthread_mutex_unlock(lock);
+    if (!error && i_device == 0)
+        out->n_tasks = count_cpu_tasks((parla_runtime *)rt);
     return error;
 }
 

@@ -65,7 +65,8 @@ def _check_exists(choices: tuple[tuple[_Row, ...], ...]) -> None:
     for choice in choices:
         for arch, number, _, _ in choice:
             if number >= 0 and (arch, number) not in present:
-                raise _parla.NoDeviceError(f"placement: {architecture_of_code[arch]}[{number}] does not exist; this runtime has {device_listing()}")
+                missing = f"{architecture_of_code[arch]}[{number}]"
+                raise _parla.NoDeviceError(f"placement: {missing} does not exist; this runtime has {device_listing()}")
 
 
 def place(placement: object, vcus: object, memory: object) -> tuple[tuple[_Row, ...], ...]:

@@ -5,7 +5,7 @@
  * is spawned again while somebody awaits it is awaited again. */
 #include "await_type.h"
 
-#include "callback.h"
+#include "asyncio_loop.h"
 
 typedef struct AwaitObject {
     PyObject_HEAD module_state *state;
@@ -15,7 +15,7 @@ typedef struct AwaitObject {
 
 static PyObject *await_new(module_state *state, PyObject *tasks, bool is_single)
 {
-    PyObject *loop = callback_running_loop(state);
+    PyObject *loop = asyncio_running_loop(state);
     AwaitObject *self;
 
     if (loop) {

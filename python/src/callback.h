@@ -19,7 +19,4 @@ TaskObject *callback_current(module_state *state);
 /* Starts counting libraries anew: those loaded so far are known. */
 void callback_know_libraries(module_state *state);
 
-/* asyncio's running loop on this thread, or NULL. New reference; no exception is set. */
-PyObject *callback_running_loop(module_state *state);
-
 #endif

@@ -2,10 +2,7 @@
  *
  * The library tells the end of a task on whatever thread it happens; task_on_end notes it in the object without the GIL and pushes the
  * object to the deferred list. Only settling (settle_end, with the GIL) changes what Python sees. Whoever asks a task for its state drains the
- * list first, and the library calls task_on_end before it lets waiters go: so a wait that returned is always followed by a settled end.
- *
- * A failure counts as looked at when its exception was handed to somebody: result(), exception(), an await, or as the cause of a cancelled
- * dependent. What nobody looked at is in runtime->unseen and is raised at the end of `with Parla()`. */
+ * list first, and the library calls task_on_end before it lets waiters go: so a wait that returned is always followed by a settled end. */
 #include "task_type.h"
 
 #include <stddef.h>
@@ -79,26 +76,6 @@ static void schedule_callbacks(TaskObject *self)
     notifier_poke(&state->notifier);
 }
 
-static const parla_failure *root_of(const parla_failure *failure)
-{
-    while (parla_failure_cause(failure)) {
-        failure = parla_failure_cause(failure);
-    }
-    return failure;
-}
-
-/* Finds the exception that a cancelled task follows from. The task that raised it was settled before and lives until somebody has looked at
- * it; one that is gone leaves its words in the failure. */
-static PyObject *find_cause(TaskObject *self)
-{
-    const parla_failure *root = self->failure ? root_of(self->failure) : NULL;
-    deferred_object *payload = root && root != self->failure ? parla_failure_payload(root) : NULL;
-    /* Payloads of tasks in a Python runtime are always made by callback.c. */
-    PyObject *task = payload ? PyWeakref_GetObject(payload->object) : Py_None;
-
-    return task != Py_None && ((TaskObject *)task)->has_raised ? Py_XNewRef(((TaskObject *)task)->value) : NULL;
-}
-
 static void settle_end(deferred *node)
 {
     TaskObject *self = (TaskObject *)((char *)node - offsetof(TaskObject, end));
@@ -109,7 +86,7 @@ static void settle_end(deferred *node)
     if (self->status == 0) {
         drop_outcome(self);
     } else if (self->status == PARLA_E_CANCELLED) {
-        Py_XSETREF(self->cause, find_cause(self));
+        Py_XSETREF(self->cause, task_find_cause(self));
     } else if (PyList_Append(self->runtime->unseen, (PyObject *)self) < 0) {
         PyErr_WriteUnraisable((PyObject *)self);
     }
@@ -225,115 +202,6 @@ static void task_dealloc(TaskObject *self)
     Py_CLEAR(self->name);
     type->tp_free(self);
     Py_DECREF(type);
-}
-
-/* --- Outcome --- */
-
-/* Takes the task that failed first off the list of failures that nobody has looked at. */
-static void mark_seen(TaskObject *self)
-{
-    PyObject *unseen = self->runtime->unseen;
-    const parla_failure *root = self->failure ? root_of(self->failure) : NULL;
-
-    if (self->runtime->is_usable) {
-        parla_failure_unref(parla_task_failure(self->handle)); /* asking tells the library */
-    }
-    for (Py_ssize_t i = PyList_GET_SIZE(unseen) - 1; i >= 0; i--) {
-        TaskObject *other = (TaskObject *)PyList_GET_ITEM(unseen, i);
-
-        if (other == self || (root && other->failure == root)) {
-            if (PyList_SetSlice(unseen, i, i + 1, NULL) < 0) {
-                PyErr_Clear();
-            }
-        }
-    }
-}
-
-PyObject *task_exception_of(module_state *state, const parla_failure *failure)
-{
-    const char *name = parla_failure_task_name(failure);
-    const char *words = parla_failure_message(failure);
-    PyObject *text = *name ? PyUnicode_FromFormat("task '%s': %s", name, words) : PyUnicode_FromString(words);
-    PyObject *exception = text ? PyObject_CallOneArg(error_class(state, parla_failure_code(failure)), text) : NULL;
-
-    Py_XDECREF(text);
-    return exception;
-}
-
-/* "task 'c' was cancelled because 'b' was cancelled because 'a' failed: words". New reference or NULL. */
-static PyObject *cancellation_text(TaskObject *self)
-{
-    PyObject *text = PyUnicode_FromFormat("task '%U' was cancelled", self->name);
-    const parla_failure *failure = self->failure;
-
-    if (failure && !parla_failure_cause(failure) && text) {
-        Py_SETREF(text, PyUnicode_FromFormat("%U: %s", text, parla_failure_message(failure)));
-    }
-    while (text && failure && (failure = parla_failure_cause(failure))) {
-        const char *verb = parla_failure_code(failure) == PARLA_E_CANCELLED ? "was cancelled" : "failed";
-        const char *words = parla_failure_cause(failure) ? "" : parla_failure_message(failure);
-
-        Py_SETREF(text, PyUnicode_FromFormat("%U because '%s' %s%s%s", text, parla_failure_task_name(failure), verb,
-                                             *words ? ": " : "", words));
-    }
-    return text;
-}
-
-static PyObject *cancellation(TaskObject *self)
-{
-    PyObject *text = cancellation_text(self);
-    PyObject *exception = text ? PyObject_CallOneArg(self->state->exceptions[EXCEPTION_TaskCancelled], text) : NULL;
-    const parla_failure *root = self->failure ? root_of(self->failure) : NULL;
-
-    Py_XDECREF(text);
-    if (exception && root && root != self->failure) {
-        PyObject *cause = self->cause ? Py_NewRef(self->cause) : task_exception_of(self->state, root);
-
-        if (!cause) {
-            Py_CLEAR(exception);
-        } else {
-            PyException_SetCause(exception, cause);
-        }
-    }
-    return exception;
-}
-
-PyObject *task_exception(TaskObject *self)
-{
-    if (self->status == 0) {
-        Py_RETURN_NONE;
-    }
-    mark_seen(self);
-    if (!self->has_raised) {
-        PyObject *exception;
-
-        if (self->status == PARLA_E_CANCELLED || !self->failure) {
-            exception = cancellation(self);
-        } else {
-            exception = task_exception_of(self->state, self->failure);
-        }
-        if (!exception) {
-            return NULL;
-        }
-        Py_XSETREF(self->value, exception);
-        self->has_raised = true;
-    }
-    return Py_NewRef(self->value);
-}
-
-PyObject *task_outcome(TaskObject *self)
-{
-    PyObject *exception;
-
-    if (self->status == 0) {
-        return Py_NewRef(self->value ? self->value : Py_None);
-    }
-    exception = task_exception(self);
-    if (exception) {
-        /* Each delivery starts from the body's own traceback, else the frames of all who looked would pile up. */
-        PyErr_Restore(Py_NewRef(Py_TYPE(exception)), exception, Py_XNewRef(self->traceback));
-    }
-    return NULL;
 }
 
 /* --- Methods --- */

@@ -68,6 +68,10 @@ PyObject *task_outcome(TaskObject *self);
 /* The exception of an ended task, None if it is done. New reference, NULL only if making it fails. */
 PyObject *task_exception(TaskObject *self);
 
+/* The exception that a cancelled task follows from, or NULL. The task that raised it was settled before and lives until somebody has
+ * looked at it; one that is gone leaves its words in the failure. From: the settling of its end. New reference; no exception is set. */
+PyObject *task_find_cause(TaskObject *self);
+
 /* An exception made from a failure that has no Python exception of its own. New reference or NULL. */
 PyObject *task_exception_of(module_state *state, const parla_failure *failure);
 

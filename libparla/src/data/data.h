@@ -57,8 +57,9 @@ static inline void pl_data_unref_shared(parla_data *data) { pl_sub_acq_rel(&data
 /* Drops a reference; true if it was the last. The caller then detaches the array and destroys it. */
 static inline bool pl_data_unref_last(parla_data *data) { return pl_sub_acq_rel(&data->refs_shared, 1) == 1; }
 
-/* Takes a reference, unless the last one is gone already. */
+/* Takes a reference, unless the last one is gone already. Under a lock of the array's, which keeps it from being destroyed meanwhile. */
 bool pl_data_ref_if_alive(parla_data *data);
+static inline bool pl_data_is_alive(parla_data *data) { return pl_load_relaxed(&data->refs_shared) > 0; }
 
 /* Makes room for copies on devices 1 … n_devices - 1. Errors: PARLA_E_NOMEM. */
 PARLA_MUST_USE int pl_data_open_instances(parla_data *data, int n_devices);

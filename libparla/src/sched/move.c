@@ -17,10 +17,12 @@ static pl_site *site_of(parla_runtime *rt, const pl_instance *instance) { return
 pl_move *pl_move_create(parla_runtime *rt, pl_instance *to, pl_instance *from, pl_todo *todo)
 {
     pl_move *move = calloc(1, sizeof *move);
-    if (!move)
+    if (!move || !pl_data_ref_if_alive(to->data)) {
+        free(move);
         return NULL;
+    }
     move->rt = rt;
-    move->data = parla_data_ref(to->data);
+    move->data = to->data;
     move->from = from;
     move->to = to;
     pl_instance_pin(&site_of(rt, from)->store, from);

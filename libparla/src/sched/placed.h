@@ -189,7 +189,8 @@ parla_failure *pl_hopeless_failure(parla_runtime *rt, pl_placed *placed, int i_d
 
 /* --- move.c -------------------------------------------------------------------------------------------------------------------- */
 
-/* Decides on a copy of the array to `to`, which has memory, from `from`; it is started by pl_place_unlock_and_do. NULL without memory. */
+/* Decides on a copy of the array to `to`, which has memory, from `from`; it is started by pl_place_unlock_and_do. NULL without
+ * memory, or if the array's last reference has gone. */
 pl_move *pl_move_create(parla_runtime *rt, pl_instance *to, pl_instance *from, pl_todo *todo);
 /* Called without the lock. */
 void pl_move_start(pl_move *move);

@@ -31,26 +31,33 @@ static void drop(pl_store *store, pl_instance *victim)
     pl_instance_free(store, victim);
 }
 
-/* Starts to write a copy back to the host. */
+static bool has_host_memory(parla_runtime *rt, parla_data *data)
+{
+    return data->host.memory || (pl_free_bytes(&rt->place.devices.list[0]) >= data->n_bytes &&
+                                 pl_instance_alloc(store_of(rt, 0), &data->host) == 0);
+}
+
+/* Starts to write a copy back to the host; or drops it if the array's last reference has gone: who dropped that waits for our lock, and nobody
+ * will ever ask for the content. */
 static bool write_back(parla_runtime *rt, pl_instance *victim, pl_todo *todo)
 {
-    pl_instance *host = &victim->data->host;
-    if (!host->memory && (pl_free_bytes(&rt->place.devices.list[0]) < victim->data->n_bytes ||
-                          pl_instance_alloc(store_of(rt, 0), host) < 0))
-        return false;
-    pl_move *move = pl_move_create(rt, host, victim, todo);
+    pl_site *site = &rt->place.sites[victim->i_device];
+    if (!pl_data_is_alive(victim->data)) {
+        drop(&site->store, victim);
+        return true;
+    }
+    pl_move *move = has_host_memory(rt, victim->data) ? pl_move_create(rt, &victim->data->host, victim, todo) : NULL;
     if (!move)
         return false;
     move->makes_room = true;
-    rt->place.sites[victim->i_device].leaving_bytes += victim->data->n_bytes;
+    site->leaving_bytes += victim->data->n_bytes;
     return true;
 }
 
 static void write_back_some(parla_runtime *rt, pl_site *site, size_t need, pl_todo *todo)
 {
     pl_instance *victim;
-    size_t free_bytes = pl_free_bytes(site->store.device);
-    while (need > free_bytes + site->leaving_bytes && (victim = pl_store_victim(&site->store, false)) != NULL)
+    while (need > pl_free_bytes(site->store.device) + site->leaving_bytes && (victim = pl_store_victim(&site->store, false)) != NULL)
         if (!write_back(rt, victim, todo))
             victim->is_kept = true;
 }
@@ -66,7 +73,7 @@ static bool make_room(parla_runtime *rt, pl_site *site, size_t need, pl_todo *to
         return true;
     if (device->index != 0)
         write_back_some(rt, site, need, todo);
-    return false;
+    return need <= pl_free_bytes(device); /* copies of arrays that are just going were dropped at once */
 }
 
 /* --- Steps that can be undone ------------------------------------------------------------------------------------------------------ */

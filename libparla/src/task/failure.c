@@ -40,6 +40,7 @@ static parla_failure *create(int code, const char *task_name, parla_failure *cau
     failure->message = message;
     failure->task_name = name;
     failure->cause = cause;
+    failure->root = cause ? pl_failure_root(cause) : NULL;
     return failure;
 }
 
@@ -101,12 +102,7 @@ const char *parla_failure_task_name(const parla_failure *failure) { return failu
 const parla_failure *parla_failure_cause(const parla_failure *failure) { return failure->cause; }
 void *parla_failure_payload(const parla_failure *failure) { return pl_failure_root(failure)->payload; }
 
-const parla_failure *pl_failure_root(const parla_failure *failure)
-{
-    while (failure->cause)
-        failure = failure->cause;
-    return failure;
-}
+const parla_failure *pl_failure_root(const parla_failure *failure) { return failure->root ? failure->root : failure; }
 
 void pl_failure_mark_seen(const parla_failure *failure)
 {

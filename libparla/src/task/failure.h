@@ -14,6 +14,7 @@ struct parla_failure {
     char *message;
     char *task_name; /* NULL: none */
     parla_failure *cause;
+    const parla_failure *root; /* the start of the chain, which may be long; NULL: this one */
     void *payload;
     void (*release)(void *payload);
 };

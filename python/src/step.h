@@ -1,0 +1,11 @@
+/* step.h - one step of a task's body. */
+#ifndef PARLA_PYTHON_STEP_H
+#define PARLA_PYTHON_STEP_H
+
+#include "task_type.h"
+
+/* Runs the body until it ends or waits. Returns 0 with the result in `*out`, 1 if the task is to be suspended, -1 with an exception set.
+ * From: callback_body, inside the task's contextvars.Context. */
+int step_run(TaskObject *task, parla_context *context, PyObject **out);
+
+#endif
