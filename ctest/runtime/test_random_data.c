@@ -1,11 +1,13 @@
-/* test_random_data.c - random programs of tasks over several arrays, on the CPU and three small simulated devices, against serial execution.
+/* test_random_data.c - random programs of tasks over several arrays, on the CPU and three small simulated devices, against serial
+ * execution.
  *
- * A program is a list of steps, each a task that reads, overwrites or updates some arrays, or copies a box between two. Every step is spawned in
- * order; the oracle then goes through the same list one by one. What a task writes depends on every element that it reads, so one wrong element
- * anywhere changes all that follows. The devices have room for a few arrays only, so copies are evicted and written back all the time.
+ * A program is a list of steps, each a task that reads, overwrites or updates some arrays, or copies a box between two. Every step
+ * is spawned in order; the oracle then goes through the same list one by one. What a task writes depends on every element that it
+ * reads, so one wrong element anywhere changes all that follows. The devices have room for a few arrays only, so copies are evicted
+ * and written back all the time.
  *
- * With injected faults the oracle looks at how each task ended: failed and cancelled ones spoil what they were to write; a task that is
- * done must have read nothing spoilt; and what is not spoilt in the end must be right to the last bit. */
+ * With injected faults the oracle looks at how each task ended: failed and cancelled ones spoil what they were to write; a task
+ * that is done must have read nothing spoilt; and what is not spoilt in the end must be right to the last bit. */
 #include "test.h"
 
 #include <parla/parla.h>
@@ -37,7 +39,7 @@ typedef struct step {
     bool is_copy;
     parla_range dst_box, src_box;
     _Atomic int n_ends;
-    int status; /* as told to on_end, or by a wait */
+    int status;   /* as told to on_end, or by a wait */
     bool is_kept; /* of a copy: there is a reference on its task, so the outcome is known */
     parla_task task;
 } step;
@@ -62,7 +64,7 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return z ^ (z >> 32);
 }
 
-/* --- The work of a task, on any memory ------------------------------------------------------------------------------------------- */
+/* --- The work of a task, on any memory ---------------------------------------------------------------------------------------- */
 
 static uint64_t *item(const parla_strided *box, size_t i) { return (uint64_t *)((char *)box->base + (int64_t)i * box->stride[0]); }
 
@@ -101,7 +103,7 @@ static void ended(void *arg, const parla_outcome *outcome)
     atomic_fetch_add(&s->n_ends, 1);
 }
 
-/* --- Making programs ------------------------------------------------------------------------------------------------------------- */
+/* --- Making programs ---------------------------------------------------------------------------------------------------------- */
 
 static void make_array(program *p, int i)
 {
@@ -189,7 +191,8 @@ static int spawn_step(program *p, step *s)
     size_t i_choice = t_below(&p->rng, 5);
     for (int u = 0; u < s->n_uses; u++) {
         s->uses[u].member = i_choice == 4 ? (int)t_below(&p->rng, 2) : 0;
-        accesses[u] = (parla_access){.data = p->arrays[s->uses[u].i_array].data, .mode = s->uses[u].mode, .member = s->uses[u].member};
+        accesses[u] =
+            (parla_access){.data = p->arrays[s->uses[u].i_array].data, .mode = s->uses[u].mode, .member = s->uses[u].member};
     }
     options.body = body;
     options.on_end = ended;
@@ -209,7 +212,7 @@ static void inject_something(program *p)
         T_OK(parla_sim_inject(p->rt, 1 + (int)t_below(&p->rng, 3), (int64_t)t_below(&p->rng, 6), (int64_t)t_below(&p->rng, 10)));
 }
 
-/* --- The oracle -------------------------------------------------------------------------------------------------------------------- */
+/* --- The oracle --------------------------------------------------------------------------------------------------------------- */
 
 static parla_strided model_box(array *a)
 {
@@ -291,7 +294,7 @@ static void check_array(array *a, parla_runtime *rt)
     parla_data_release(a->data, PARLA_IN);
 }
 
-/* --- The run ----------------------------------------------------------------------------------------------------------------------- */
+/* --- The run ------------------------------------------------------------------------------------------------------------------ */
 
 static void collect_outcomes(program *p)
 {

@@ -1,4 +1,5 @@
-/* placed_fixture.h - what the tests of the placed path need again and again: a runtime, arrays of bytes, tasks on them, a closed gate. */
+/* placed_fixture.h - what the tests of the placed path need again and again: a runtime, arrays of bytes, tasks on them, a closed
+ * gate. */
 #ifndef PARLA_TEST_PLACED_FIXTURE_H
 #define PARLA_TEST_PLACED_FIXTURE_H
 
@@ -37,7 +38,8 @@ static inline parla_demand on_gpu(int number) { return (parla_demand){PARLA_ARCH
 static inline parla_demand on_cpu(void) { return (parla_demand){PARLA_ARCH_CPU, PARLA_ANY_NUMBER, 0, 0}; }
 
 /* One task, on one device, with one array or none. Its reference is the caller's. */
-static inline int try_spawn(parla_runtime *rt, parla_task *out, parla_body body, void *arg, parla_demand demand, parla_data *data, int mode)
+static inline int try_spawn(parla_runtime *rt, parla_task *out, parla_body body, void *arg, parla_demand demand, parla_data *data,
+                            int mode)
 {
     parla_task_options options = PARLA_TASK_OPTIONS_INIT;
     const parla_choice choice = {&demand, 1};

@@ -6,7 +6,10 @@ static parla_data *make_matrix(int *memory, int64_t rows, int64_t columns)
     parla_data *data;
     parla_data_options options = PARLA_DATA_OPTIONS_INIT;
     options.name = "matrix";
-    options.host = (parla_strided){.base = memory, .item_bytes = sizeof(int), .ndim = 2, .extent = {rows, columns},
+    options.host = (parla_strided){.base = memory,
+                                   .item_bytes = sizeof(int),
+                                   .ndim = 2,
+                                   .extent = {rows, columns},
                                    .stride = {columns * (int64_t)sizeof(int), sizeof(int)}};
     T_OK(parla_data_create(&data, &options));
     return data;
@@ -116,7 +119,8 @@ T_TEST(shapes_that_differ_are_refused)
     T_EQ(parla_data_copy(rt, &task, large, NULL, small, NULL, -1), PARLA_E_INVALID);
     T_HAS_STR(parla_error_detail(), "3 elements");
     T_EQ(parla_data_copy(rt, &task, flat, NULL, small, NULL, -1), PARLA_E_INVALID);
-    T_EQ(parla_data_copy_axes(rt, &task, flat, NULL, small, (parla_range[]){{0, 2, 1}, {0, 1, 1}}, (int[]){0}, -1), PARLA_E_INVALID);
+    T_EQ(parla_data_copy_axes(rt, &task, flat, NULL, small, (parla_range[]){{0, 2, 1}, {0, 1, 1}}, (int[]){0}, -1),
+         PARLA_E_INVALID);
     T_HAS_STR(parla_error_detail(), "items");
     T_EQ(parla_data_copy(rt, &task, small, NULL, large, (parla_range[]){{0, 4, 1}, {0, 2, 1}}, -1), PARLA_E_INVALID);
     T_EQ(parla_data_copy(rt, &task, small, NULL, small, NULL, 2), PARLA_E_NO_DEVICE);

@@ -1,7 +1,8 @@
 /* test_demand.c - what a spawn refuses, and in which words. */
 #include "placed_fixture.h"
 
-static int spawn_with(parla_runtime *rt, const parla_choice *choices, size_t n_choices, const parla_access *accesses, size_t n_accesses)
+static int spawn_with(parla_runtime *rt, const parla_choice *choices, size_t n_choices, const parla_access *accesses,
+                      size_t n_accesses)
 {
     parla_task_options options = PARLA_TASK_OPTIONS_INIT;
     options.body = do_nothing;
@@ -76,7 +77,8 @@ T_TEST(bad_accesses)
     T_EQ(spawn_with(rt, NULL, 0, &(parla_access){.data = data, .mode = PARLA_OUT | 8}, 1), PARLA_E_INVALID);
     T_EQ(spawn_with(rt, NULL, 0, &(parla_access){.mode = PARLA_OUT}, 1), PARLA_E_INVALID);
     T_EQ(spawn_with(rt, NULL, 0, &(parla_access){.data = data, .mode = PARLA_OUT, .member = 1}, 1), PARLA_E_INVALID);
-    T_EQ(spawn_with(rt, NULL, 0, &(parla_access){.data = data, .mode = PARLA_OUT, .region = &(parla_range){0, 17, 1}}, 1), PARLA_E_INVALID);
+    T_EQ(spawn_with(rt, NULL, 0, &(parla_access){.data = data, .mode = PARLA_OUT, .region = &(parla_range){0, 17, 1}}, 1),
+         PARLA_E_INVALID);
     T_EQ(spawn_with(rt, NULL, 0, &(parla_access){.data = empty, .mode = PARLA_IN}, 1), PARLA_E_STATE);
     T_HAS_STR(parla_error_detail(), "empty");
     T_OK(spawn_with(rt, NULL, 0, &(parla_access){.data = empty, .mode = PARLA_OUT, .region = &(parla_range){0, 8, 1}}, 1));

@@ -73,7 +73,8 @@ T_TEST(a_timeout_leaves_the_array_as_it_is)
 static int acquire_inside(parla_context *context, void *arg)
 {
     parla_instance here;
-    return parla_data_acquire(parla_context_runtime(context), arg, PARLA_IN, PARLA_FOREVER, &here) == PARLA_E_STATE ? 0 : PARLA_E_USER;
+    return parla_data_acquire(parla_context_runtime(context), arg, PARLA_IN, PARLA_FOREVER, &here) == PARLA_E_STATE ? 0
+                                                                                                                    : PARLA_E_USER;
 }
 
 T_TEST(refusals)

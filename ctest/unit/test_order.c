@@ -54,7 +54,8 @@ T_TEST(a_failed_writer_poisons_until_overwritten)
     parla_runtime_destroy(rt);
 }
 
-/* The middle writer is cancelled while the first still runs: the last, which overwrites all, must not start before the first has ended. */
+/* The middle writer is cancelled while the first still runs: the last, which overwrites all, must not start before the first has
+ * ended. */
 T_TEST(a_cancelled_task_keeps_the_order)
 {
     unsigned char memory[16] = {0}, value = 9;

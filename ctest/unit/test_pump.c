@@ -13,7 +13,8 @@ static int note_order(parla_context *context, void *arg)
     return 0;
 }
 
-/* While the device is busy tasks queue up; the most urgent start first. Those few that stand before the queue already keep their turn. */
+/* While the device is busy tasks queue up; the most urgent start first. Those few that stand before the queue already keep their
+ * turn. */
 T_TEST(urgent_tasks_start_first)
 {
     int priorities[N_ORDER];
@@ -105,7 +106,7 @@ T_TEST(queued_tasks_can_be_cancelled)
     parla_runtime_destroy(rt);
 }
 
-/* --- Suspension ------------------------------------------------------------------------------------------------------------------- */
+/* --- Suspension --------------------------------------------------------------------------------------------------------------- */
 
 typedef struct nap {
     parla_task event;

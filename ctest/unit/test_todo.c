@@ -1,7 +1,8 @@
 /* test_todo.c - what follows from one thing is done without nesting, and is over when the runtime ends. */
 #include "placed_fixture.h"
 
-/* Every task fails before it can be launched, for the device refuses each allocation; ending one lets the next be tried, on the same thread. */
+/* Every task fails before it can be launched, for the device refuses each allocation; ending one lets the next be tried, on the
+ * same thread. */
 T_TEST(a_long_run_of_failures_does_not_nest)
 {
     enum { N = 3000 };
@@ -55,7 +56,8 @@ T_TEST(the_end_waits_for_what_is_under_way)
         for (int i = 0; i < 6; i++) {
             data[i] = make_array("x", i == 0 ? memory : NULL, sizeof memory);
             for (int k = 0; k < 3; k++)
-                parla_task_unref(spawn(rt, do_nothing, NULL, on_gpu((i + k) % 2), data[i], k == 0 && i > 0 ? PARLA_OUT : PARLA_INOUT));
+                parla_task_unref(
+                    spawn(rt, do_nothing, NULL, on_gpu((i + k) % 2), data[i], k == 0 && i > 0 ? PARLA_OUT : PARLA_INOUT));
         }
         if (round % 2)
             T_OK(parla_runtime_wait(rt, PARLA_FOREVER));

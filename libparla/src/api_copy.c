@@ -1,7 +1,8 @@
 /* api_copy.c - parla_data_copy: a task that copies one box of an array into a box of another.
  *
- * The destination is an array that the task writes, so it is brought to its device first, unless all of it is overwritten. The source is used
- * in place: exactly the box crosses the link. The body only starts the copy; a hold keeps the task from ending before the copy has. */
+ * The destination is an array that the task writes, so it is brought to its device first, unless all of it is overwritten. The
+ * source is used in place: exactly the box crosses the link. The body only starts the copy; a hold keeps the task from ending
+ * before the copy has. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "sched/placed.h"
@@ -23,7 +24,7 @@ typedef struct copy_work {
     uint64_t begin_ns;
 } copy_work;
 
-/* --- Shapes ------------------------------------------------------------------------------------------------------------------------ */
+/* --- Shapes ------------------------------------------------------------------------------------------------------------------- */
 
 static int64_t count_of(const parla_range *range)
 {
@@ -52,28 +53,29 @@ static int take_axes(copy_work *work, const parla_data *dst, const parla_data *s
     for (int k = 0; k < dst->shape.ndim; k++) {
         int a = axes ? axes[k] : k;
         if (a < -1 || a >= n_src || (a >= 0 && (named >> a & 1)))
-            return pl_error_set(PARLA_E_INVALID, "axes[%d] is %d: each of the %d dimensions of %s can be named once, or -1", k, a, n_src,
-                                pl_data_label(src));
+            return pl_error_set(PARLA_E_INVALID, "axes[%d] is %d: each of the %d dimensions of %s can be named once, or -1", k, a,
+                                n_src, pl_data_label(src));
         named |= a >= 0 ? 1u << a : 0;
         work->axes[k] = a;
     }
     for (int a = 0; a < n_src; a++)
         if (!(named >> a & 1) && count_of(&work->src_box[a]) != 1)
-            return pl_error_set(PARLA_E_INVALID, "dimension %d of %s is named nowhere and has extent %lld, not 1", a, pl_data_label(src),
-                                (long long)count_of(&work->src_box[a]));
+            return pl_error_set(PARLA_E_INVALID, "dimension %d of %s is named nowhere and has extent %lld, not 1", a,
+                                pl_data_label(src), (long long)count_of(&work->src_box[a]));
     return 0;
 }
 
 static int check_extents(const copy_work *work, const parla_data *dst, const parla_data *src)
 {
     if (dst->shape.item_bytes != src->shape.item_bytes)
-        return pl_error_set(PARLA_E_INVALID, "items of %s have %zu bytes, those of %s %zu", pl_data_label(dst), dst->shape.item_bytes,
-                            pl_data_label(src), src->shape.item_bytes);
+        return pl_error_set(PARLA_E_INVALID, "items of %s have %zu bytes, those of %s %zu", pl_data_label(dst),
+                            dst->shape.item_bytes, pl_data_label(src), src->shape.item_bytes);
     for (int k = 0; k < work->dst_ndim; k++) {
         int a = work->axes[k];
         int64_t n_dst = count_of(&work->dst_box[k]), n_src = a < 0 ? n_dst : count_of(&work->src_box[a]);
         if (n_dst != n_src)
-            return pl_error_set(PARLA_E_INVALID, "dimension %d of the destination (%s) has %lld elements, dimension %d of the source (%s) %lld", k,
+            return pl_error_set(PARLA_E_INVALID,
+                                "dimension %d of the destination (%s) has %lld elements, dimension %d of the source (%s) %lld", k,
                                 pl_data_label(dst), (long long)n_dst, a, pl_data_label(src), (long long)n_src);
     }
     return 0;
@@ -101,8 +103,8 @@ static int check_apart(const copy_work *work, const parla_data *data)
     return pl_error_set(PARLA_E_INVALID, "the two boxes of %s overlap: copy through another array", pl_data_label(data));
 }
 
-static int make_work(copy_work *work, const parla_data *dst, const parla_range *dst_box, const parla_data *src, const parla_range *src_box,
-                     const int *axes)
+static int make_work(copy_work *work, const parla_data *dst, const parla_range *dst_box, const parla_data *src,
+                     const parla_range *src_box, const int *axes)
 {
     int rc = take_box(work->dst_box, dst, dst_box);
     if (rc == 0)
@@ -114,7 +116,7 @@ static int make_work(copy_work *work, const parla_data *dst, const parla_range *
     return rc == 0 && dst == src ? check_apart(work, dst) : rc;
 }
 
-/* --- The task ---------------------------------------------------------------------------------------------------------------------- */
+/* --- The task ----------------------------------------------------------------------------------------------------------------- */
 
 static void copied(void *arg, int status)
 {
@@ -171,7 +173,8 @@ static void copy_ended(void *arg, const parla_outcome *outcome)
 
 static int spawn_copy(parla_runtime *rt, parla_task *out, parla_data *dst, parla_data *src, copy_work *work, int i_device)
 {
-    parla_access accesses[2] = {{.data = dst, .mode = PARLA_OUT, .region = work->dst_box}, {.data = src, .mode = PARLA_IN | PARLA_ORDER}};
+    parla_access accesses[2] = {{.data = dst, .mode = PARLA_OUT, .region = work->dst_box},
+                                {.data = src, .mode = PARLA_IN | PARLA_ORDER}};
     parla_task_options options = PARLA_TASK_OPTIONS_INIT;
     parla_demand demand = {.number = PARLA_ANY_NUMBER};
     const parla_choice choice = {&demand, 1};
@@ -198,7 +201,8 @@ int parla_data_copy_axes(parla_runtime *rt, parla_task *out, parla_data *dst, co
     if (rc < 0)
         return rc;
     if (i_device >= rt->place.devices.n)
-        return pl_error_set(PARLA_E_NO_DEVICE, "there is no device %d; there are devices 0 to %d", i_device, rt->place.devices.n - 1);
+        return pl_error_set(PARLA_E_NO_DEVICE, "there is no device %d; there are devices 0 to %d", i_device,
+                            rt->place.devices.n - 1);
     copy_work *work = calloc(1, sizeof *work);
     if (!work)
         return pl_error_set(PARLA_E_NOMEM, "no memory for a copy");

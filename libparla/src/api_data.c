@@ -11,7 +11,7 @@ void parla_data_unref(parla_data *data)
         pl_data_drop(data);
 }
 
-/* --- Inside a body ----------------------------------------------------------------------------------------------------------------- */
+/* --- Inside a body ------------------------------------------------------------------------------------------------------------ */
 
 static const pl_use *use_of(const parla_context *context, size_t i_access)
 {
@@ -51,7 +51,7 @@ int parla_context_source(const parla_context *context, size_t i_access, parla_in
     return 0;
 }
 
-/* --- The host's access ------------------------------------------------------------------------------------------------------------- */
+/* --- The host's access -------------------------------------------------------------------------------------------------------- */
 
 static int check_outside_tasks(parla_runtime *rt, const parla_data *data)
 {
@@ -59,7 +59,8 @@ static int check_outside_tasks(parla_runtime *rt, const parla_data *data)
     if (rc < 0)
         return rc;
     if (pl_load_relaxed(&rt->is_stopping))
-        return pl_error_set(PARLA_E_STATE, "the runtime is stopping: %s can be looked at when it has been destroyed", pl_data_label(data));
+        return pl_error_set(PARLA_E_STATE, "the runtime is stopping: %s can be looked at when it has been destroyed",
+                            pl_data_label(data));
     if (pl_current() && pl_current()->rt == rt)
         return pl_error_set(PARLA_E_STATE, "a task does not acquire %s: it names it in its accesses", pl_data_label(data));
     return 0;
@@ -94,7 +95,7 @@ int parla_data_acquire(parla_runtime *rt, parla_data *data, int mode, int64_t ti
 
 void parla_data_release(parla_data *data, int mode) { pl_hold_release(data, mode); }
 
-/* --- Look, evict ------------------------------------------------------------------------------------------------------------------- */
+/* --- Look, evict -------------------------------------------------------------------------------------------------------------- */
 
 int parla_data_query(parla_data *data, parla_data_info *out)
 {
@@ -140,7 +141,8 @@ static int evict_body(parla_context *context, void *arg)
     return 0;
 }
 
-/* How the copies are made spare: nothing to do, or bring the content to the host first. Returns false if there are no copies to evict. */
+/* How the copies are made spare: nothing to do, or bring the content to the host first. Returns false if there are no copies to
+ * evict. */
 static bool plan_eviction(parla_runtime *rt, const eviction *e, int *out_mode)
 {
     bool any = false, all_spare = true;
@@ -190,7 +192,8 @@ int parla_data_evict(parla_runtime *rt, parla_data *data, int i_device, int64_t 
     pl_worker *self = pl_self(rt);
     if (!self)
         return PARLA_E_NOMEM;
-    /* Tasks that wait before this one can move the array once more; then its content is brought to the host, which nothing can undo. */
+    /* Tasks that wait before this one can move the array once more; then its content is brought to the host, which nothing can
+     * undo. */
     for (int round = 0; rc == 0 && round < 2 && pl_data_runtime(data) && plan_eviction(rt, &e, &mode); round++)
         rc = evict_once(rt, self, &e, round == 0 ? mode : mode & ~PARLA_ORDER, timeout_ns);
     return rc;

@@ -11,8 +11,8 @@ static void wait_for(pl_use *before, pl_use *use, pl_wait *wait)
     use->n_before++;
 }
 
-/* A writer waits for the readers since the last writer, and for that writer itself: it may have outlived them as a ghost, and what it
- * leaves behind is this one's content. */
+/* A writer waits for the readers since the last writer, and for that writer itself: it may have outlived them as a ghost, and what
+ * it leaves behind is this one's content. */
 size_t pl_order_n_waits(const pl_order *order, int mode)
 {
     size_t n = order->writer != NULL;

@@ -1,10 +1,11 @@
 /* access.h - the order of tasks that use the same array: as if they ran one after the other in spawn order.
  *
- * A task has one pl_use for each array. An array keeps, in spawn order, its last writer and the readers since; a new use waits for those of
- * them that it must not overtake. A use that waits is in the list of each use that it waits for, through a pl_wait of its own.
+ * A task has one pl_use for each array. An array keeps, in spawn order, its last writer and the readers since; a new use waits for
+ * those of them that it must not overtake. A use that waits is in the list of each use that it waits for, through a pl_wait of its
+ * own.
  *
- * A use leaves when its task has ended and nothing is before it any more. A task that is cancelled before its turn therefore stays in the
- * order, as a ghost, until all before it have left: whoever comes behind it still waits for them.
+ * A use leaves when its task has ended and nothing is before it any more. A task that is cancelled before its turn therefore stays
+ * in the order, as a ghost, until all before it have left: whoever comes behind it still waits for them.
  *
  * Nothing here is thread-safe: the owner of the arrays holds one lock over all of them. */
 #ifndef PL_DATA_ACCESS_H
@@ -28,7 +29,7 @@ struct pl_use {
     pl_wait *followers;  /* that wait for it */
     pl_use *prev, *next; /* among the readers of its array */
     bool is_listed;      /* is among them */
-    bool is_ghost; /* its task has ended before its turn */
+    bool is_ghost;       /* its task has ended before its turn */
     bool has_left;
     pl_use *next_left; /* for pl_order_leave's caller */
 
@@ -57,7 +58,8 @@ static inline pl_use *pl_order_content(const pl_order *order, int mode) { return
 /* Puts a use behind all others. Takes pl_order_n_waits elements of `waits`; they must live until the use has left. */
 void pl_order_enter(pl_order *order, pl_use *use, pl_wait *waits);
 
-/* Takes out a use with n_before == 0. Followers that have nothing before them any more are put in front of *out_free (by next_left). */
+/* Takes out a use with n_before == 0. Followers that have nothing before them any more are put in front of *out_free (by
+ * next_left). */
 void pl_order_leave(pl_order *order, pl_use *use, pl_use **out_free);
 
 #endif

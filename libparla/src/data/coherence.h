@@ -1,7 +1,7 @@
 /* coherence.h - which copies of an array are current: a pure state machine, without memory, locks or devices.
  *
- * A copy on a device is INVALID, SHARED (current, and so is another) or OWNED (current, and the only one). All follows from the set of
- * current copies: so there is never more than one owner, and once something was written there is always a current copy. */
+ * A copy on a device is INVALID, SHARED (current, and so is another) or OWNED (current, and the only one). All follows from the set
+ * of current copies: so there is never more than one owner, and once something was written there is always a current copy. */
 #ifndef PL_DATA_COHERENCE_H
 #define PL_DATA_COHERENCE_H
 
@@ -26,8 +26,8 @@ typedef struct pl_coherence_step {
     pl_coherence after; /* the state then */
 } pl_coherence_step;
 
-/* An access with PARLA_IN, PARLA_OUT or PARLA_INOUT on device i_device. link_bytes[i] is how much was copied from device i to i_device so
- * far: the least used link from a device is taken, and the host (device 0) only if no device has a current copy. */
+/* An access with PARLA_IN, PARLA_OUT or PARLA_INOUT on device i_device. link_bytes[i] is how much was copied from device i to
+ * i_device so far: the least used link from a device is taken, and the host (device 0) only if no device has a current copy. */
 pl_coherence_step pl_coherence_plan(pl_coherence now, int i_device, int mode, const uint64_t *link_bytes);
 
 pl_copy_state pl_coherence_state(pl_coherence now, int i_device);

@@ -144,8 +144,8 @@ static int check_range(const parla_data *data, int k, const parla_range *range)
         return pl_error_set(PARLA_E_INVALID, "%s, dimension %d: the step is %lld, it must be at least 1", pl_data_label(data), k,
                             (long long)range->step);
     if (range->start < 0 || range->stop < range->start || range->stop > extent)
-        return pl_error_set(PARLA_E_INVALID, "%s, dimension %d: the range %lld to %lld is not inside 0 to %lld", pl_data_label(data), k,
-                            (long long)range->start, (long long)range->stop, (long long)extent);
+        return pl_error_set(PARLA_E_INVALID, "%s, dimension %d: the range %lld to %lld is not inside 0 to %lld",
+                            pl_data_label(data), k, (long long)range->start, (long long)range->stop, (long long)extent);
     return 0;
 }
 

@@ -1,8 +1,8 @@
 /* data.h - the array object: shape, copies, order, and the runtime that it is attached to.
  *
- * An array is attached to the runtime that first uses it, and detached by that runtime's end or by its own. While it is attached, what is
- * marked so below is guarded by that runtime's placed lock; while it is not, by the attachment lock, which is also held to attach and to
- * detach. The attachment lock is the outer of the two. */
+ * An array is attached to the runtime that first uses it, and detached by that runtime's end or by its own. While it is attached,
+ * what is marked so below is guarded by that runtime's placed lock; while it is not, by the attachment lock, which is also held to
+ * attach and to detach. The attachment lock is the outer of the two. */
 #ifndef PL_DATA_DATA_H
 #define PL_DATA_DATA_H
 
@@ -57,7 +57,8 @@ static inline void pl_data_unref_shared(parla_data *data) { pl_sub_acq_rel(&data
 /* Drops a reference; true if it was the last. The caller then detaches the array and destroys it. */
 static inline bool pl_data_unref_last(parla_data *data) { return pl_sub_acq_rel(&data->refs_shared, 1) == 1; }
 
-/* Takes a reference, unless the last one is gone already. Under a lock of the array's, which keeps it from being destroyed meanwhile. */
+/* Takes a reference, unless the last one is gone already. Under a lock of the array's, which keeps it from being destroyed
+ * meanwhile. */
 bool pl_data_ref_if_alive(parla_data *data);
 static inline bool pl_data_is_alive(parla_data *data) { return pl_load_relaxed(&data->refs_shared) > 0; }
 
@@ -72,8 +73,8 @@ void pl_data_destroy(parla_data *data);
 /* Host memory for a detached array that has none. Errors: PARLA_E_DEVICE_MEMORY. */
 PARLA_MUST_USE int pl_data_alloc_detached(parla_data *data);
 
-/* Checks a region: as many ranges as dimensions, inside the array, steps of at least 1; NULL is the whole. *out_is_whole tells whether it
- * names every element. Errors: PARLA_E_INVALID. */
+/* Checks a region: as many ranges as dimensions, inside the array, steps of at least 1; NULL is the whole. *out_is_whole tells
+ * whether it names every element. Errors: PARLA_E_INVALID. */
 PARLA_MUST_USE int pl_data_check_region(const parla_data *data, const parla_range *region, bool *out_is_whole);
 
 /* The part of a copy that a checked region names. */

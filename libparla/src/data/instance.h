@@ -1,7 +1,7 @@
 /* instance.h - the copy of one array on one device: its memory, its pins, and its place among those that may be evicted.
  *
- * A pl_store is all copies on one device. A copy with memory is pinned while a task or a movement uses it; unpinned ones stand in the store's
- * list, least recently used first. Memory that the user gave is never evicted and not counted.
+ * A pl_store is all copies on one device. A copy with memory is pinned while a task or a movement uses it; unpinned ones stand in
+ * the store's list, least recently used first. Memory that the user gave is never evicted and not counted.
  *
  * Invariant: idle_bytes is the sum over the list; the device's used_bytes is the sum over all copies whose memory is the library's.
  * Nothing here is thread-safe: the placed path's lock guards all stores of a runtime. */
@@ -50,8 +50,8 @@ void pl_instance_unpin(pl_store *store, pl_instance *instance);
 /* Makes an unpinned copy the next victim: its content is worth nothing any more. */
 void pl_instance_demote(pl_store *store, pl_instance *instance);
 
-/* The least recently used unpinned copy that may be evicted: with `spare` one whose content is not needed there, else one that has to be
- * written back first. NULL if there is none. */
+/* The least recently used unpinned copy that may be evicted: with `spare` one whose content is not needed there, else one that has
+ * to be written back first. NULL if there is none. */
 pl_instance *pl_store_victim(const pl_store *store, bool spare);
 
 #endif

@@ -1,4 +1,5 @@
-/* assign.c - matching members to devices by augmenting paths: a member that finds its devices taken asks their holders to move on. */
+/* assign.c - matching members to devices by augmenting paths: a member that finds its devices taken asks their holders to move
+ * on. */
 #include "sched/assign.h"
 
 typedef struct matching {

@@ -1,8 +1,8 @@
 /* attach.c - arrays come to a runtime, and leave it.
  *
- * An array leaves when its last reference goes, or when the runtime ends; both take the attachment lock, then the placed lock, so they do not
- * meet half-way. The runtime's end first brings the content back to the host. Content is copied without a lock: no task is left, and the reference
- * that is held meanwhile keeps the array. */
+ * An array leaves when its last reference goes, or when the runtime ends; both take the attachment lock, then the placed lock, so
+ * they do not meet half-way. The runtime's end first brings the content back to the host. Content is copied without a lock: no task
+ * is left, and the reference that is held meanwhile keeps the array. */
 #include "base/error.h"
 #include "sched/placed.h"
 
@@ -10,7 +10,7 @@
 
 #include <sched.h>
 
-/* --- Coming ------------------------------------------------------------------------------------------------------------------------ */
+/* --- Coming ------------------------------------------------------------------------------------------------------------------- */
 
 static void attach_locked(parla_runtime *rt, parla_data *data)
 {
@@ -34,7 +34,8 @@ static int attach(parla_runtime *rt, parla_data *data)
     if (now)
         return pl_error_set(PARLA_E_STATE, "%s is used by another runtime, until that is destroyed", pl_data_label(data));
     if (data->n_held > 0)
-        return pl_error_set(PARLA_E_STATE, "%s is acquired by the host outside of any runtime: release it first", pl_data_label(data));
+        return pl_error_set(PARLA_E_STATE, "%s is acquired by the host outside of any runtime: release it first",
+                            pl_data_label(data));
     int rc = pl_data_open_instances(data, rt->place.devices.n);
     if (rc == 0)
         attach_locked(rt, data);
@@ -51,7 +52,7 @@ int pl_attach(parla_runtime *rt, parla_data *data)
     return rc;
 }
 
-/* --- Leaving ----------------------------------------------------------------------------------------------------------------------- */
+/* --- Leaving ------------------------------------------------------------------------------------------------------------------ */
 
 /* With both locks held. No task and no movement uses the array. */
 static void detach_locked(parla_runtime *rt, parla_data *data, pl_todo *todo)
@@ -97,7 +98,7 @@ void pl_data_drop(parla_data *data)
     pl_data_destroy(data);
 }
 
-/* --- The runtime's end ------------------------------------------------------------------------------------------------------------- */
+/* --- The runtime's end -------------------------------------------------------------------------------------------------------- */
 
 typedef struct arrival {
     pthread_mutex_t lock;
@@ -156,7 +157,8 @@ static void bring_home(parla_runtime *rt, parla_data *data)
     if (rc == 0)
         data->coherence = pl_coherence_fetched(data->coherence, 0);
     else
-        parla_log(PARLA_LOG_ERROR, "%s is lost: it cannot be written back to the host: %s", pl_data_label(data), parla_error_text(rc));
+        parla_log(PARLA_LOG_ERROR, "%s is lost: it cannot be written back to the host: %s", pl_data_label(data),
+                  parla_error_text(rc));
 }
 
 /* An attached array with a reference, or NULL. One whose last reference is just going is left to who drops it. */

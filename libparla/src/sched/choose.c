@@ -1,7 +1,7 @@
 /* choose.c - which alternative and which devices a task gets: what fits, then what the policy finds cheapest.
  *
- * A patient policy may prefer a device that has no turn free to one that has: the task then waits, for a device that is busy will have a turn
- * again. It never waits for memory or shares while another device fits. Guarded by rt->place.lock. */
+ * A patient policy may prefer a device that has no turn free to one that has: the task then waits, for a device that is busy will
+ * have a turn again. It never waits for memory or shares while another device fits. Guarded by rt->place.lock. */
 #include "sched/assign.h"
 #include "sched/placed.h"
 #include "sched/policy.h"
@@ -35,7 +35,7 @@ static pl_fit fit_of(const pl_site *site, const pl_placed *placed, size_t k, uin
     if (!has_room || !has_share)
         return site->n_holders > 0 || site->n_moves > 0 ? PL_NO_ROOM : PL_HOPELESS;
     if (!(open >> device->index & 1))
-        return PL_NO_ROOM; /* kept for a task that has waited too long */
+        return PL_NO_ROOM;                            /* kept for a task that has waited too long */
     bool needs_turn = k == 0 && !placed->is_transfer; /* the body runs on member 0 */
     return !needs_turn || site->n_handed < site->max_handed ? PL_FITS : PL_NO_TURN;
 }
@@ -167,7 +167,8 @@ pl_fit pl_choose(parla_runtime *rt, pl_placed *placed, uint64_t open, uint64_t e
     size_t begin = placed->is_resumed ? i_best : 0, end = placed->is_resumed ? i_best + 1 : placed->n_alternatives;
     for (size_t i = begin; i < end; i++) {
         placed->i_alternative = i;
-        offer now = placed->alternatives[i].n == 1 ? single_offer(rt, placed, open, excluded) : gang_offer(rt, placed, open, excluded);
+        offer now =
+            placed->alternatives[i].n == 1 ? single_offer(rt, placed, open, excluded) : gang_offer(rt, placed, open, excluded);
         if (now.cost < best.cost || (best.cost == INFINITY && now.fit < best.fit)) {
             best = now;
             i_best = i;

@@ -1,7 +1,7 @@
 /* demand.c - from what a spawn asks for to the record of a placed task: checked, translated to sets of devices, copied.
  *
- * A member of a choice becomes the set of devices that match it and are large enough. A choice whose members cannot be given distinct
- * devices is left out; if none is left the spawn fails, and the detail tells why the first one is impossible. */
+ * A member of a choice becomes the set of devices that match it and are large enough. A choice whose members cannot be given
+ * distinct devices is left out; if none is left the spawn fails, and the detail tells why the first one is impossible. */
 #include "base/error.h"
 #include "base/text.h"
 #include "sched/assign.h"
@@ -13,7 +13,7 @@
 static const parla_demand cpu_demand = {.arch = PARLA_ARCH_CPU, .number = PARLA_ANY_NUMBER};
 static const parla_demand any_demand = {.arch = PARLA_ARCH_ANY, .number = PARLA_ANY_NUMBER};
 
-/* --- Making room for a record: one block of memory ------------------------------------------------------------------------------- */
+/* --- Making room for a record: one block of memory ---------------------------------------------------------------------------- */
 
 typedef struct sizes {
     size_t n_alternatives, n_members, n_accesses;
@@ -61,7 +61,7 @@ void pl_demand_destroy(pl_placed *placed)
     pl_placed_unref(placed);
 }
 
-/* --- Accesses ------------------------------------------------------------------------------------------------------------------ */
+/* --- Accesses ----------------------------------------------------------------------------------------------------------------- */
 
 static int check_access(const parla_task_options *options, size_t i, bool *out_is_whole)
 {
@@ -73,7 +73,8 @@ static int check_access(const parla_task_options *options, size_t i, bool *out_i
         return pl_error_set(PARLA_E_INVALID, "access %zu (%s): mode %d is none of PARLA_IN, PARLA_OUT and PARLA_INOUT", i,
                             pl_data_label(access->data), access->mode);
     if (access->member < 0)
-        return pl_error_set(PARLA_E_INVALID, "access %zu (%s): there is no member %d", i, pl_data_label(access->data), access->member);
+        return pl_error_set(PARLA_E_INVALID, "access %zu (%s): there is no member %d", i, pl_data_label(access->data),
+                            access->member);
     return pl_data_check_region(access->data, access->region, out_is_whole);
 }
 
@@ -138,7 +139,8 @@ static int check_one_place(const pl_placed *placed)
         for (size_t k = 0; k < placed->n_uses; k++) {
             const pl_use *a = &placed->uses[i], *b = &placed->uses[k];
             if (a->data == b->data && !a->is_in_place && !b->is_in_place && a->member != b->member && (a->mode & PARLA_OUT))
-                return pl_error_set(PARLA_E_INVALID, "%s is written on member %d of the task and used on member %d: only reading can be shared",
+                return pl_error_set(PARLA_E_INVALID,
+                                    "%s is written on member %d of the task and used on member %d: only reading can be shared",
                                     pl_data_label(a->data), a->member, b->member);
         }
     return 0;
@@ -160,7 +162,7 @@ static int take_accesses(parla_runtime *rt, pl_placed *placed, const parla_task_
     return check_one_place(placed);
 }
 
-/* --- Choices ------------------------------------------------------------------------------------------------------------------- */
+/* --- Choices ------------------------------------------------------------------------------------------------------------------ */
 
 static bool matches(const pl_device *device, const parla_demand *demand)
 {
@@ -202,9 +204,10 @@ static int too_large(parla_runtime *rt, const parla_demand *demand, size_t n_arr
     char asked[48], names[512];
     describe(demand, asked, sizeof asked);
     pl_devices_list(&rt->place.devices, names, sizeof names);
-    return pl_error_set(PARLA_E_RESOURCES,
-                        "the task needs %zu bytes on %s (%zu of memory, %zu of arrays); the largest that matches has %zu; this runtime has %s",
-                        demand->memory_bytes + n_arrays, asked, demand->memory_bytes, n_arrays, largest, names);
+    return pl_error_set(
+        PARLA_E_RESOURCES,
+        "the task needs %zu bytes on %s (%zu of memory, %zu of arrays); the largest that matches has %zu; this runtime has %s",
+        demand->memory_bytes + n_arrays, asked, demand->memory_bytes, n_arrays, largest, names);
 }
 
 /* The devices that a member could ever get. Errors: there is none. */
@@ -239,9 +242,11 @@ static int check_demand(const parla_demand *demand)
     if (!(demand->vcus >= 0))
         return pl_error_set(PARLA_E_INVALID, "the task asks for a share of %g of a device; a share is from 0 to 1", demand->vcus);
     if (demand->vcus > 1)
-        return pl_error_set(PARLA_E_RESOURCES, "the task asks for a share of %g of a device; no device has more than 1", demand->vcus);
+        return pl_error_set(PARLA_E_RESOURCES, "the task asks for a share of %g of a device; no device has more than 1",
+                            demand->vcus);
     if (demand->arch != PARLA_ARCH_CPU && demand->arch != PARLA_ARCH_GPU && demand->arch != PARLA_ARCH_ANY)
-        return pl_error_set(PARLA_E_INVALID, "%d is no architecture: PARLA_ARCH_CPU, PARLA_ARCH_GPU or PARLA_ARCH_ANY", (int)demand->arch);
+        return pl_error_set(PARLA_E_INVALID, "%d is no architecture: PARLA_ARCH_CPU, PARLA_ARCH_GPU or PARLA_ARCH_ANY",
+                            (int)demand->arch);
     if (demand->number < PARLA_ANY_NUMBER)
         return pl_error_set(PARLA_E_INVALID, "%d is no device's number", demand->number);
     return 0;
@@ -272,12 +277,13 @@ static int add_choice(parla_runtime *rt, pl_placed *placed, const parla_choice *
     }
     for (size_t i = 0; i < placed->n_uses; i++)
         if (placed->uses[i].member >= choice->n_members)
-            return pl_error_set(PARLA_E_INVALID, "%s is to be on member %d of the task, which has %zu", pl_data_label(placed->uses[i].data),
-                                placed->uses[i].member, choice->n_members);
+            return pl_error_set(PARLA_E_INVALID, "%s is to be on member %d of the task, which has %zu",
+                                pl_data_label(placed->uses[i].data), placed->uses[i].member, choice->n_members);
     if (choice->n_members > (size_t)rt->place.devices.n || !are_distinct(members, choice->n_members)) {
         char names[512];
         pl_devices_list(&rt->place.devices, names, sizeof names);
-        return pl_error_set(PARLA_E_NO_DEVICE, "the task asks for %zu distinct devices at once, more than match it; this runtime has %s",
+        return pl_error_set(PARLA_E_NO_DEVICE,
+                            "the task asks for %zu distinct devices at once, more than match it; this runtime has %s",
                             choice->n_members, names);
     }
     placed->alternatives[placed->n_alternatives++] = (pl_alternative){.first = first, .n = choice->n_members};
@@ -302,7 +308,7 @@ static int take_choices(parla_runtime *rt, pl_placed *placed, const parla_choice
     return placed->n_alternatives > 0 ? 0 : pl_error_set(first_error, "%s", detail);
 }
 
-/* --- The whole ----------------------------------------------------------------------------------------------------------------- */
+/* --- The whole ---------------------------------------------------------------------------------------------------------------- */
 
 static int check_lists(const parla_task_options *options, sizes *out)
 {
@@ -314,7 +320,8 @@ static int check_lists(const parla_task_options *options, sizes *out)
         if (n == 0)
             return pl_error_set(PARLA_E_INVALID, "choice %zu has no members: a task runs on at least one device", i);
         if (n > PL_MAX_DEVICES)
-            return pl_error_set(PARLA_E_NO_DEVICE, "choice %zu asks for %zu devices at once; there are at most %d", i, n, PL_MAX_DEVICES);
+            return pl_error_set(PARLA_E_NO_DEVICE, "choice %zu asks for %zu devices at once; there are at most %d", i, n,
+                                PL_MAX_DEVICES);
         out->n_members += n;
     }
     if (options->n_choices == 0)
@@ -345,7 +352,8 @@ int pl_demand_create(parla_runtime *rt, pl_task *task, const parla_task_options 
     const parla_choice plain = {placed->follows ? &any_demand : &cpu_demand, 1};
     rc = take_accesses(rt, placed, options);
     if (rc == 0)
-        rc = take_choices(rt, placed, options->n_choices > 0 ? options->choices : &plain, options->n_choices > 0 ? options->n_choices : 1);
+        rc = take_choices(rt, placed, options->n_choices > 0 ? options->choices : &plain,
+                          options->n_choices > 0 ? options->n_choices : 1);
     if (rc < 0) {
         pl_demand_destroy(placed);
         return rc;

@@ -1,10 +1,11 @@
 /* hold.c - the host's own access to an array.
  *
- * An acquire spawns a task of the library's own that uses the array on the CPU: so it is ordered, and the array is moved, like for any other task.
- * Its body takes a hold, which keeps the task from ending, and completes an event that the acquiring thread waits for. A release drops the hold.
+ * An acquire spawns a task of the library's own that uses the array on the CPU: so it is ordered, and the array is moved, like for
+ * any other task. Its body takes a hold, which keeps the task from ending, and completes an event that the acquiring thread waits
+ * for. A release drops the hold.
  *
- * A thread that stops waiting (timeout, signal) makes the task void, if its arrays are not in place yet: it then writes nothing and takes no hold.
- * Else its turn has come, and the thread waits the moment that it takes.
+ * A thread that stops waiting (timeout, signal) makes the task void, if its arrays are not in place yet: it then writes nothing and
+ * takes no hold. Else its turn has come, and the thread waits the moment that it takes.
  *
  * The event does not count as outside progress (wait.c), so a wait for something that cannot happen is told as stuck. */
 #include "sched/hold.h"
@@ -34,7 +35,7 @@ static void hold_unref(pl_hold *hold)
     free(hold);
 }
 
-/* --- The task ---------------------------------------------------------------------------------------------------------------------- */
+/* --- The task ----------------------------------------------------------------------------------------------------------------- */
 
 static void complete_event(parla_runtime *rt, const pl_hold *hold)
 {
@@ -72,7 +73,7 @@ static void hold_ended(void *arg, const parla_outcome *outcome)
     hold_unref(hold);
 }
 
-/* --- Acquire ----------------------------------------------------------------------------------------------------------------------- */
+/* --- Acquire ------------------------------------------------------------------------------------------------------------------ */
 
 static int hold_create(parla_runtime *rt, int mode, pl_hold **out)
 {
@@ -178,7 +179,8 @@ int pl_hold_acquire_detached(parla_data *data, int mode, parla_instance *out)
 {
     int rc = 0;
     if ((mode & PARLA_IN) && !pl_coherence_is_valid(data->coherence, 0))
-        rc = pl_error_set(PARLA_E_STATE, "%s has no content: nothing was written to it, or the task that should have failed", pl_data_label(data));
+        rc = pl_error_set(PARLA_E_STATE, "%s has no content: nothing was written to it, or the task that should have failed",
+                          pl_data_label(data));
     else if (!data->host.memory)
         rc = pl_data_alloc_detached(data);
     if (rc < 0)
@@ -190,7 +192,7 @@ int pl_hold_acquire_detached(parla_data *data, int mode, parla_instance *out)
     return 0;
 }
 
-/* --- Release ----------------------------------------------------------------------------------------------------------------------- */
+/* --- Release ------------------------------------------------------------------------------------------------------------------ */
 
 static pl_hold *take_hold(parla_data *data, int mode)
 {
@@ -246,7 +248,8 @@ void pl_release_forgotten(parla_runtime *rt)
     parla_data *data;
     pl_hold *hold;
     while ((data = next_held(rt, &hold)) != NULL) {
-        parla_log(PARLA_LOG_ERROR, "%s is still acquired by the host while its runtime is destroyed; it is released now", pl_data_label(data));
+        parla_log(PARLA_LOG_ERROR, "%s is still acquired by the host while its runtime is destroyed; it is released now",
+                  pl_data_label(data));
         give_back(hold);
         pl_data_drop(data);
     }

@@ -1,4 +1,5 @@
-/* hold.h - the host's own access to an array, outside of tasks: the thread waits for its turn and holds the array until it gives it back. */
+/* hold.h - the host's own access to an array, outside of tasks: the thread waits for its turn and holds the array until it gives it
+ * back. */
 #ifndef PL_SCHED_HOLD_H
 #define PL_SCHED_HOLD_H
 

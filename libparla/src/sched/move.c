@@ -1,8 +1,9 @@
 /* move.c - copies of arrays between devices, and who waits for them.
  *
- * A movement is decided under rt->place.lock, which pins both copies; started after it; and ended by the device layer's callback, which takes the
- * lock again. Readers wait for the one movement that brings their copy, however many they are. A writer waits until no movement of its array
- * is under way at all: none may read what it writes, nor arrive after it. A failed movement changes nothing but fails those who need it.
+ * A movement is decided under rt->place.lock, which pins both copies; started after it; and ended by the device layer's callback,
+ * which takes the lock again. Readers wait for the one movement that brings their copy, however many they are. A writer waits until
+ * no movement of its array is under way at all: none may read what it writes, nor arrive after it. A failed movement changes
+ * nothing but fails those who need it.
  *
  * A movement holds a reference on its array and counts as outside progress (wait.c) until all that it sets off is done. */
 #include "base/clock.h"
@@ -37,15 +38,16 @@ pl_move *pl_move_create(parla_runtime *rt, pl_instance *to, pl_instance *from, p
     return move;
 }
 
-/* --- The end of one ---------------------------------------------------------------------------------------------------------------- */
+/* --- The end of one ----------------------------------------------------------------------------------------------------------- */
 
 static void fail_use(const pl_move *move, pl_use *use, int status, const char *detail)
 {
     pl_placed *placed = use->owner;
     const pl_device *devices = move->rt->place.devices.list;
     if (!placed->failure)
-        placed->failure = pl_failure_create(status, placed->task->name, NULL, "copying %s from %s to %s failed: %s", pl_data_label(move->data),
-                                            devices[move->from->i_device].name, devices[move->to->i_device].name, detail);
+        placed->failure =
+            pl_failure_create(status, placed->task->name, NULL, "copying %s from %s to %s failed: %s", pl_data_label(move->data),
+                              devices[move->from->i_device].name, devices[move->to->i_device].name, detail);
 }
 
 static void release_uses(parla_runtime *rt, pl_use *list, pl_todo *todo)

@@ -1,11 +1,12 @@
 /* order.c - placed tasks before and after each other, because of the arrays that they share.
  *
- * Two kinds of order meet here. A task that reads what another wrote depends on it like on any task that it names: the spawn links them, and
- * a failure cancels it. A task that overwrites what others read, or wrote, only has to come later: it is held back by the placed path
- * (n_unmet) and does not mind how they ended. The order itself is kept for both kinds in data/access.c.
+ * Two kinds of order meet here. A task that reads what another wrote depends on it like on any task that it names: the spawn links
+ * them, and a failure cancels it. A task that overwrites what others read, or wrote, only has to come later: it is held back by the
+ * placed path (n_unmet) and does not mind how they ended. The order itself is kept for both kinds in data/access.c.
  *
- * A writer that fails or is cancelled leaves an array that nobody may read. If it is the last one in spawn order it stays, pinned, as the
- * array's poison: whoever reads then depends on it and is cancelled with its failure. A writer of the whole array cures it. */
+ * A writer that fails or is cancelled leaves an array that nobody may read. If it is the last one in spawn order it stays, pinned,
+ * as the array's poison: whoever reads then depends on it and is cancelled with its failure. A writer of the whole array cures
+ * it. */
 #include "base/error.h"
 #include "sched/placed.h"
 
@@ -25,7 +26,9 @@ static int check_content(const pl_placed *placed)
     for (size_t i = 0; i < placed->n_uses; i++) {
         const pl_use *use = &placed->uses[i];
         if (!use->may_be_absent && !use->data->order.writer && !use->data->poison && !use->data->coherence.valid)
-            return pl_error_set(PARLA_E_STATE, "%s is read, but it has no content: nothing was written to it, or the task that should have failed", pl_data_label(use->data));
+            return pl_error_set(PARLA_E_STATE,
+                                "%s is read, but it has no content: nothing was written to it, or the task that should have failed",
+                                pl_data_label(use->data));
     }
     return 0;
 }
@@ -104,7 +107,8 @@ void pl_order_cure(parla_data *data, pl_todo *todo)
     todo->unpin = poison;
 }
 
-/* A task that is alone with the array but only reads it spoils nothing when it fails; when it is cancelled, what was before it did. */
+/* A task that is alone with the array but only reads it spoils nothing when it fails; when it is cancelled, what was before it
+ * did. */
 static void poison(pl_placed *placed, pl_use *use, parla_task_state how, pl_todo *todo)
 {
     if (use->data->order.writer != use || !(use->is_written || how == PARLA_TASK_CANCELLED))

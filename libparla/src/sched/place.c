@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-/* --- Beginning and end ----------------------------------------------------------------------------------------------------------- */
+/* --- Beginning and end -------------------------------------------------------------------------------------------------------- */
 
 static void open_site(parla_runtime *rt, int i)
 {
@@ -61,7 +61,7 @@ void pl_place_fini(parla_runtime *rt)
     free(place->sites);
 }
 
-/* --- Spawn ------------------------------------------------------------------------------------------------------------------------- */
+/* --- Spawn -------------------------------------------------------------------------------------------------------------------- */
 
 static uint64_t devices_of(const pl_placed *placed)
 {
@@ -118,7 +118,7 @@ int pl_place_prepare(parla_runtime *rt, pl_worker *self, pl_task *task, const pa
     return 0;
 }
 
-/* --- The end of a task ------------------------------------------------------------------------------------------------------------- */
+/* --- The end of a task -------------------------------------------------------------------------------------------------------- */
 
 /* Takes the task out of wherever it is. */
 static void leave_stage(parla_runtime *rt, pl_placed *placed, pl_todo *todo)
@@ -168,7 +168,7 @@ void pl_place_abandon(parla_runtime *rt, pl_worker *self, pl_task *task)
 
 void pl_place_free(pl_placed *placed) { pl_placed_unref(placed); }
 
-/* --- Ready, suspended -------------------------------------------------------------------------------------------------------------- */
+/* --- Ready, suspended --------------------------------------------------------------------------------------------------------- */
 
 /* Queues the task, or holds it back; false if it was cancelled a moment ago. */
 static bool enqueue_or_hold(parla_runtime *rt, pl_placed *placed)
@@ -210,7 +210,7 @@ void pl_place_suspend(parla_runtime *rt, pl_worker *self, pl_task *task)
     pl_place_unlock_and_do(rt, self, &todo);
 }
 
-/* --- Questions --------------------------------------------------------------------------------------------------------------------- */
+/* --- Questions ---------------------------------------------------------------------------------------------------------------- */
 
 int pl_place_queue_of(const pl_task *task)
 {

@@ -1,16 +1,16 @@
 /* place.h - the placed path: tasks with a choice of devices, data, resources or a priority.
  *
  *   spawn      pl_place_prepare   checks and copies what the task asked for; orders it by its arrays (data/access.h)
- *   ready      pl_place_ready     into the queue; then pump: choose devices (map), take memory and shares (reserve), start movements,
- *                                 and launch when the last movement has ended
+ *   ready      pl_place_ready     into the queue; then the pump: chooses devices by policy, reserves memory and shares, starts
+ *                                 movements, and launches the task when the last of them has ended
  *   run        pl_place_begin     frees its place in the device's queue
  *   suspend    pl_place_suspend   gives back shares and unused memory, unpins arrays
  *   resume     pl_place_ready     reserves anew, ahead of new tasks
  *   end        pl_place_end       gives everything back, marks written arrays, pumps
  *
- * All state of the placed path (devices' accounting, queues, arrays' coherence) is guarded by one lock, rt->place.lock. It is never held
- * while a body, a callback or another part of the scheduler runs: what has to be launched, moved, failed or ended is collected in a list
- * and done after unlocking. */
+ * All state of the placed path (devices' accounting, queues, arrays' coherence) is guarded by one lock, rt->place.lock. It is never
+ * held while a body, a callback or another part of the scheduler runs: what has to be launched, moved, failed or ended is collected
+ * in a list and done after unlocking. */
 #ifndef PL_SCHED_PLACE_H
 #define PL_SCHED_PLACE_H
 
@@ -45,10 +45,10 @@ static inline bool pl_place_is_needed(const parla_task_options *options)
     return options->n_choices > 0 || options->n_accesses > 0 || options->priority != 0;
 }
 
-/* At spawn, on the spawning thread, before the task can become ready. On success task->extra->placed is set, *out_deps (malloc'ed, to be
- * freed by the caller) are the tasks that wrote the content that it reads, and edges for all its dependencies are reserved: from here on
- * other tasks may be ordered behind it, so the spawn cannot fail any more. Order that carries no content (a writer after readers) is kept
- * by the placed path itself, which holds the task back in pl_place_ready. On error nothing has changed. */
+/* At spawn, on the spawning thread, before the task can become ready. On success task->extra->placed is set, *out_deps (malloc'ed,
+ * to be freed by the caller) are the tasks that wrote the content that it reads, and edges for all its dependencies are reserved:
+ * from here on other tasks may be ordered behind it, so the spawn cannot fail any more. Order that carries no content (a writer
+ * after readers) is kept by the placed path itself, which holds the task back in pl_place_ready. On error nothing has changed. */
 int pl_place_prepare(parla_runtime *rt, pl_worker *self, pl_task *task, const parla_task_options *options, parla_task **out_deps,
                      size_t *out_n_deps);
 /* Undoes a prepare whose spawn failed before another task could be ordered behind it. */
@@ -59,7 +59,8 @@ void pl_place_ready(parla_runtime *rt, pl_worker *self, pl_task *task);
 /* Its body is about to be called: its place in the device's queue is free for another. */
 void pl_place_begin(parla_runtime *rt, pl_worker *self, pl_task *task);
 void pl_place_suspend(parla_runtime *rt, pl_worker *self, pl_task *task);
-/* Called once for each placed task that was spawned, from pl_end, before its dependents are released; `how` is DONE, FAILED or CANCELLED. */
+/* Called once for each placed task that was spawned, from pl_end, before its dependents are released; `how` is DONE, FAILED or
+ * CANCELLED. */
 void pl_place_end(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state how);
 /* Frees what the task kept; called when its object is recycled. */
 void pl_place_free(pl_placed *placed);
@@ -67,8 +68,8 @@ void pl_place_free(pl_placed *placed);
 /* Queue of the body's device: for running it there. -1: on a worker. */
 int pl_place_queue_of(const pl_task *task);
 
-/* What parla_context_* and parla_task_devices answer: writes at most `capacity` devices and returns how many; without `out`, how many the
- * task has. */
+/* What parla_context_* and parla_task_devices answer: writes at most `capacity` devices and returns how many; without `out`, how
+ * many the task has. */
 size_t pl_place_devices(const pl_task *task, int *out, size_t capacity);
 
 /* True if some queued task could not be placed for lack of resources. For reports of what is stuck. */

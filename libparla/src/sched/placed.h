@@ -1,5 +1,5 @@
-/* placed.h - what the files of the placed path share: the record of a placed task, a device as the scheduler sees it, and the list of
- * things to do after unlocking.
+/* placed.h - what the files of the placed path share: the record of a placed task, a device as the scheduler sees it, and the list
+ * of things to do after unlocking.
  *
  *   demand.c   from options to a record           choose.c   which devices, by policy        move.c   copies between devices
  *   order.c    before and after other tasks       reserve.c  memory, shares, pins            todo.c   what is done after unlocking
@@ -57,13 +57,13 @@ struct pl_placed {
     _Atomic uint32_t refs_shared; /* the task's, and one for each use that has not left its order */
 
     pl_stage stage;
-    size_t n_unmet;    /* its uses that others are still before */
-    bool is_resumed;   /* was suspended: keeps its devices */
+    size_t n_unmet;  /* its uses that others are still before */
+    bool is_resumed; /* was suspended: keeps its devices */
     bool has_resources;
-    bool is_void;      /* of a host access that nobody waits for any more: it writes nothing */
-    int n_passed;      /* tasks that took resources while it was waiting for them */
-    int n_moving;      /* uses that wait for movements */
-    int n_poisoned;    /* arrays that its failure spoilt; one reference on the task while there are any */
+    bool is_void;           /* of a host access that nobody waits for any more: it writes nothing */
+    int n_passed;           /* tasks that took resources while it was waiting for them */
+    int n_moving;           /* uses that wait for movements */
+    int n_poisoned;         /* arrays that its failure spoilt; one reference on the task while there are any */
     parla_failure *failure; /* why it cannot be launched */
     struct pl_bucket *bucket;
     uint64_t age;
@@ -100,15 +100,15 @@ typedef struct pl_move {
 
 /* What was decided under the lock and is done after it. */
 typedef struct pl_todo {
-    pl_move *moves;          /* to start */
-    pl_placed *launch;       /* to hand to a thread */
-    pl_placed *fail;         /* to end as failed */
-    pl_placed *drop;         /* whose life reference is to be dropped */
-    pl_placed *unpin;        /* whose reference for poisoned arrays is to be dropped */
+    pl_move *moves;    /* to start */
+    pl_placed *launch; /* to hand to a thread */
+    pl_placed *fail;   /* to end as failed */
+    pl_placed *drop;   /* whose life reference is to be dropped */
+    pl_placed *unpin;  /* whose reference for poisoned arrays is to be dropped */
 } pl_todo;
 
-/* Unlocks the placed path and does what is in the list. If this thread is doing such a list already, further up its stack, that list takes
- * over the work, so that chains of ends do not nest. */
+/* Unlocks the placed path and does what is in the list. If this thread is doing such a list already, further up its stack, that
+ * list takes over the work, so that chains of ends do not nest. */
 void pl_place_unlock_and_do(parla_runtime *rt, pl_worker *self, pl_todo *todo);
 static inline void pl_place_lock(parla_runtime *rt) { pthread_mutex_lock(&rt->place.lock); }
 static inline void pl_place_unlock(parla_runtime *rt) { pthread_mutex_unlock(&rt->place.lock); }
@@ -121,11 +121,17 @@ void pl_place_busy_begin(pl_place *place);
 void pl_place_busy_end(pl_place *place);
 
 static inline pl_placed *pl_placed_of(pl_task *task) { return pl_task_extra_or_null(task)->placed; }
-static inline const char *pl_placed_label(const pl_placed *placed) { return placed->task->name ? placed->task->name : "a task without a name"; }
+static inline const char *pl_placed_label(const pl_placed *placed)
+{
+    return placed->task->name ? placed->task->name : "a task without a name";
+}
 void pl_placed_unref(pl_placed *placed);
 
 /* Must the content be where the use is? A resumed task has begun to write what it overwrites. */
-static inline bool pl_needs_content(const pl_placed *placed, const pl_use *use) { return (use->mode & PARLA_IN) || placed->is_resumed; }
+static inline bool pl_needs_content(const pl_placed *placed, const pl_use *use)
+{
+    return (use->mode & PARLA_IN) || placed->is_resumed;
+}
 
 /* Memory of a device that neither copies nor reservations take. */
 static inline size_t pl_free_bytes(const pl_device *device)
@@ -134,9 +140,10 @@ static inline size_t pl_free_bytes(const pl_device *device)
     return taken < total ? total - taken : 0;
 }
 
-/* --- demand.c ------------------------------------------------------------------------------------------------------------------ */
+/* --- demand.c ----------------------------------------------------------------------------------------------------------------- */
 
-/* For options of the library's own tasks, or-ed to parla_task_options.flags. Private modes of accesses count only with PL_TASK_OWN. */
+/* For options of the library's own tasks, or-ed to parla_task_options.flags. Private modes of accesses count only with
+ * PL_TASK_OWN. */
 enum {
     PL_TASK_OWN = 1 << 16,
     PL_TASK_TRANSFER = 1 << 17, /* pl_placed.is_transfer */
@@ -154,7 +161,7 @@ void pl_demand_destroy(pl_placed *placed);
 /* Bytes of the arrays' copies that a member still needs on a device. */
 size_t pl_missing_bytes(const pl_placed *placed, size_t member, int i_device);
 
-/* --- order.c ------------------------------------------------------------------------------------------------------------------- */
+/* --- order.c ------------------------------------------------------------------------------------------------------------------ */
 
 /* Checks that arrays that are read have or will have content, and puts the task behind the other users of its arrays. On success
  * placed->content are references on the tasks that it must be linked to. */
@@ -166,15 +173,15 @@ void pl_order_end(parla_runtime *rt, pl_placed *placed, parla_task_state how, pl
 /* The array's content is whole again, or the array is no longer used here. */
 void pl_order_cure(parla_data *data, pl_todo *todo);
 
-/* --- choose.c ------------------------------------------------------------------------------------------------------------------ */
+/* --- choose.c ----------------------------------------------------------------------------------------------------------------- */
 
 typedef enum pl_fit { PL_FITS, PL_NO_TURN, PL_NO_ROOM, PL_HOPELESS } pl_fit;
 
-/* Picks an alternative and its devices: sets i_alternative, devices and n_devices if it fits. Devices outside `open` are kept for another
- * task for now, those in `excluded` are found to be hopeless. */
+/* Picks an alternative and its devices: sets i_alternative, devices and n_devices if it fits. Devices outside `open` are kept for
+ * another task for now, those in `excluded` are found to be hopeless. */
 pl_fit pl_choose(parla_runtime *rt, pl_placed *placed, uint64_t open, uint64_t excluded);
 
-/* --- reserve.c ----------------------------------------------------------------------------------------------------------------- */
+/* --- reserve.c ---------------------------------------------------------------------------------------------------------------- */
 
 /* Takes all that the chosen devices must give, or nothing. PL_NO_ROOM: later, perhaps after copies that were started to make room.
  * PL_HOPELESS: never; *out_device is the device that lacks memory. */
@@ -182,12 +189,13 @@ pl_fit pl_reserve(parla_runtime *rt, pl_placed *placed, int *out_device, pl_todo
 void pl_unreserve(parla_runtime *rt, pl_placed *placed);
 /* Starts what has to be copied for a task that has reserved, and counts it in n_moving. */
 void pl_fetch_all(parla_runtime *rt, pl_placed *placed, pl_todo *todo);
-/* The body is about to be handed over: finds the copies of accesses in place, and makes those that it writes the only current ones. */
+/* The body is about to be handed over: finds the copies of accesses in place, and makes those that it writes the only current
+ * ones. */
 void pl_begin_uses(parla_runtime *rt, pl_placed *placed);
 /* Why a task cannot be placed: the device, the need, and who holds its memory. */
 parla_failure *pl_hopeless_failure(parla_runtime *rt, pl_placed *placed, int i_device);
 
-/* --- move.c -------------------------------------------------------------------------------------------------------------------- */
+/* --- move.c ------------------------------------------------------------------------------------------------------------------- */
 
 /* Decides on a copy of the array to `to`, which has memory, from `from`; it is started by pl_place_unlock_and_do. NULL without
  * memory, or if the array's last reference has gone. */
@@ -195,7 +203,7 @@ pl_move *pl_move_create(parla_runtime *rt, pl_instance *to, pl_instance *from, p
 /* Called without the lock. */
 void pl_move_start(pl_move *move);
 
-/* --- pump.c -------------------------------------------------------------------------------------------------------------------- */
+/* --- pump.c ------------------------------------------------------------------------------------------------------------------- */
 
 /* Queues a task that may be placed; false if it was cancelled a moment ago. */
 bool pl_enqueue(parla_runtime *rt, pl_placed *placed);
@@ -210,7 +218,7 @@ void pl_hand_over(parla_runtime *rt, pl_worker *self, pl_placed *placed);
 /* Ends a task that cannot be launched. Called without the lock. */
 void pl_give_up(parla_runtime *rt, pl_worker *self, pl_placed *placed);
 
-/* --- attach.c ------------------------------------------------------------------------------------------------------------------ */
+/* --- attach.c ----------------------------------------------------------------------------------------------------------------- */
 
 /* Attaches an array to the runtime if it is not. Called without locks. Errors: PARLA_E_STATE, PARLA_E_NOMEM. */
 int pl_attach(parla_runtime *rt, parla_data *data);

@@ -9,13 +9,13 @@
 /* One device that could take a task. */
 typedef struct pl_candidate {
     int i_device;
-    int n_devices;          /* in the runtime */
-    int n_holders;          /* tasks that have it already, or have been promised to it */
-    int width;              /* how many of them run at once: workers or queues */
-    double mean_task_ns;    /* how long a task took there so far; 0: none ran yet */
-    size_t missing_bytes;   /* to be copied there first */
+    int n_devices;           /* in the runtime */
+    int n_holders;           /* tasks that have it already, or have been promised to it */
+    int width;               /* how many of them run at once: workers or queues */
+    double mean_task_ns;     /* how long a task took there so far; 0: none ran yet */
+    size_t missing_bytes;    /* to be copied there first */
     double link_bytes_per_s; /* as measured on the links to it; 0: nothing was copied yet */
-    unsigned turn;          /* the device whose turn it is */
+    unsigned turn;           /* the device whose turn it is */
 } pl_candidate;
 
 typedef struct pl_policy {

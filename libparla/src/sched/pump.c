@@ -1,8 +1,9 @@
 /* pump.c - from a queued task to a launched one.
  *
- * Whenever something may have become free, the pump walks over the queued tasks, in order, and places those that fit. A task that does not fit
- * lets later ones pass (backfill). Each time one of them takes resources of a device that the first could have used counts; after MAX_PASSED
- * times, the devices that it could use are closed to all behind it until it fits: tasks that are large, gangs above all, cannot starve. */
+ * Whenever something may have become free, the pump walks over the queued tasks, in order, and places those that fit. A task that
+ * does not fit lets later ones pass (backfill). Each time one of them takes resources of a device that the first could have used
+ * counts; after MAX_PASSED times, the devices that it could use are closed to all behind it until it fits: tasks that are large,
+ * gangs above all, cannot starve. */
 #include "base/error.h"
 #include "base/text.h"
 #include "sched/placed.h"
@@ -52,7 +53,7 @@ void pl_give_turn(parla_runtime *rt, const pl_placed *placed)
         site->n_handed--;
 }
 
-/* --- Launch -------------------------------------------------------------------------------------------------------------------- */
+/* --- Launch ------------------------------------------------------------------------------------------------------------------- */
 
 void pl_launch(parla_runtime *rt, pl_placed *placed, pl_todo *todo)
 {
@@ -101,7 +102,8 @@ static void run_on_queue(void *arg)
 
 static void queue_refused(parla_runtime *rt, pl_worker *self, pl_placed *placed, int code)
 {
-    placed->failure = pl_failure_create(code, placed->task->name, NULL, "the queue of its device does not take it: %s", parla_error_detail());
+    placed->failure =
+        pl_failure_create(code, placed->task->name, NULL, "the queue of its device does not take it: %s", parla_error_detail());
     pl_place_lock(rt);
     pl_give_turn(rt, placed);
     placed->stage = PL_STAGE_FAILING;
@@ -137,7 +139,7 @@ void pl_place_begin(parla_runtime *rt, pl_worker *self, pl_task *task)
     pl_place_unlock_and_do(rt, self, &todo);
 }
 
-/* --- Placing ------------------------------------------------------------------------------------------------------------------- */
+/* --- Placing ------------------------------------------------------------------------------------------------------------------ */
 
 /* Takes a queued task out, unless it was cancelled a moment ago: its end will take it out then. */
 static bool claim(parla_runtime *rt, pl_placed *placed)
@@ -255,6 +257,8 @@ void pl_pump(parla_runtime *rt, pl_todo *todo)
             before.tasks[before.n++] = placed;
             if (placed->n_passed >= MAX_PASSED)
                 kept |= placed->bucket->devices;
+        } else if (fit == PL_NO_TURN) {
+            pl_ready_waits_for_turn(placed);
         }
     }
 }

@@ -1,7 +1,7 @@
 /* ready.c - buckets of waiting tasks. The order is described in ready.h.
  *
- * There are few buckets: one for each pair of priority and set of devices that is in use. So they stand in one sorted list, and a walk asks
- * each of them for its oldest task. */
+ * There are few buckets: one for each pair of priority and set of devices that is in use. So they stand in one sorted list, and a
+ * walk asks each of them for its oldest task. */
 #include "sched/ready.h"
 
 #include "base/error.h"
@@ -41,10 +41,7 @@ void pl_ready_close(pl_place *place, pl_placed *placed)
     free(bucket);
 }
 
-static pl_ready_list *list_of(pl_placed *placed)
-{
-    return placed->is_resumed ? &placed->bucket->resumed : &placed->bucket->fresh;
-}
+static pl_ready_list *list_of(pl_placed *placed) { return placed->is_resumed ? &placed->bucket->resumed : &placed->bucket->fresh; }
 
 void pl_ready_push(pl_place *place, pl_placed *placed)
 {
@@ -126,3 +123,5 @@ pl_placed *pl_ready_next(pl_place *place, uint64_t open, uint64_t reachable)
     list->n_seen++;
     return placed;
 }
+
+void pl_ready_waits_for_turn(pl_placed *placed) { list_of(placed)->n_seen += PL_READY_TURN_WEIGHT - 1; }

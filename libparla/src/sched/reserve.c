@@ -1,7 +1,9 @@
-/* reserve.c - taking what a task needs of its devices, all or nothing: memory for its arrays and for itself, a share of the device, pins.
+/* reserve.c - taking what a task needs of its devices, all or nothing: memory for its arrays and for itself, a share of the device,
+ * pins.
  *
  *   1. pin the copies that are there already, so that making room cannot take them
- *   2. make room on each device: drop copies whose content is elsewhere; if that is not enough, start to write others back and stop here
+ *   2. make room on each device: drop copies whose content is elsewhere; if that is not enough, start to write others back and stop
+ *   here
  *   3. allocate the copies that are missing
  *   4. count the reservation
  *
@@ -23,7 +25,7 @@ static const pl_member *member_of(const pl_placed *placed, int k)
     return &placed->members[placed->alternatives[placed->i_alternative].first + (size_t)k];
 }
 
-/* --- Making room ----------------------------------------------------------------------------------------------------------------- */
+/* --- Making room -------------------------------------------------------------------------------------------------------------- */
 
 static void drop(pl_store *store, pl_instance *victim)
 {
@@ -33,12 +35,12 @@ static void drop(pl_store *store, pl_instance *victim)
 
 static bool has_host_memory(parla_runtime *rt, parla_data *data)
 {
-    return data->host.memory || (pl_free_bytes(&rt->place.devices.list[0]) >= data->n_bytes &&
-                                 pl_instance_alloc(store_of(rt, 0), &data->host) == 0);
+    return data->host.memory ||
+           (pl_free_bytes(&rt->place.devices.list[0]) >= data->n_bytes && pl_instance_alloc(store_of(rt, 0), &data->host) == 0);
 }
 
-/* Starts to write a copy back to the host; or drops it if the array's last reference has gone: who dropped that waits for our lock, and nobody
- * will ever ask for the content. */
+/* Starts to write a copy back to the host; or drops it if the array's last reference has gone: who dropped that waits for our lock,
+ * and nobody will ever ask for the content. */
 static bool write_back(parla_runtime *rt, pl_instance *victim, pl_todo *todo)
 {
     pl_site *site = &rt->place.sites[victim->i_device];
@@ -57,7 +59,8 @@ static bool write_back(parla_runtime *rt, pl_instance *victim, pl_todo *todo)
 static void write_back_some(parla_runtime *rt, pl_site *site, size_t need, pl_todo *todo)
 {
     pl_instance *victim;
-    while (need > pl_free_bytes(site->store.device) + site->leaving_bytes && (victim = pl_store_victim(&site->store, false)) != NULL)
+    while (need > pl_free_bytes(site->store.device) + site->leaving_bytes &&
+           (victim = pl_store_victim(&site->store, false)) != NULL)
         if (!write_back(rt, victim, todo))
             victim->is_kept = true;
 }
@@ -76,7 +79,7 @@ static bool make_room(parla_runtime *rt, pl_site *site, size_t need, pl_todo *to
     return need <= pl_free_bytes(device); /* copies of arrays that are just going were dropped at once */
 }
 
-/* --- Steps that can be undone ------------------------------------------------------------------------------------------------------ */
+/* --- Steps that can be undone ------------------------------------------------------------------------------------------------- */
 
 /* Pins the copies that have memory. */
 static void pin_present(parla_runtime *rt, pl_placed *placed)
@@ -127,7 +130,7 @@ static int alloc_missing(parla_runtime *rt, pl_placed *placed)
     return -1;
 }
 
-/* --- The whole --------------------------------------------------------------------------------------------------------------------- */
+/* --- The whole ---------------------------------------------------------------------------------------------------------------- */
 
 /* What a refusal of memory means: somebody will give some back, or nobody can. */
 static pl_fit refused(parla_runtime *rt, pl_placed *placed, int i_device, int *out_device)
@@ -188,7 +191,7 @@ void pl_unreserve(parla_runtime *rt, pl_placed *placed)
     placed->has_resources = false;
 }
 
-/* --- Content --------------------------------------------------------------------------------------------------------------------- */
+/* --- Content ------------------------------------------------------------------------------------------------------------------ */
 
 static void link_bytes_to(const pl_devices *devices, int i_device, uint64_t *out)
 {
@@ -216,7 +219,9 @@ static void fetch(parla_runtime *rt, pl_placed *placed, pl_use *use, pl_todo *to
         return;
     char why[256];
     if (step.source == PL_SOURCE_ABSENT) {
-        pl_text_format(why, sizeof why, "%s is read, but it has no content: nothing was written to it, or the task that should have failed", pl_data_label(data));
+        pl_text_format(why, sizeof why,
+                       "%s is read, but it has no content: nothing was written to it, or the task that should have failed",
+                       pl_data_label(data));
         cannot_fetch(placed, PARLA_E_STATE, why);
     } else if (!pl_move_create(rt, to, pl_data_instance(data, step.source), todo)) {
         cannot_fetch(placed, PARLA_E_NOMEM, "no memory to move its arrays");
@@ -248,7 +253,7 @@ void pl_fetch_all(parla_runtime *rt, pl_placed *placed, pl_todo *todo)
     }
 }
 
-/* --- Launch ------------------------------------------------------------------------------------------------------------------------ */
+/* --- Launch ------------------------------------------------------------------------------------------------------------------- */
 
 /* Pins a current copy for an access in place: on the task's device if there is one. */
 static void find_in_place(parla_runtime *rt, pl_placed *placed, pl_use *use)
@@ -291,7 +296,7 @@ void pl_begin_uses(parla_runtime *rt, pl_placed *placed)
     }
 }
 
-/* --- Words ------------------------------------------------------------------------------------------------------------------------- */
+/* --- Words -------------------------------------------------------------------------------------------------------------------- */
 
 enum { N_HOLDERS_NAMED = 3 };
 
@@ -327,9 +332,10 @@ parla_failure *pl_hopeless_failure(parla_runtime *rt, pl_placed *placed, int i_d
             need = n;
     }
     name_holders(rt, i_device, holders, sizeof holders);
-    return pl_failure_create(PARLA_E_DEVICE_MEMORY, placed->task->name, NULL,
-                             "%s needs %zu bytes more on %s, which has %zu, of which arrays take %zu and running tasks %zu%s; nothing "
-                             "there can make room",
-                             pl_placed_label(placed), need, device->name, device->traits.memory_bytes, device->used_bytes,
-                             device->reserved_bytes, holders);
+    return pl_failure_create(
+        PARLA_E_DEVICE_MEMORY, placed->task->name, NULL,
+        "%s needs %zu bytes more on %s, which has %zu, of which arrays take %zu and running tasks %zu%s; nothing "
+        "there can make room",
+        pl_placed_label(placed), need, device->name, device->traits.memory_bytes, device->used_bytes, device->reserved_bytes,
+        holders);
 }

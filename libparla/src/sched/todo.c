@@ -1,8 +1,8 @@
 /* todo.c - what was decided under rt->place.lock, done without it.
  *
- * Doing one thing can lead to the next: a task that is ended here lets others go, whose arrays are moved, on this very thread if both ends are
- * on the host. Each of these calls decides under the lock and comes here again. The innermost call only adds to the list of the outermost one on
- * its thread, so the stack stays flat however long the chain is.
+ * Doing one thing can lead to the next: a task that is ended here lets others go, whose arrays are moved, on this very thread if
+ * both ends are on the host. Each of these calls decides under the lock and comes here again. The innermost call only adds to the
+ * list of the outermost one on its thread, so the stack stays flat however long the chain is.
  *
  * A thread that does a list counts as busy (n_busy), so that the runtime's end waits for it. */
 #include "sched/placed.h"
@@ -108,6 +108,11 @@ void pl_place_unlock_and_do(parla_runtime *rt, pl_worker *self, pl_todo *todo)
         append(current.todo, todo);
         return;
     }
+    /* A worker is not idle meanwhile; of any other thread, waiting ones must know that it is about to set something off
+     * (wait.c). */
+    bool is_guest = self->index < 0;
+    if (is_guest)
+        pl_outside_add(rt);
     rt->place.n_busy++;
     pl_place_unlock(rt);
     doing outer = current;
@@ -115,5 +120,7 @@ void pl_place_unlock_and_do(parla_runtime *rt, pl_worker *self, pl_todo *todo)
     while (!is_empty(todo))
         do_one(rt, self, todo);
     current = outer;
+    if (is_guest)
+        pl_outside_done(rt);
     pl_place_busy_end(&rt->place);
 }

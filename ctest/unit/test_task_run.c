@@ -1,4 +1,4 @@
-/* test_run.c - what a body's answer leads to: done, failed, suspended, held. */
+/* test_task_run.c - sched/run.c: what a body's answer leads to: done, failed, suspended, held. */
 #include "runtime_fixture.h"
 
 static int return_arg(parla_context *context, void *arg)
