@@ -99,7 +99,8 @@ bool bench_on_cores(int n_cores, void (*body)(int n_cores))
         exit(0);
     }
     int status = 0;
-    if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) || (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != 77)) {
+    if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) ||
+        (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != 77)) {
         bench_die("the run on %d cores failed", n_cores);
     }
     return WEXITSTATUS(status) == 0;
@@ -112,7 +113,8 @@ static double machine_busy_s(void)
     FILE *file = fopen("/proc/stat", "r");
     int n_read = 0;
     if (file != NULL) {
-        n_read = fscanf(file, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle, &iowait, &irq, &softirq, &steal);
+        n_read = fscanf(file, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle, &iowait, &irq, &softirq,
+                        &steal);
         fclose(file);
     }
     return n_read == 8 ? (double)(user + nice + system + irq + softirq + steal) / (double)sysconf(_SC_CLK_TCK) : 0;
@@ -122,7 +124,8 @@ static double own_busy_s(void)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + 1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
 /* --- Measuring -------------------------------------------------------------------------------------------------------------- */
@@ -155,8 +158,8 @@ void bench_compare(const char *name, int n_threads, long n_items, const bench_si
     double elapsed_s = 1e-9 * (bench_now_ns() - begin_ns);
     double neighbours = elapsed_s > 0 ? (machine_busy_s() - machine_s - (own_busy_s() - own_s)) / elapsed_s : 0;
     double value = median(a, n_runs), peer_value = median(b, n_runs);
-    printf("{\"bench\": \"%s\", \"case\": \"%s@%d\", \"metric\": \"time\", \"unit\": \"ns\", \"value\": %.2f, \"least\": %.2f, ", bench_name,
-           name, n_threads, value, a[0]);
+    printf("{\"bench\": \"%s\", \"case\": \"%s@%d\", \"metric\": \"time\", \"unit\": \"ns\", \"value\": %.2f, \"least\": %.2f, ",
+           bench_name, name, n_threads, value, a[0]);
     if (peer != NULL) {
         printf("\"peer\": \"%s\", \"peer_value\": %.2f, \"peer_least\": %.2f, \"ratio\": %.3f, ", peer->name, peer_value, b[0],
                peer_value / value);

@@ -119,7 +119,8 @@ void t_fail_compare(const char *at, const char *text, intmax_t a, intmax_t b)
 void t_check_str(const char *at, const char *text_a, const char *a, const char *text_b, const char *b)
 {
     if (a == NULL || b == NULL ? a != b : strcmp(a, b) != 0) {
-        t_fail(at, "%s == %s\n    left:  \"%s\"\n    right: \"%s\"", text_a, text_b, a != NULL ? a : "(null)", b != NULL ? b : "(null)");
+        t_fail(at, "%s == %s\n    left:  \"%s\"\n    right: \"%s\"", text_a, text_b, a != NULL ? a : "(null)",
+               b != NULL ? b : "(null)");
     }
 }
 
@@ -150,8 +151,8 @@ void t_check_mem(const char *at, const char *text_a, const void *a, const char *
 void t_check_near(const char *at, const char *text_a, double a, const char *text_b, double b, double tolerance)
 {
     if (!(fabs(a - b) <= tolerance)) {
-        t_fail(at, "%s near %s\n    left:  %.17g\n    right: %.17g\n    apart: %.3g, allowed %.3g", text_a, text_b, a, b, fabs(a - b),
-               tolerance);
+        t_fail(at, "%s near %s\n    left:  %.17g\n    right: %.17g\n    apart: %.3g, allowed %.3g", text_a, text_b, a, b,
+               fabs(a - b), tolerance);
     }
 }
 

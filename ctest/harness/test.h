@@ -19,13 +19,13 @@ typedef struct t_case {
 
 /* Defines and registers a case: T_TEST(name) { … }. The second form has its own time limit, in seconds. */
 #define T_TEST(name) T_TEST_TIMEOUT(name, 0)
-#define T_TEST_TIMEOUT(name, seconds)                                                                                         \
-    static void t_body_##name(void);                                                                                          \
-    __attribute__((constructor)) static void t_register_##name(void)                                                          \
-    {                                                                                                                         \
-        static t_case self = {#name, t_body_##name, (seconds), NULL};                                                         \
-        t_register(&self);                                                                                                    \
-    }                                                                                                                         \
+#define T_TEST_TIMEOUT(name, seconds)                                                                                              \
+    static void t_body_##name(void);                                                                                               \
+    __attribute__((constructor)) static void t_register_##name(void)                                                               \
+    {                                                                                                                              \
+        static t_case self = {#name, t_body_##name, (seconds), NULL};                                                              \
+        t_register(&self);                                                                                                         \
+    }                                                                                                                              \
     static void t_body_##name(void)
 
 /* --- Assertions ------------------------------------------------------------------------------------------------------------- */
@@ -57,23 +57,23 @@ typedef struct t_case {
 #define T_OK(call) t_check_ok(T_AT, #call, (call))
 
 /* The condition becomes true within `ms` milliseconds (ten times as long under a sanitizer). It is evaluated again and again. */
-#define T_EVENTUALLY(cond, ms)                                                                                                \
-    do {                                                                                                                      \
-        t_wait t_wait_state = t_wait_begin(T_AT ": waiting for " #cond, (ms));                                                \
-        while (!(cond)) {                                                                                                     \
-            t_wait_step(&t_wait_state);                                                                                       \
-        }                                                                                                                     \
-        t_wait_end(&t_wait_state);                                                                                            \
+#define T_EVENTUALLY(cond, ms)                                                                                                     \
+    do {                                                                                                                           \
+        t_wait t_wait_state = t_wait_begin(T_AT ": waiting for " #cond, (ms));                                                     \
+        while (!(cond)) {                                                                                                          \
+            t_wait_step(&t_wait_state);                                                                                            \
+        }                                                                                                                          \
+        t_wait_end(&t_wait_state);                                                                                                 \
     } while (0)
 
 /* Fails in words. */
 #define T_FAIL(...) t_fail(T_AT, __VA_ARGS__)
 
 /* Ends the case as skipped; only in the case's own function, since it returns. */
-#define T_SKIP(why)                                                                                                           \
-    do {                                                                                                                      \
-        t_skip(why);                                                                                                          \
-        return;                                                                                                               \
+#define T_SKIP(why)                                                                                                                \
+    do {                                                                                                                           \
+        t_skip(why);                                                                                                               \
+        return;                                                                                                                    \
     } while (0)
 
 /* What the case is doing, printed if it runs out of time. `text` must stay valid. */
@@ -109,12 +109,12 @@ static inline uint64_t t_below(t_rng *rng, uint64_t n) { return t_next(rng) % n;
 #define T_TEXT(x) T_TEXT2(x)
 #define T_AT __FILE__ ":" T_TEXT(__LINE__)
 
-#define T_COMPARE(a, op, b)                                                                                                   \
-    do {                                                                                                                      \
-        intmax_t t_a = (intmax_t)(a), t_b = (intmax_t)(b);                                                                    \
-        if (!(t_a op t_b)) {                                                                                                  \
-            t_fail_compare(T_AT, #a " " #op " " #b, t_a, t_b);                                                                \
-        }                                                                                                                     \
+#define T_COMPARE(a, op, b)                                                                                                        \
+    do {                                                                                                                           \
+        intmax_t t_a = (intmax_t)(a), t_b = (intmax_t)(b);                                                                         \
+        if (!(t_a op t_b)) {                                                                                                       \
+            t_fail_compare(T_AT, #a " " #op " " #b, t_a, t_b);                                                                     \
+        }                                                                                                                          \
     } while (0)
 
 typedef struct t_wait {

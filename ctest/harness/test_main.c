@@ -31,7 +31,7 @@ static const uint64_t default_seed = 20260101;
 static const int64_t grace_ns = 5000000000;
 
 typedef struct options {
-    const char *only;  /* --case */
+    const char *only; /* --case */
     bool is_list, is_in_process;
     char **names; /* cases asked for; none means all */
     int n_names;

@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { N_ARRAYS = 7, MAX_ITEMS = 1024, N_STEPS = 160, MAX_USES = 3 };
+enum { N_ARRAYS = 7, MIN_ITEMS = 640, MAX_ITEMS = 1024, N_STEPS = 160, MAX_USES = 3 };
 
 typedef struct array {
     parla_data *data;
@@ -108,7 +108,7 @@ static void ended(void *arg, const parla_outcome *outcome)
 static void make_array(program *p, int i)
 {
     array *a = &p->arrays[i];
-    a->n_items = 64 + t_below(&p->rng, MAX_ITEMS - 64);
+    a->n_items = MIN_ITEMS + t_below(&p->rng, MAX_ITEMS - MIN_ITEMS);
     parla_data_options options = PARLA_DATA_OPTIONS_INIT;
     char name[8];
     snprintf(name, sizeof name, "a%d", i);
@@ -416,9 +416,9 @@ static void run_programs(const char *devices, const char *policy, int n_workers,
 }
 
 T_TEST(roomy_devices) { run_programs("sim:3", NULL, 2, false); }
-T_TEST(small_devices) { run_programs("sim:3,mem=40KB", NULL, 2, false); }
-T_TEST(small_devices_slow_links) { run_programs("sim:3,mem=40KB,lat=50us,link=2GB/s", NULL, 2, false); }
-T_TEST(eager) { run_programs("sim:3,mem=48KB", "eager", 2, false); }
-T_TEST(round_robin_one_worker) { run_programs("sim:3,mem=48KB", "round_robin", 1, false); }
+T_TEST(small_devices) { run_programs("sim:3,mem=34KB", NULL, 2, false); }
+T_TEST(small_devices_slow_links) { run_programs("sim:3,mem=34KB,lat=50us,link=2GB/s", NULL, 2, false); }
+T_TEST(eager) { run_programs("sim:3,mem=36KB", "eager", 2, false); }
+T_TEST(round_robin_one_worker) { run_programs("sim:3,mem=36KB", "round_robin", 1, false); }
 T_TEST(faults_in_roomy_devices) { run_programs("sim:3", NULL, 2, true); }
-T_TEST(faults_in_small_devices) { run_programs("sim:3,mem=40KB", "round_robin", 2, true); }
+T_TEST(faults_in_small_devices) { run_programs("sim:3,mem=34KB", "round_robin", 2, true); }

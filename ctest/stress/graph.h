@@ -13,12 +13,12 @@
 enum { GRAPH_MAX_DEPS = 6, GRAPH_MAX_AWAITED = 3 };
 
 typedef enum graph_kind {
-    GRAPH_PLAIN,        /* returns */
-    GRAPH_FAILS,        /* parla_fail */
-    GRAPH_SUSPENDS,     /* suspends on `awaited`, twice */
-    GRAPH_BLOCKS,       /* waits for `awaited` on its thread */
-    GRAPH_HOLDS,        /* completes when a thread outside releases it */
-    GRAPH_HOLD_FAILS,   /* the same with a failure */
+    GRAPH_PLAIN,      /* returns */
+    GRAPH_FAILS,      /* parla_fail */
+    GRAPH_SUSPENDS,   /* suspends on `awaited`, twice */
+    GRAPH_BLOCKS,     /* waits for `awaited` on its thread */
+    GRAPH_HOLDS,      /* completes when a thread outside releases it */
+    GRAPH_HOLD_FAILS, /* the same with a failure */
     GRAPH_N_KINDS
 } graph_kind;
 

@@ -96,6 +96,15 @@ static inline parla_runtime_info counts(void)
     return info;
 }
 
+/* The task has ended, and its last reference is gone: the worker drops its own a moment after a wait has returned. */
+static inline bool is_forgotten(parla_task task)
+{
+    if (parla_task_ref(task))
+        return true;
+    parla_task_unref(task);
+    return false;
+}
+
 /* The message of a task's failure, in a buffer that the next call overwrites; "" if it has none. */
 static inline const char *failure_text(parla_task task)
 {

@@ -90,3 +90,43 @@ T_TEST(a_writer_whose_content_does_not_arrive_fails)
     parla_data_unref(data);
     parla_runtime_destroy(rt);
 }
+
+static int store_first(parla_context *context, void *arg)
+{
+    bytes_of(context, 0)[0] = *(unsigned char *)arg;
+    return bytes_of(context, 1)[0] == 7 ? 0 : PARLA_E_USER;
+}
+
+/* While the task waits for y, the old content of x, which it overwrites, begins to be written back, over a slower link: that must
+ * not arrive after it. */
+T_TEST(a_late_write_back_does_not_revive_old_content)
+{
+    enum { BYTES = 40 * 1024 };
+    static unsigned char y_memory[BYTES] = {7};
+    unsigned char old = 1, new = 2;
+    parla_runtime *rt = start("sim:1,mem=100KB,lat=150ms,sim:1,mem=100KB,lat=60ms");
+    parla_data *x = make_array("x", NULL, BYTES), *y = make_array("y", y_memory, BYTES),
+               *large = make_array("large", NULL, 80 * 1024);
+    T_OK(finish(rt, spawn(rt, store_byte, &old, on_gpu(0), x, PARLA_OUT)));
+    parla_demand gpu = on_gpu(1);
+    parla_choice choice = {&gpu, 1};
+    parla_access accesses[2] = {{.data = x, .mode = PARLA_OUT}, {.data = y, .mode = PARLA_IN}};
+    parla_task_options options = PARLA_TASK_OPTIONS_INIT;
+    parla_task task;
+    options.body = store_first;
+    options.arg = &new;
+    options.choices = &choice;
+    options.n_choices = 1;
+    options.accesses = accesses;
+    options.n_accesses = 2;
+    T_OK(parla_task_spawn(rt, &task, &options));
+    parla_task other = spawn(rt, store_byte, &old, on_gpu(0), large, PARLA_OUT); /* needs the room of x */
+    T_OK(parla_task_wait(rt, &task, 1, PARLA_FOREVER));
+    T_OK(finish(rt, other));
+    T_EQ(info_of(x).i_owner, 2);
+    T_EQ(host_byte(rt, x), 2);
+    parla_data_unref(x);
+    parla_data_unref(y);
+    parla_data_unref(large);
+    parla_runtime_destroy(rt);
+}

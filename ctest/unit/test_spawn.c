@@ -233,7 +233,7 @@ T_TEST(a_name_is_spawned_once)
     T_OK(wait_for(name));
     refused(&again, PARLA_E_STATE, "(it is done)");
     parla_task_unref(name);
-    T_EVENTUALLY(parla_task_ref(name) == PARLA_E_STATE, 10000); /* the worker drops its own reference at last */
+    T_EVENTUALLY(is_forgotten(name), 10000);
     refused(&again, PARLA_E_STATE, "forgotten");
     T_EQ(n, 0);
     close_runtime();

@@ -25,7 +25,7 @@ def parse(arguments):
     parser.add_argument("--seed", type=int, default=0, help="of the synthetic weeks (default: %(default)s)")
     parser.add_argument("--devices", help="such as sim:2; by default real GPUs if there are any, else sim:2")
     parser.add_argument("--workers", type=positive_integer, help="worker threads (default: one for each core)")
-    parser.add_argument("--block", type=positive_integer, default=192, help="rows of a tile (default: %(default)s)")
+    parser.add_argument("--block", type=positive_integer, default=240, help="rows of a tile (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("build/demo"), help="folder of the results (default: %(default)s)")
     parser.add_argument("--no-progress", action="store_true", help="no progress bar, which only a terminal gets anyway")
     return parser.parse_args(arguments)

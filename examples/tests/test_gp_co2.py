@@ -1,9 +1,13 @@
 """The main example as a program: its output, its files, its exit status."""
 
+import contextlib
 import json
+import os
+import pty
 import re
 import signal
 import subprocess
+import termios
 
 import matplotlib.image
 import numpy as np
@@ -109,6 +113,22 @@ def test_tiles_that_do_not_fit(program):
     done = program("gp_co2.py", "--size", 400, "--block", 400, "--devices", "sim:1,mem=512KiB")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "gpu[0] (sim)" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_progress_bar(command, tmp_path):
+    """A terminal on standard error gets a bar for each phase."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, 110))
+    line = command("gp_co2.py", "--size", 300, "--block", 64, "--devices", "sim:2")
+    with subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=theirs) as running:
+        os.close(theirs)
+        shown = b""
+        with open(ours, "rb", buffering=0) as terminal, contextlib.suppress(OSError):  # EIO: the program closed it
+            while part := terminal.read(4096):
+                shown += part
+    assert running.returncode == 0, shown
+    for phase in (b"covariance", b"factorise", b"predict"):
+        assert phase + b": " in shown
 
 
 def test_interrupt(command, tmp_path):

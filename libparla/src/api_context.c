@@ -41,6 +41,9 @@ bool parla_context_is_cancelled(const parla_context *context) { return pl_load_a
 
 int parla_suspend_on(parla_context *context, const parla_task *tasks, size_t n_tasks)
 {
+    int error = pl_runtime_check(context->rt); /* a body may fork */
+    if (error)
+        return error;
     for (size_t i = 0; i < n_tasks; i++) {
         if (parla_task_is_none(tasks[i]))
             continue;
@@ -54,7 +57,7 @@ int parla_suspend_on(parla_context *context, const parla_task *tasks, size_t n_t
     if (!awaited)
         return pl_error_set(PARLA_E_NOMEM, "no memory to wait for %zu tasks", n_tasks);
     context->awaited = awaited;
-    int error = pl_task_reserve_edges(&context->rt->slabs, &context->self->cache, context->task, n);
+    error = pl_task_reserve_edges(&context->rt->slabs, &context->self->cache, context->task, n);
     if (error)
         return error;
     for (size_t i = 0; i < n_tasks; i++)

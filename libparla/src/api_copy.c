@@ -121,8 +121,7 @@ static int make_work(copy_work *work, const parla_data *dst, const parla_range *
 static void copied(void *arg, int status)
 {
     const copy_work *work = arg;
-    if (pl_trace_is_on(work->rt->trace))
-        pl_trace_span(work->rt->trace, PL_TRACE_COPY, work->label, work->begin_ns, pl_now_ns(), 0, work->i_device, work->n_bytes);
+    pl_trace_copy(work->rt->trace, work->label, work->begin_ns, work->i_device, work->n_bytes);
     /* The end of the task frees the work. The hold is ours, so the release cannot fail. */
     int rc = parla_release(work->task, status, status < 0 ? "copying a box failed" : NULL);
     PL_ASSERT(rc == 0);

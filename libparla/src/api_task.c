@@ -227,6 +227,9 @@ int parla_event_complete(parla_task event, int status, const char *message)
 
 int parla_hold(parla_context *context, int n)
 {
+    int error = pl_runtime_check(context->rt);
+    if (error)
+        return error;
     if (n < 1)
         return pl_error_set(PARLA_E_INVALID, "%d holds were asked for, at least 1 is expected", n);
     pl_extra *extra = pl_task_extra(context->task);

@@ -1,6 +1,8 @@
 /* coherence.c - the choice of a source, and what an access leaves behind. Pure functions. */
 #include "data/coherence.h"
 
+#include "base/breaks.h"
+
 #include <parla/task.h>
 
 static int choose_source(uint64_t valid, const uint64_t *link_bytes)
@@ -27,6 +29,8 @@ pl_coherence_step pl_coherence_plan(pl_coherence now, int i_device, int mode, co
     }
     if (mode & PARLA_OUT) {
         step.after = pl_coherence_written(i_device);
+        if (pl_is_broken(PL_BREAK_STALE))
+            step.after.valid |= now.valid;
         step.stale = now.valid & ~step.after.valid;
     }
     return step;

@@ -1,6 +1,7 @@
 /* instance.c - memory, pins and the list of unpinned copies. The invariants are in instance.h. */
 #include "data/instance.h"
 
+#include "base/breaks.h"
 #include "base/compiler.h"
 #include "data/data.h"
 
@@ -107,6 +108,8 @@ void pl_instance_demote(pl_store *store, pl_instance *instance)
 
 pl_instance *pl_store_victim(const pl_store *store, bool spare)
 {
+    if (pl_is_broken(PL_BREAK_EVICT))
+        return spare ? store->oldest : NULL;
     for (pl_instance *at = store->oldest; at; at = at->newer)
         if (!at->is_kept && pl_coherence_is_spare(at->data->coherence, at->i_device) == spare)
             return at;

@@ -109,9 +109,7 @@ static void move_ended(void *arg, int status)
     parla_runtime *rt = move->rt;
     pl_worker *self = pl_place_self(rt);
     pl_todo todo = {0};
-    if (pl_trace_is_on(rt->trace))
-        pl_trace_span(rt->trace, PL_TRACE_COPY, pl_data_label(move->data), move->begin_ns, pl_now_ns(), 0, move->to->i_device,
-                      move->data->n_bytes);
+    pl_trace_copy(rt->trace, pl_data_label(move->data), move->begin_ns, move->to->i_device, move->data->n_bytes);
     pl_place_lock(rt);
     end_locked(move, status, status < 0 ? parla_error_text(status) : "", &todo);
     pl_pump(rt, &todo);

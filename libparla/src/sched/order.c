@@ -7,6 +7,7 @@
  * A writer that fails or is cancelled leaves an array that nobody may read. If it is the last one in spawn order it stays, pinned,
  * as the array's poison: whoever reads then depends on it and is cancelled with its failure. A writer of the whole array cures
  * it. */
+#include "base/breaks.h"
 #include "base/error.h"
 #include "sched/placed.h"
 
@@ -111,7 +112,7 @@ void pl_order_cure(parla_data *data, pl_todo *todo)
  * did. */
 static void poison(pl_placed *placed, pl_use *use, parla_task_state how, pl_todo *todo)
 {
-    if (use->data->order.writer != use || !(use->is_written || how == PARLA_TASK_CANCELLED))
+    if (pl_is_broken(PL_BREAK_POISON) || use->data->order.writer != use || !(use->is_written || how == PARLA_TASK_CANCELLED))
         return;
     if (placed->n_poisoned++ == 0)
         pl_task_ref(placed->task);

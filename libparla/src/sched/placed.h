@@ -189,6 +189,9 @@ pl_fit pl_reserve(parla_runtime *rt, pl_placed *placed, int *out_device, pl_todo
 void pl_unreserve(parla_runtime *rt, pl_placed *placed);
 /* Starts what has to be copied for a task that has reserved, and counts it in n_moving. */
 void pl_fetch_all(parla_runtime *rt, pl_placed *placed, pl_todo *todo);
+/* Nothing that was waited for is missing; but while one array was on its way, another, which the task writes, may have begun to be
+ * written back from a third device. False: the task waits for that, too. */
+bool pl_is_settled(pl_placed *placed);
 /* The body is about to be handed over: finds the copies of accesses in place, and makes those that it writes the only current
  * ones. */
 void pl_begin_uses(parla_runtime *rt, pl_placed *placed);
@@ -207,7 +210,7 @@ void pl_move_start(pl_move *move);
 
 /* Queues a task that may be placed; false if it was cancelled a moment ago. */
 bool pl_enqueue(parla_runtime *rt, pl_placed *placed);
-/* All arrays of a task with resources are in place: it is launched, or ended if that failed. */
+/* All arrays of a task with resources are in place: it is launched, or ended if that failed, or waits once more. */
 void pl_launch(parla_runtime *rt, pl_placed *placed, pl_todo *todo);
 /* Places as many queued tasks as fit. */
 void pl_pump(parla_runtime *rt, pl_todo *todo);

@@ -51,13 +51,15 @@ int parla_poll_add(parla_runtime *rt, parla_poll **out, parla_poll_function func
 void parla_poll_kick(parla_poll *poll)
 {
     parla_runtime *rt = poll->rt;
+    if (pl_runtime_check(rt))
+        return;
     pl_store_seq(&rt->polls_pending, true);
     pl_park_wake_one(&rt->park);
 }
 
 void parla_poll_remove(parla_poll *poll)
 {
-    if (!poll)
+    if (!poll || pl_runtime_check(poll->rt)) /* in a forked child the lock may be held for ever */
         return;
     parla_runtime *rt = poll->rt;
     pthread_mutex_lock(&rt->poll_lock);

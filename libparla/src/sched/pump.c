@@ -4,6 +4,7 @@
  * does not fit lets later ones pass (backfill). Each time one of them takes resources of a device that the first could have used
  * counts; after MAX_PASSED times, the devices that it could use are closed to all behind it until it fits: tasks that are large,
  * gangs above all, cannot starve. */
+#include "base/breaks.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "sched/placed.h"
@@ -63,6 +64,8 @@ void pl_launch(parla_runtime *rt, pl_placed *placed, pl_todo *todo)
         append(&todo->fail, placed);
         return;
     }
+    if (!pl_is_broken(PL_BREAK_SETTLE) && !pl_is_settled(placed))
+        return;
     pl_begin_uses(rt, placed);
     placed->stage = PL_STAGE_HANDED;
     append(&todo->launch, placed);

@@ -243,6 +243,14 @@ static void wait_for_moves(pl_placed *placed, pl_use *use)
     placed->n_moving++;
 }
 
+bool pl_is_settled(pl_placed *placed)
+{
+    for (size_t i = 0; i < placed->n_uses; i++)
+        if (placed->uses[i].mode & PARLA_OUT)
+            wait_for_moves(placed, &placed->uses[i]);
+    return placed->n_moving == 0;
+}
+
 void pl_fetch_all(parla_runtime *rt, pl_placed *placed, pl_todo *todo)
 {
     for (size_t i = 0; i < placed->n_uses; i++) {

@@ -258,6 +258,21 @@ static void write_trace(parla_runtime *rt)
         parla_log(PARLA_LOG_ERROR, "the trace was not written: %s", parla_error_detail());
 }
 
+/* Frees what tasks kept on which the application still holds references. All threads are gone. */
+static void free_outcomes(parla_runtime *rt)
+{
+    pl_slab_cache cache = {0};
+    uint32_t n_slots = pl_slab_count(&rt->slabs);
+    for (uint32_t i = 1; i <= n_slots; i++) {
+        pl_task *task = pl_slot_at(&rt->slabs, i);
+        if (pl_load_relaxed(&task->refs_shared) == 0)
+            continue;
+        pl_placed *placed = pl_task_recycle(&rt->slabs, &cache, task);
+        if (placed)
+            pl_place_free(placed);
+    }
+}
+
 void parla_runtime_destroy(parla_runtime *rt)
 {
     if (!rt || rt->process != pl_load_relaxed(&n_forks))
@@ -275,6 +290,7 @@ void parla_runtime_destroy(parla_runtime *rt)
     pl_place_fini(rt);
     pl_failures_fini(rt, self);
     pl_workers_stop(rt);
+    free_outcomes(rt);
     write_trace(rt);
     free_runtime(rt);
 }

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "trace/state.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,11 +81,15 @@ void pl_trace_stop(pl_trace *trace)
     pthread_mutex_unlock(&trace->lock);
 }
 
-/* A row has a name from the start: some threads never give it one. */
+/* A row has a name from the start: some threads never give it one. A thread that nobody named has its program's name. */
 static void set_first_name(pl_row *row)
 {
+    char name[16] = "";
     if (gettid() == getpid()) {
         snprintf(row->name, sizeof row->name, "main");
+    } else if (pthread_getname_np(pthread_self(), name, sizeof name) == 0 &&
+               strncmp(name, program_invocation_short_name, sizeof name - 1) != 0) {
+        snprintf(row->name, sizeof row->name, "%s", name);
     } else {
         snprintf(row->name, sizeof row->name, "thread %" PRIu64, row->thread_key);
     }
@@ -160,6 +165,16 @@ void pl_trace_span(pl_trace *trace, pl_trace_kind kind, const char *name, uint64
                                   .kind = kind};
         pl_row_push(row, &record);
     }
+}
+
+void pl_trace_copy(pl_trace *trace, const char *name, uint64_t begin_ns, int i_device, uint64_t bytes)
+{
+    static _Thread_local uint64_t last_end_ns;
+    if (!pl_trace_is_on(trace))
+        return;
+    uint64_t now_ns = pl_now_ns();
+    pl_trace_span(trace, PL_TRACE_COPY, name, last_end_ns > begin_ns ? last_end_ns : begin_ns, now_ns, 0, i_device, bytes);
+    last_end_ns = now_ns;
 }
 
 void pl_trace_edge(pl_trace *trace, uint64_t from_id, uint64_t to_id)
