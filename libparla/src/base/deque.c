@@ -15,6 +15,8 @@
  * Slots are atomic because a slow thief may read a slot that the owner overwrites; what it read is then thrown away. */
 #include "base/deque.h"
 
+#include "base/break.h"
+
 #include <parla/error.h>
 #include <stdlib.h>
 
@@ -98,7 +100,9 @@ void *pl_deque_pop(pl_deque *deque)
     }
     void *item = pl_load_relaxed(&ring->slots[bottom & ring->mask]);
     if (top == bottom) { /* the last item: thieves may be after it */
-        if (!pl_cas_seq(&deque->top_shared, &top, top + 1))
+        if (pl_is_broken(PL_BREAK_POP))
+            pl_store_seq(&deque->top_shared, top + 1);
+        else if (!pl_cas_seq(&deque->top_shared, &top, top + 1))
             item = NULL;
         pl_store_relaxed(&deque->bottom, bottom + 1);
     }

@@ -16,6 +16,7 @@
  * So the count is never too small, which would lose a wake-up; it may be too large, which costs a system call later. */
 #include "base/park.h"
 
+#include "base/break.h"
 #include "base/clock.h"
 
 #include <errno.h>
@@ -56,6 +57,8 @@ int pl_park_commit(pl_park *park, uint64_t key, uint64_t deadline_ns)
 {
     /* FUTEX_WAIT_BITSET takes an absolute time of the monotonic clock. */
     struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000u), .tv_nsec = (long)(deadline_ns % 1000000000u)};
+    if (pl_is_broken(PL_BREAK_PARK))
+        key = pl_load_acquire(&park->word);
     while (epoch_of(pl_load_acquire(&park->word)) == epoch_of(key)) {
         if (syscall(SYS_futex, futex_of(park), FUTEX_WAIT_BITSET_PRIVATE, epoch_of(key), deadline_ns ? &until : NULL, NULL,
                     FUTEX_BITSET_MATCH_ANY) == 0)

@@ -6,6 +6,7 @@
  *
  * Waiting threads mark a task before they look whether it has ended (wait.c); pl_end closes the list before it looks for the mark. Both use
  * sequentially consistent accesses, so one sees the other. */
+#include "base/break.h"
 #include "base/error.h"
 #include "sched/runtime.h"
 #include "task/failure.h"
@@ -119,7 +120,7 @@ static void end_one(parla_runtime *rt, pl_worker *self, pl_task *task, parla_tas
         if (pl_unlikely(how != PARLA_TASK_DONE) && pl_task_move(dependent, PARLA_TASK_WAITING, PARLA_TASK_CANCELLED))
             cancel_dependent(task, dependent, list);
         else
-            pl_release_edges(rt, self, dependent, 1, may_chain);
+            pl_release_edges(rt, self, dependent, pl_is_broken(PL_BREAK_RELEASE) ? 2 : 1, may_chain);
     }
     bool is_awaited = pl_load_seq(&task->waited_shared);
     count_end(self, task, how);

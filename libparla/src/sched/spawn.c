@@ -2,6 +2,7 @@
  *
  * A task is spawned with one guard in `pending`, so that predecessors that end while edges are still being linked cannot start it. All that
  * can fail happens while the task is SPAWNING, a state in which nobody else touches it; a name is then put back. */
+#include "base/break.h"
 #include "base/error.h"
 #include "sched/runtime.h"
 #include "task/failure.h"
@@ -49,7 +50,7 @@ static int link_all(parla_runtime *rt, pl_worker *self, pl_task *task, const par
         n_met += result != PL_LINKED;
         if (pl_trace_is_on(rt->trace))
             pl_trace_edge(rt->trace, handle_id(deps[i]), pl_task_id(task));
-        if (pl_unlikely(result == PL_PREDECESSOR_FAILED) && !*failure)
+        if (pl_unlikely(result == PL_PREDECESSOR_FAILED) && !*failure && !pl_is_broken(PL_BREAK_LINK))
             *failure = failure_of(rt, self, deps[i]);
     }
     return n_met;

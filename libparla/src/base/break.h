@@ -1,0 +1,44 @@
+/* break.h - rules that a test can have broken, to see that the tests notice: PL_BREAK=<number> in a build with PL_TESTING.
+ *
+ * In the library that is installed the question is always answered "no" at compile time. ctest/CMakeLists.txt names, for each rule, the
+ * program that has to fail. */
+#ifndef PL_BASE_BREAK_H
+#define PL_BASE_BREAK_H
+
+#include <stdbool.h>
+
+enum {
+    PL_BREAK_POP = 1,      /* the owner of a deque takes the last item without asking whether a thief was faster */
+    PL_BREAK_PARK = 2,     /* a sleeper does not look whether it was woken between its announcement and its sleep */
+    PL_BREAK_RELEASE = 3,  /* an edge counts twice when it is released */
+    PL_BREAK_LINK = 4,     /* a dependency that failed before the spawn counts as met */
+    PL_BREAK_GUARD = 5,    /* a suspended task has no guard while its edges are linked */
+    PL_BREAK_RETIRE = 6,   /* a thread steps back with a successor in hand */
+    PL_BREAK_STUCK = 7,    /* bodies that are about to wake up from a wait count as waiting in vain */
+    PL_BREAK_KICK = 8,     /* a kick before the sleep is not looked for */
+};
+
+#ifdef PL_TESTING
+#include "base/atomic.h"
+#include <stdlib.h>
+
+static inline bool pl_is_broken(int rule)
+{
+    static _Atomic int broken = -1; /* not read yet */
+    int now = pl_load_relaxed(&broken);
+    if (now < 0) {
+        const char *text = getenv("PL_BREAK");
+        now = text ? atoi(text) : 0;
+        pl_store_relaxed(&broken, now);
+    }
+    return now == rule;
+}
+#else
+static inline bool pl_is_broken(int rule)
+{
+    (void)rule;
+    return false;
+}
+#endif
+
+#endif
