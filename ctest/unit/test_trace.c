@@ -63,6 +63,29 @@ T_TEST(start_stop_start)
     pl_trace_destroy(trace);
 }
 
+/* Copies that were asked for together, and done one after the other, do not overlap. */
+T_TEST(copies_of_a_queue_follow_each_other)
+{
+    pl_trace *trace = create();
+    pl_picture picture;
+    uint64_t asked_ns = pl_now_ns();
+    pl_trace_copy(trace, "copy", asked_ns, 1, 8);
+    T_OK(pl_trace_start(trace));
+    for (int i = 0; i < 3; i++) {
+        pl_trace_copy(trace, "copy", asked_ns, 1, 8);
+    }
+    T_EQ(count_spans(trace, "copy"), 3);
+    pthread_mutex_lock(&trace->lock);
+    T_OK(pl_picture_init(&picture, trace));
+    for (size_t i = 1; i < picture.n_spans; i++) {
+        T_TRUE(picture.spans[i].record->t0_ns >= picture.spans[i - 1].record->t1_ns);
+        T_EQ(picture.spans[i].record->bytes, 8);
+    }
+    pl_picture_fini(&picture);
+    pthread_mutex_unlock(&trace->lock);
+    pl_trace_destroy(trace);
+}
+
 T_TEST(phases_nest_to_a_limit)
 {
     pl_trace *trace = create();

@@ -5,6 +5,7 @@
 
 #include "test.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -203,6 +204,25 @@ T_TEST(second_file_replaces_the_first)
     read_file();
     check_json();
     T_EQ(count_of("\"ph\":\"X\""), 2);
+    end_in_folder(trace);
+}
+
+T_TEST(special_files_are_written_in_place)
+{
+    pl_trace *trace = start_in_folder();
+    pl_trace_span(trace, PL_TRACE_PHASE, "work", 1, 2, 0, -1, 0);
+    struct stat status;
+    T_EQ(mkfifo(path, 0600), 0);
+    int reader = open(path, O_RDONLY | O_NONBLOCK);
+    T_TRUE(reader >= 0);
+    T_OK(pl_trace_json(trace, path, 0));
+    ssize_t n = read(reader, text, sizeof text - 1);
+    close(reader);
+    T_TRUE(n > 0);
+    text[n] = '\0';
+    T_HAS_STR(text, "\"name\":\"work\"");
+    T_EQ(stat(path, &status), 0);
+    T_TRUE(S_ISFIFO(status.st_mode));
     end_in_folder(trace);
 }
 

@@ -1,7 +1,7 @@
 /* access.c - last writer, readers since, and who waits for whom. The rules are in access.h. */
 #include "data/access.h"
 
-#include "base/breaks.h"
+#include "base/break.h"
 #include "base/compiler.h"
 
 static void wait_for(pl_use *before, pl_use *use, pl_wait *wait)

@@ -1,7 +1,7 @@
 /* coherence.c - the choice of a source, and what an access leaves behind. Pure functions. */
 #include "data/coherence.h"
 
-#include "base/breaks.h"
+#include "base/break.h"
 
 #include <parla/task.h>
 

@@ -1,7 +1,7 @@
 /* instance.c - memory, pins and the list of unpinned copies. The invariants are in instance.h. */
 #include "data/instance.h"
 
-#include "base/breaks.h"
+#include "base/break.h"
 #include "base/compiler.h"
 #include "data/data.h"
 

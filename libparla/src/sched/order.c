@@ -7,7 +7,7 @@
  * A writer that fails or is cancelled leaves an array that nobody may read. If it is the last one in spawn order it stays, pinned,
  * as the array's poison: whoever reads then depends on it and is cancelled with its failure. A writer of the whole array cures
  * it. */
-#include "base/breaks.h"
+#include "base/break.h"
 #include "base/error.h"
 #include "sched/placed.h"
 

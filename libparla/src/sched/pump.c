@@ -4,7 +4,7 @@
  * does not fit lets later ones pass (backfill). Each time one of them takes resources of a device that the first could have used
  * counts; after MAX_PASSED times, the devices that it could use are closed to all behind it until it fits: tasks that are large,
  * gangs above all, cannot starve. */
-#include "base/breaks.h"
+#include "base/break.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "sched/placed.h"

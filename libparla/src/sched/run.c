@@ -5,6 +5,7 @@
  *   negative     failed
  *
  * The thread's chain of contexts grows when a body waits and the thread runs another body meanwhile. */
+#include "base/break.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "sched/runtime.h"
@@ -126,7 +127,7 @@ static void suspend(parla_runtime *rt, pl_worker *self, pl_task *task, const par
 {
     if (task->flags & PL_FLAG_PLACED)
         pl_place_suspend(rt, self, task);
-    pl_store_relaxed(&task->pending_shared, (int32_t)context->n_awaited + 1);
+    pl_store_relaxed(&task->pending_shared, pl_is_broken(PL_BREAK_SUSPEND) ? 1 : (int32_t)context->n_awaited + 1);
     pl_task_move(task, PARLA_TASK_RUNNING, PARLA_TASK_SUSPENDED);
     int n_met = 0;
     for (size_t i = 0; i < context->n_awaited; i++)

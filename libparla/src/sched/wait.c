@@ -19,6 +19,7 @@
  * By R1 and R7 no worker took or ended anything in between, and no body came back from its wait (it counts as active, with a wake, before it
  * leaves the list of R6); by R2 to R6 nobody else does or can. A thread of the application that spawns the missing task later is not known
  * here: programs that mean to do so hold an event (event.h), which counts as outside. */
+#include "base/break.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "sched/runtime.h"
@@ -77,7 +78,7 @@ static bool can_body_go_on(parla_runtime *rt)
     for (const pl_blocked *body = rt->blocked; body && !can; body = body->next)
         can = body->is_timed || skip_ended(body->tasks, 0, body->n_tasks) == body->n_tasks;
     pthread_mutex_unlock(&rt->spare_lock);
-    return can;
+    return can && !pl_is_broken(PL_BREAK_STUCK);
 }
 
 /* Stuck: at rest with unfinished tasks; or, if one is awaited, before that has ended: it may be a name, which counts as no task. */

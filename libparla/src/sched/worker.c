@@ -10,6 +10,7 @@
  *
  * Blocking: a body that waits on its thread lowers n_active and brings in a spare, so n_workers threads go on taking tasks. When it comes back
  * there is one too many; the next thread that finds n_active > n_workers between two tasks retires until it is needed again. */
+#include "base/break.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "sched/runtime.h"
@@ -129,6 +130,12 @@ static void sleep_traced(parla_runtime *rt, uint64_t key, uint64_t deadline_ns)
         pl_trace_span(rt->trace, PL_TRACE_IDLE, "idle", t0, pl_now_ns(), 0, -1, 0);
 }
 
+/* Somebody asked for the progress functions since they were last called. */
+static bool is_kicked(parla_runtime *rt)
+{
+    return pl_load_seq(&rt->polls_pending) && pl_load_relaxed(&rt->n_polls) > 0 && !pl_is_broken(PL_BREAK_KICK);
+}
+
 static void sleep_until_work(parla_runtime *rt, pl_worker *self)
 {
     bool is_polling = pl_load_relaxed(&rt->n_polls) > 0 && pl_poll_all(rt);
@@ -138,7 +145,7 @@ static void sleep_until_work(parla_runtime *rt, pl_worker *self)
     pl_store_seq(&self->n_ended_shared, pl_load_relaxed(&self->n_ended_shared));
     uint64_t key = pl_park_prepare(&rt->park);
     become_idle(rt);
-    if (pl_has_work(rt) || pl_load_seq(&rt->polls_pending) || pl_load_seq(&rt->is_over) || pl_load_seq(&rt->n_active) > rt->n_workers)
+    if (pl_has_work(rt) || is_kicked(rt) || pl_load_seq(&rt->is_over) || pl_load_seq(&rt->n_active) > rt->n_workers)
         pl_park_cancel(&rt->park, key);
     else
         sleep_traced(rt, key, is_polling ? pl_now_ns() + POLL_IDLE_NS : 0);
@@ -148,13 +155,13 @@ static void sleep_until_work(parla_runtime *rt, pl_worker *self)
 /* A thread too many steps back until it is recalled. Not with a successor in hand, which nobody else would find. */
 static void retire_if_surplus(parla_runtime *rt, pl_worker *self)
 {
-    if (pl_likely(pl_load_relaxed(&rt->n_active) <= rt->n_workers) || self->next)
+    if (pl_likely(pl_load_relaxed(&rt->n_active) <= rt->n_workers) || (self->next && !pl_is_broken(PL_BREAK_RETIRE)))
         return;
     pthread_mutex_lock(&rt->spare_lock);
     if (pl_load_relaxed(&rt->n_active) > rt->n_workers && !pl_load_relaxed(&rt->is_over)) {
         pl_sub_seq(&rt->n_active, 1);
         rt->n_retired++;
-        if (pl_has_work(rt) || pl_load_seq(&rt->polls_pending))
+        if (pl_has_work(rt) || is_kicked(rt))
             pl_park_wake_one(&rt->park); /* it may have swallowed the wake-up for it */
         if (pl_load_seq(&rt->n_rest_waiters) > 0)
             pl_notify_rest(rt);

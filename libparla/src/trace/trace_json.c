@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct writer {
@@ -162,10 +163,10 @@ static void put_document(writer *out)
             out->rank, out->start_ns, picture->n_dropped);
 }
 
-/* Writes the document into a fresh file. The error tells of `path`, the name that the caller knows. */
-static int write_temporary(writer *out, const char *temporary, const char *path)
+/* Writes the document into a file. The error tells of `path`, the name that the caller knows. */
+static int write_document(writer *out, const char *file_name, const char *path)
 {
-    out->file = fopen(temporary, "we");
+    out->file = fopen(file_name, "we");
     if (out->file == NULL) {
         return pl_error_set(PARLA_E_SYSTEM, "cannot write the trace to %s: %s", path, strerror(errno));
     }
@@ -173,23 +174,31 @@ static int write_temporary(writer *out, const char *temporary, const char *path)
     bool is_written = fflush(out->file) == 0 && ferror(out->file) == 0;
     int reason = errno;
     fclose(out->file);
-    if (!is_written) {
-        unlink(temporary);
-        return pl_error_set(PARLA_E_SYSTEM, "cannot write the trace to %s: %s", path, strerror(reason));
-    }
-    return 0;
+    return is_written ? 0 : pl_error_set(PARLA_E_SYSTEM, "cannot write the trace to %s: %s", path, strerror(reason));
+}
+
+/* A device or a pipe (/dev/null, /dev/stdout) is written to; renaming a file over it would take its place. */
+static bool is_special(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
 }
 
 /* The temporary name differs from those of other traces and processes that write to the same path. */
 static int write_file(writer *out, uint64_t serial, const char *path)
 {
     char *temporary;
+    if (is_special(path)) {
+        return write_document(out, path, path);
+    }
     if (asprintf(&temporary, "%s.%ld-%" PRIu64 ".tmp", path, (long)getpid(), serial) < 0) {
         return pl_error_set(PARLA_E_NOMEM, "no memory for a file name");
     }
-    int code = write_temporary(out, temporary, path);
+    int code = write_document(out, temporary, path);
     if (code == 0 && rename(temporary, path) != 0) {
         code = pl_error_set(PARLA_E_SYSTEM, "cannot write the trace to %s: %s", path, strerror(errno));
+    }
+    if (code != 0) {
         unlink(temporary);
     }
     free(temporary);
