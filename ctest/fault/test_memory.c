@@ -1,5 +1,5 @@
-/* test_memory.c - memory that runs out at any place: each allocation in turn fails, alone or with all after it. Calls say so and change nothing,
- * tasks that lost theirs fail, nothing hangs, and nothing is lost (the leak sanitizer looks when the case ends).
+/* test_memory.c - memory that runs out at any place: each allocation in turn fails, alone or with all after it. Calls say so and change
+ * nothing, tasks that lost theirs fail, nothing hangs, and nothing is lost (the leak sanitizer looks when the case ends).
  *
  * The program is linked with --wrap for the functions below, so that every allocation of the library comes here. */
 #include "../unit/runtime_fixture.h"
@@ -49,10 +49,13 @@ char *__wrap_strdup(const char *text);
 void *__wrap_malloc(size_t n_bytes) { return must_fail() ? NULL : __real_malloc(n_bytes); }
 void *__wrap_calloc(size_t n, size_t n_bytes) { return must_fail() ? NULL : __real_calloc(n, n_bytes); }
 void *__wrap_realloc(void *old, size_t n_bytes) { return must_fail() ? NULL : __real_realloc(old, n_bytes); }
-void *__wrap_aligned_alloc(size_t alignment, size_t n_bytes) { return must_fail() ? NULL : __real_aligned_alloc(alignment, n_bytes); }
+void *__wrap_aligned_alloc(size_t alignment, size_t n_bytes)
+{
+    return must_fail() ? NULL : __real_aligned_alloc(alignment, n_bytes);
+}
 char *__wrap_strdup(const char *text) { return must_fail() ? NULL : __real_strdup(text); }
 
-/* --- One program that uses everything ------------------------------------------------------------------------------------------------------- */
+/* --- One program that uses everything ----------------------------------------------------------------------------------------- */
 
 typedef struct tally {
     _Atomic int n_spawned, n_ends, n_runs;
@@ -180,7 +183,8 @@ static void use(parla_runtime *one)
     T_TRUE(code == 0 || code == PARLA_E_STUCK);
     (void)!parla_task_cancel(many[MANY - 1]);
     code = parla_task_wait(one, tasks, N, 0);
-    T_TRUE(code == 0 || code == PARLA_E_USER || code == PARLA_E_NOMEM || code == PARLA_E_CANCELLED || code == PARLA_E_TIMEOUT || code == PARLA_E_STUCK);
+    T_TRUE(code == 0 || code == PARLA_E_USER || code == PARLA_E_NOMEM || code == PARLA_E_CANCELLED || code == PARLA_E_TIMEOUT ||
+           code == PARLA_E_STUCK);
     while (parla_runtime_take_failure(one, &failure) == 0)
         parla_failure_unref(failure);
     parla_poll_remove(poll);

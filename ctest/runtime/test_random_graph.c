@@ -3,9 +3,8 @@
  * A program is a tree: the body of a node spawns its children and, in between, waits for some of them, with and without a time limit, or is
  * suspended on them; then it succeeds or fails. A node depends on nodes that were spawned before it, by its parent or above, whether they wait,
  * run or have long ended. So its fate follows from the order in which a serial program would spawn all nodes: cancelled if a dependency did
- * not succeed, else what it draws. A node whose parent never ran never exists. ctest/stress/test_graphs.c has the flat graphs, spawned in any order.
- *
- * A failing program is named by its number, to be run again with the same seed. */
+ * not succeed, else what it draws. A node whose parent never ran never exists. ctest/stress/test_graphs.c has the flat graphs, spawned in
+ * any order. The seed that the runner prints draws the same programs again. */
 #include "../unit/runtime_fixture.h"
 
 #include <stdio.h>
@@ -38,7 +37,7 @@ typedef struct program {
     _Atomic uint64_t clock;
 } program;
 
-/* --- Drawing and predicting ---------------------------------------------------------------------------------------------------------------- */
+/* --- Drawing and predicting --------------------------------------------------------------------------------------------------- */
 
 static int add_node(program *all, int parent, int depth)
 {
@@ -91,7 +90,7 @@ static void predict(program *all)
     }
 }
 
-/* --- Running ------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Running ------------------------------------------------------------------------------------------------------------------ */
 
 static uint64_t tick(program *all) { return pl_add_seq(&all->clock, 1) + 1; }
 
@@ -177,7 +176,7 @@ static int node_body(parla_context *context, void *arg)
     return self->wants_to_fail ? parla_fail(context, PARLA_E_USER, "node %d fails", self->index) : 0;
 }
 
-/* --- Checking ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- Checking ----------------------------------------------------------------------------------------------------------------- */
 
 static void check_node(const program *all, const node *self)
 {

@@ -25,7 +25,7 @@ static void join(int n, pthread_t *threads)
         pthread_join(threads[i], NULL);
 }
 
-/* --- Two threads in turn ---------------------------------------------------------------------------------------------------------------- */
+/* --- Two threads in turn ------------------------------------------------------------------------------------------------------ */
 
 static _Atomic uint64_t turn;
 static pl_park sides[2];
@@ -59,7 +59,7 @@ T_TEST(ping_pong)
     T_EQ(turn, 2 * t_scale(100000));
 }
 
-/* --- Many producers and consumers -------------------------------------------------------------------------------------------------------- */
+/* --- Many producers and consumers --------------------------------------------------------------------------------------------- */
 
 static bool take_token(void)
 {
@@ -124,7 +124,7 @@ T_TEST(one_producer_one_consumer) { market(1, 1); }
 T_TEST(one_producer_four_consumers) { market(1, 4); }
 T_TEST(two_producers_three_consumers) { market(2, 3); }
 
-/* --- All wait for all ---------------------------------------------------------------------------------------------------------------------- */
+/* --- All wait for all --------------------------------------------------------------------------------------------------------- */
 
 static _Atomic uint64_t n_arrived;
 

@@ -12,7 +12,8 @@ static void leave_something(parla_runtime *one, t_rng *rng, _Atomic int *n_ends)
     if (t_below(rng, 4) == 0)
         T_OK(parla_task_create(one, &name, "never"));
     for (size_t i = 0; i < n; i++) {
-        parla_task deps[] = {t_below(rng, 4) ? PARLA_TASK_NONE : event, t_below(rng, 4) ? PARLA_TASK_NONE : name, tasks[t_below(rng, 8)]};
+        parla_task deps[] = {t_below(rng, 4) ? PARLA_TASK_NONE : event, t_below(rng, 4) ? PARLA_TASK_NONE : name,
+                             tasks[t_below(rng, 8)]};
         T_OK(parla_spawn(one, &tasks[i], t_below(rng, 6) ? count_body : fail_body, (void *)n_ends, deps, 3));
     }
     if (t_below(rng, 2))

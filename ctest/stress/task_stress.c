@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* --- Recycling: names of tasks that are long gone, as dependencies ------------------------------------------------------------------------- */
+/* --- Recycling: names of tasks that are long gone, as dependencies ------------------------------------------------------------ */
 
 enum { N_PRODUCERS = 3, MEMORY = 512 };
 
@@ -63,7 +63,7 @@ T_TEST(old_names_stay_meaningful)
     close_runtime();
 }
 
-/* --- One to many to one ---------------------------------------------------------------------------------------------------------------------- */
+/* --- One to many to one ------------------------------------------------------------------------------------------------------- */
 
 typedef struct fan {
     _Atomic int n_first, n_middle, n_last, n_early;
@@ -117,7 +117,7 @@ T_TEST(one_to_many_to_one)
     free(middle);
 }
 
-/* --- Waits inside of waits ------------------------------------------------------------------------------------------------------------------- */
+/* --- Waits inside of waits ---------------------------------------------------------------------------------------------------- */
 
 typedef struct fib {
     int n;
@@ -156,7 +156,7 @@ T_TEST(waits_inside_of_waits)
     }
 }
 
-/* --- Suspending and resuming, by threads outside ---------------------------------------------------------------------------------------------- */
+/* --- Suspending and resuming, by threads outside ------------------------------------------------------------------------------ */
 
 enum { N_OUTSIDE = 2, N_EVENTS = 3, N_STEPS = 4 };
 
@@ -236,7 +236,7 @@ T_TEST(a_storm_of_resumptions)
     free(all.sleepers);
 }
 
-/* --- Bodies that block on each other, in chains longer than there are workers ----------------------------------------------------------------- */
+/* --- Bodies that block on each other, in chains longer than there are workers ------------------------------------------------- */
 
 typedef struct blocker {
     parla_task before;
@@ -273,7 +273,7 @@ T_TEST(bodies_that_block_in_chains)
     }
 }
 
-/* --- Holds released from outside while bodies still run ------------------------------------------------------------------------------------------ */
+/* --- Holds released from outside while bodies still run ----------------------------------------------------------------------- */
 
 typedef struct held {
     _Atomic bool is_held;
@@ -337,7 +337,7 @@ T_TEST(holds_released_while_bodies_return)
     free(self.all);
 }
 
-/* --- Cancelling against spawning, running and ending ----------------------------------------------------------------------------------------------- */
+/* --- Cancelling against spawning, running and ending -------------------------------------------------------------------------- */
 
 typedef struct target {
     parla_task task;

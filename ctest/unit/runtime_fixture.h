@@ -60,7 +60,8 @@ static inline parla_task spawn(parla_body body, void *arg, const parla_task *dep
 }
 
 /* Spawns under a name from create_name, or under a text alone if `task` is PARLA_TASK_NONE. */
-static inline parla_task spawn_as(parla_task task, const char *name, parla_body body, void *arg, const parla_task *deps, size_t n_deps)
+static inline parla_task spawn_as(parla_task task, const char *name, parla_body body, void *arg, const parla_task *deps,
+                                  size_t n_deps)
 {
     parla_task_options options = PARLA_TASK_OPTIONS_INIT;
     options.task = task;

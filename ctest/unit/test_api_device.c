@@ -69,10 +69,7 @@ T_TEST(refusals)
     close_runtime();
 }
 
-static int stay_on(parla_context *context, void *arg)
-{
-    return stop_body(context, arg);
-}
+static int stay_on(parla_context *context, void *arg) { return stop_body(context, arg); }
 
 T_TEST(use_is_counted)
 {

@@ -158,7 +158,7 @@ T_TEST(a_queued_task_can_be_cancelled)
     close_runtime();
 }
 
-/* --- Cancelling everything --------------------------------------------------------------------------------------------------------- */
+/* --- Cancelling everything ---------------------------------------------------------------------------------------------------- */
 
 T_TEST(cancel_all_counts_what_follows_too)
 {

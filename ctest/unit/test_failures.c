@@ -40,7 +40,8 @@ T_TEST(unseen_failures_come_oldest_first)
 T_TEST(looking_at_a_task_takes_its_failure_out)
 {
     open_runtime(1);
-    parla_task a = spawn(fail_as, (void *)"a", NULL, 0), b = spawn(fail_as, (void *)"b", NULL, 0), c = spawn(fail_as, (void *)"c", NULL, 0);
+    parla_task a = spawn(fail_as, (void *)"a", NULL, 0), b = spawn(fail_as, (void *)"b", NULL, 0),
+               c = spawn(fail_as, (void *)"c", NULL, 0);
     T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
     T_EQ(wait_for(b), PARLA_E_USER);
     check_next("a");

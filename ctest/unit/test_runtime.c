@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* --- Options --------------------------------------------------------------------------------------------------------------------------- */
+/* --- Options ------------------------------------------------------------------------------------------------------------------ */
 
 static void refused(parla_options options, int code, const char *words)
 {
@@ -85,7 +85,7 @@ T_TEST(counts_are_told)
     close_runtime();
 }
 
-/* --- Stop ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- Stop --------------------------------------------------------------------------------------------------------------------- */
 
 typedef struct ended {
     _Atomic int n, n_cancelled;
@@ -168,7 +168,7 @@ T_TEST(another_thread_may_destroy)
     T_EQ(n, 2);
 }
 
-/* --- The last release comes from outside: that call may still be under way when the runtime is destroyed. --------------------------------- */
+/* --- The last release comes from outside: that call may still be under way when the runtime is destroyed. --------------------- */
 
 typedef struct outsider {
     parla_task event;
@@ -198,7 +198,7 @@ T_TEST(a_call_that_ends_the_last_task_outlives_destroy)
     }
 }
 
-/* --- Several ------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Several ------------------------------------------------------------------------------------------------------------------ */
 
 T_TEST(runtimes_live_side_by_side)
 {
@@ -217,7 +217,7 @@ T_TEST(runtimes_live_side_by_side)
         parla_runtime_destroy(all[(i * 2) % N]);
 }
 
-/* --- Fork ----------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Fork --------------------------------------------------------------------------------------------------------------------- */
 
 static int idle_poll(void *ctx)
 {

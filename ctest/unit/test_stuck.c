@@ -16,7 +16,8 @@ T_TEST(a_chain_ends_at_a_name)
     open_runtime(2);
     parla_task name = create_name("input");
     parla_task a = spawn_as(PARLA_TASK_NONE, "factor", count_body, (void *)&n_run, &name, 1);
-    T_EQ_STR(stuck(), "nothing runs and nothing can start, but 1 task is unfinished: factor waits for input, which was never spawned");
+    T_EQ_STR(stuck(),
+             "nothing runs and nothing can start, but 1 task is unfinished: factor waits for input, which was never spawned");
     spawn_as(PARLA_TASK_NONE, "solve", count_body, (void *)&n_run, &a, 1);
     T_HAS_STR(stuck(), "but 2 tasks are unfinished");
     T_OK(parla_task_cancel(name));

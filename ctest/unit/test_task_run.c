@@ -62,7 +62,7 @@ T_TEST(the_last_word_of_a_failing_body_counts)
     close_runtime();
 }
 
-/* --- Suspending -------------------------------------------------------------------------------------------------------------------- */
+/* --- Suspending --------------------------------------------------------------------------------------------------------------- */
 
 typedef struct waiter {
     parla_task awaited[40];
@@ -158,7 +158,7 @@ T_TEST(a_body_may_change_its_mind)
     close_runtime();
 }
 
-/* --- Holds ------------------------------------------------------------------------------------------------------------------------- */
+/* --- Holds -------------------------------------------------------------------------------------------------------------------- */
 
 typedef struct holder {
     int n_first, n_second; /* holds of the first step, and of a second one after a suspension */
@@ -185,7 +185,8 @@ T_TEST(holds_delay_the_end)
     _Atomic int n = 0;
     open_runtime(1);
     holder self = {.n_first = 3};
-    parla_task task = spawn_as(create_name("held"), NULL, hold_body, &self, NULL, 0), after = spawn(count_body, (void *)&n, &task, 1);
+    parla_task task = spawn_as(create_name("held"), NULL, hold_body, &self, NULL, 0),
+               after = spawn(count_body, (void *)&n, &task, 1);
     T_EVENTUALLY(parla_task_query(task) == PARLA_TASK_LAUNCHED, 10000);
     for (int i = 0; i < 3; i++) {
         T_EQ(parla_task_query(task), PARLA_TASK_LAUNCHED);
@@ -266,7 +267,7 @@ T_TEST(a_body_that_releases_its_own_holds_still_ends_after_itself)
     close_runtime();
 }
 
-/* --- Runner ------------------------------------------------------------------------------------------------------------------------ */
+/* --- Runner ------------------------------------------------------------------------------------------------------------------- */
 
 typedef struct runner_log {
     _Atomic int n_begins, n_ends, n_runs;
@@ -285,7 +286,8 @@ T_TEST(managed_bodies_go_through_the_runner)
 {
     runner_log log = {0};
     _Atomic int n = 0;
-    parla_runner runner = {.size = sizeof runner, .ctx = &log, .thread_begin = note_begin, .thread_end = note_end, .run = run_managed};
+    parla_runner runner = {
+        .size = sizeof runner, .ctx = &log, .thread_begin = note_begin, .thread_end = note_end, .run = run_managed};
     parla_options options = PARLA_OPTIONS_INIT;
     options.n_workers = 2;
     options.runner = &runner;

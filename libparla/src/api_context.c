@@ -67,7 +67,8 @@ int parla_suspend_on(parla_context *context, const parla_task *tasks, size_t n_t
     return 0;
 }
 
-PARLA_PRINTF(5, 0) static int fail(parla_context *context, int code, void *payload, void (*release)(void *), const char *format, va_list arguments)
+PARLA_PRINTF(5, 0)
+static int fail(parla_context *context, int code, void *payload, void (*release)(void *), const char *format, va_list arguments)
 {
     if (code >= 0)
         code = PARLA_E_USER;

@@ -47,7 +47,9 @@ PARLA_API void parla_runtime_destroy(parla_runtime *rt);
  * timeout_ns: nanoseconds, or PARLA_FOREVER.
  * From:   any thread that runs no task.
  * Errors: PARLA_E_TIMEOUT; PARLA_E_INTERRUPTED when a signal handler ran meanwhile (call again to go on);
- *         PARLA_E_STUCK when nothing runs and nothing can start any more: the detail names the tasks and what they wait for;
+ *         PARLA_E_STUCK when nothing runs and nothing can start any more: the detail names the tasks and what they wait for. If another
+ *         thread of the program spawns tasks and is not waiting now, that is said only after two seconds without any event: who means to
+ *         spawn later than that holds an event (event.h);
  *         PARLA_E_STATE from inside a task. Failures of tasks are not errors of this call: see parla_runtime_take_failure. */
 PARLA_API PARLA_MUST_USE int parla_runtime_wait(parla_runtime *rt, int64_t timeout_ns);
 

@@ -141,7 +141,7 @@ PARLA_API void parla_task_unref(parla_task task);
 /* Waits until all of the tasks have ended. Inside a task's body prefer parla_suspend_on: this call keeps the body's thread (it runs the
  * awaited tasks itself when it finds them, else another thread works in its place).
  * Returns: 0 if all are done; the first failure's code otherwise (looked at from now on); PARLA_E_TIMEOUT; PARLA_E_INTERRUPTED;
- *          PARLA_E_STUCK as parla_runtime_wait; PARLA_E_RESOURCES if too many bodies block like this. */
+ *          PARLA_E_STUCK as parla_runtime_wait, but only while every thread that spawns tasks is waiting; PARLA_E_RESOURCES if too many bodies block like this. */
 PARLA_API PARLA_MUST_USE int parla_task_wait(parla_runtime *rt, const parla_task *tasks, size_t n_tasks, int64_t timeout_ns);
 
 typedef enum parla_task_state {

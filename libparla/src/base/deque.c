@@ -92,8 +92,8 @@ void *pl_deque_pop(pl_deque *deque)
     if (pl_load_relaxed(&deque->top_shared) > bottom) /* empty, seen without the expensive store */
         return NULL;
     pl_deque_ring *ring = pl_load_relaxed(&deque->ring);
-    pl_store_seq(&deque->bottom, bottom);            /* D1 */
-    int64_t top = pl_load_seq(&deque->top_shared);   /* D2 */
+    pl_store_seq(&deque->bottom, bottom);          /* D1 */
+    int64_t top = pl_load_seq(&deque->top_shared); /* D2 */
     if (top > bottom) {
         pl_store_relaxed(&deque->bottom, bottom + 1);
         return NULL;
@@ -112,8 +112,8 @@ void *pl_deque_pop(pl_deque *deque)
 void *pl_deque_steal(pl_deque *deque, bool *out_lost)
 {
     *out_lost = false;
-    int64_t top = pl_load_seq(&deque->top_shared);  /* D3 */
-    int64_t bottom = pl_load_seq(&deque->bottom);   /* D4 */
+    int64_t top = pl_load_seq(&deque->top_shared); /* D3 */
+    int64_t bottom = pl_load_seq(&deque->bottom);  /* D4 */
     if (top >= bottom)
         return NULL;
     pl_deque_ring *ring = pl_load_acquire(&deque->ring);

@@ -33,7 +33,8 @@ void pl_ready(parla_runtime *rt, pl_worker *self, pl_task *task, bool may_chain)
         return;
     }
     /* A resumed task is RESERVED, not READY: it has started, so nobody may cancel it any more. */
-    if (!pl_task_move(task, PARLA_TASK_WAITING, PARLA_TASK_READY) && !pl_task_move(task, PARLA_TASK_SUSPENDED, PARLA_TASK_RESERVED)) {
+    if (!pl_task_move(task, PARLA_TASK_WAITING, PARLA_TASK_READY) &&
+        !pl_task_move(task, PARLA_TASK_SUSPENDED, PARLA_TASK_RESERVED)) {
         pl_drop_life(rt, self, task); /* cancelled meanwhile */
         return;
     }
@@ -80,7 +81,8 @@ static void count_end(pl_worker *self, pl_task *task, parla_task_state how)
     else if (how == PARLA_TASK_CANCELLED)
         pl_count(&self->n_cancelled_shared, 1);
     if (self->index < 0)
-        pl_store_seq(&self->n_ended_shared, pl_load_relaxed(&self->n_ended_shared) + 1); /* wait.c: no worker goes idle after this */
+        pl_store_seq(&self->n_ended_shared,
+                     pl_load_relaxed(&self->n_ended_shared) + 1); /* wait.c: no worker goes idle after this */
     else
         pl_count(&self->n_ended_shared, 1);
 }
@@ -146,7 +148,8 @@ void pl_end(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state 
 
 bool pl_cancel(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *failure)
 {
-    if (!pl_task_move(task, PARLA_TASK_WAITING, PARLA_TASK_CANCELLED) && !pl_task_move(task, PARLA_TASK_READY, PARLA_TASK_CANCELLED) &&
+    if (!pl_task_move(task, PARLA_TASK_WAITING, PARLA_TASK_CANCELLED) &&
+        !pl_task_move(task, PARLA_TASK_READY, PARLA_TASK_CANCELLED) &&
         !pl_task_move(task, PARLA_TASK_CREATED, PARLA_TASK_CANCELLED))
         return false;
     pl_end(rt, self, task, PARLA_TASK_CANCELLED, failure, false);
@@ -214,7 +217,8 @@ bool pl_cancel_suspended(parla_runtime *rt, pl_worker *self)
         was_found = pl_task_move(task, PARLA_TASK_SUSPENDED, PARLA_TASK_CANCELLED);
         if (was_found)
             pl_end(rt, self, task, PARLA_TASK_CANCELLED,
-                   pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "the runtime was stopped while the task waited in vain"), false);
+                   pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "the runtime was stopped while the task waited in vain"),
+                   false);
         pl_unpin(rt, self, task);
     }
     return was_found;

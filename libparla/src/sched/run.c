@@ -61,9 +61,10 @@ static parla_failure *body_failure(parla_context *context, pl_task *task, int re
         return failure;
     }
     if (result > 0)
-        return pl_failure_create(PARLA_E_USER, task->name, NULL, "the body returned %d, which means nothing: 0, PARLA_SUSPENDED or a negative code",
-                                 result);
-    return pl_failure_create(result, task->name, NULL, "the body returned %s (%s)", parla_error_name(result), parla_error_text(result));
+        return pl_failure_create(PARLA_E_USER, task->name, NULL,
+                                 "the body returned %d, which means nothing: 0, PARLA_SUSPENDED or a negative code", result);
+    return pl_failure_create(result, task->name, NULL, "the body returned %s (%s)", parla_error_name(result),
+                             parla_error_text(result));
 }
 
 static void finish(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state how, parla_failure *failure)

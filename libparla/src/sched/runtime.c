@@ -1,8 +1,8 @@
 /* runtime.c - starting and stopping a runtime, and the registry of those that are alive.
  *
- * Start opens, in this order: trace, slabs, locks, devices, workers. Stop refuses further spawns, cancels what has not started (again and again,
- * since resumed bodies may still hold names), waits for what runs, then lets the placed path write arrays back, ends the threads, writes the
- * trace, and frees everything in reverse.
+ * Start opens, in this order: trace, slabs, locks, devices, workers. Stop refuses further spawns, cancels what has not started (again and
+ * again, since resumed bodies may still hold names), waits for what runs, then lets the placed path write arrays back, ends the threads,
+ * writes the trace, and frees everything in reverse.
  *
  * Fork: the registry counts the forks of the process; a runtime that was made before the last one is refused, and its destruction does nothing,
  * since its threads do not exist in the child. */
@@ -119,7 +119,8 @@ static int read_options(parla_runtime *rt, const parla_options *options)
         return error;
     rt->spin_ns = (uint64_t)spin_us * 1000;
     if (options->runner && options->runner->size != sizeof *options->runner)
-        return pl_error_set(PARLA_E_INVALID, "parla_runner.size is %zu, expected %zu", options->runner->size, sizeof *options->runner);
+        return pl_error_set(PARLA_E_INVALID, "parla_runner.size is %zu, expected %zu", options->runner->size,
+                            sizeof *options->runner);
     if (options->runner) {
         rt->runner = *options->runner;
         rt->has_runner = true;
@@ -167,6 +168,8 @@ static int open_parts(parla_runtime *rt, const parla_options *options)
         error = pl_workers_start(rt);
     if (!error && !(rt->first_guest = pl_self(rt)))
         error = PARLA_E_NOMEM;
+    if (!error)
+        pl_store_relaxed(&rt->first_guest->is_spawner_shared, true);
     if (error) {
         pl_workers_stop(rt);
         pl_place_fini(rt);
@@ -190,8 +193,8 @@ int parla_runtime_create(parla_runtime **out, const parla_options *options)
     if (!options)
         options = &defaults;
     if (options->size != sizeof *options)
-        return pl_error_set(PARLA_E_INVALID, "parla_options.size is %zu, expected %zu: start from PARLA_OPTIONS_INIT", options->size,
-                            sizeof *options);
+        return pl_error_set(PARLA_E_INVALID, "parla_options.size is %zu, expected %zu: start from PARLA_OPTIONS_INIT",
+                            options->size, sizeof *options);
     pl_env_check_unknown();
     parla_runtime *rt = aligned_alloc(PL_CACHE_LINE, (sizeof *rt + PL_CACHE_LINE - 1) & ~(size_t)(PL_CACHE_LINE - 1));
     if (!rt)
@@ -226,7 +229,7 @@ static void drain(parla_runtime *rt, pl_worker *self)
         pl_busy_begin(self);
         pl_cancel_all(rt, self, true);
         pl_busy_end(rt, self);
-        int result = pl_wait_quiet(rt, pl_now_ns() + PATIENCE_NS);
+        int result = pl_wait_quiet(rt, self, pl_now_ns() + PATIENCE_NS);
         if (result == 0)
             return;
         if (result == PARLA_E_STUCK) {

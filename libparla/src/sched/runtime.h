@@ -13,9 +13,9 @@
 enum { PL_MAX_WORKERS = 1024, PL_MAX_SPARES = 256, PL_MAX_REMEMBERED = 65536 };
 
 struct parla_runtime {
-    uint64_t id; /* never reused in a process */
+    uint64_t id;      /* never reused in a process */
     uint32_t process; /* which fork of the process made it, see pl_runtime_check */
-    int n_workers; /* asked for */
+    int n_workers;    /* asked for */
     uint64_t spin_ns;
     parla_runner runner;
     bool has_runner;
@@ -26,16 +26,16 @@ struct parla_runtime {
     /* Workers, and spares that stand in for workers whose body blocks. workers[0 … n_threads) exist; the array never moves. */
     pl_worker **workers;
     _Atomic int n_threads;
-    _Atomic int n_active; /* threads that take tasks: never more than n_workers for long */
-    _Atomic int n_idle;   /* of those, asleep or about to */
+    _Atomic int n_active;     /* threads that take tasks: never more than n_workers for long */
+    _Atomic int n_idle;       /* of those, asleep or about to */
     _Atomic uint64_t n_wakes; /* how often a thread left that state, or came back from blocking */
     _Atomic bool is_stopping; /* nothing can be spawned any more */
     _Atomic bool is_over;     /* threads end */
-    pl_park park; /* sleeping workers */
+    pl_park park;             /* sleeping workers */
     pthread_mutex_t spare_lock;
     pthread_cond_t spare_needed;
-    int n_retired; /* under spare_lock */
-    int n_recall;  /* under spare_lock: retired threads asked to come back */
+    int n_retired;              /* under spare_lock */
+    int n_recall;               /* under spare_lock: retired threads asked to come back */
     struct pl_blocked *blocked; /* under spare_lock: bodies that wait on their threads */
 
     /* Other threads that use the runtime. */
@@ -44,9 +44,10 @@ struct parla_runtime {
     pl_worker *first_guest;      /* of the thread that made the runtime */
 
     /* Waiting threads (wait.c). */
-    pl_park ended;              /* some awaited task has ended, or the runtime came to rest */
-    _Atomic int n_rest_waiters; /* waiting threads that want to know when the runtime comes to rest */
-    _Atomic int n_outside;      /* events, holds, queued bodies and movements: progress that no worker makes */
+    pl_park ended;                                 /* some awaited task has ended, or the runtime came to rest */
+    _Atomic int n_rest_waiters;                    /* waiting threads that want to know when the runtime comes to rest */
+    _Atomic uint64_t rest_activity, rest_since_ns; /* since when nothing has happened, see has_rested in wait.c */
+    _Atomic int n_outside;                         /* events, holds, queued bodies and movements: progress that no worker makes */
 
     /* Tasks that did not succeed (failures.c). */
     pthread_mutex_t failure_lock;
@@ -84,7 +85,7 @@ void pl_notify_rest(parla_runtime *rt);  /* the runtime may have come to rest */
 void pl_outside_add(parla_runtime *rt);  /* something that no worker makes progress on begins … */
 void pl_outside_done(parla_runtime *rt); /* … and is over, after what it set off was done */
 bool pl_is_quiet(parla_runtime *rt);     /* every counted task has ended */
-int pl_wait_quiet(parla_runtime *rt, uint64_t deadline_ns);
+int pl_wait_quiet(parla_runtime *rt, pl_worker *self, uint64_t deadline_ns);
 
 /* worker.c */
 bool pl_has_work(parla_runtime *rt); /* any deque with something in it; seq loads */

@@ -38,7 +38,8 @@ static parla_failure *failure_of(parla_runtime *rt, pl_worker *self, parla_task 
 static uint64_t handle_id(parla_task handle) { return handle.generation << 32 | pl_slot_number(handle.object); }
 
 /* Links to each predecessor; returns how many edges are already met, and the first failed predecessor's failure. */
-static int link_all(parla_runtime *rt, pl_worker *self, pl_task *task, const parla_task *deps, size_t n_deps, parla_failure **failure)
+static int link_all(parla_runtime *rt, pl_worker *self, pl_task *task, const parla_task *deps, size_t n_deps,
+                    parla_failure **failure)
 {
     int n_met = 0;
     for (size_t i = 0; i < n_deps; i++) {
@@ -95,7 +96,8 @@ static void fill(pl_task *task, const parla_task_options *options, uint8_t flags
 static int check_deps(parla_runtime *rt, const parla_task_options *options)
 {
     if (options->n_deps > INT32_MAX / 2 || (options->n_deps > 0 && !options->deps))
-        return pl_error_set(PARLA_E_INVALID, "n_deps is %zu, but %s", options->n_deps, options->deps ? "that is too many" : "deps is NULL");
+        return pl_error_set(PARLA_E_INVALID, "n_deps is %zu, but %s", options->n_deps,
+                            options->deps ? "that is too many" : "deps is NULL");
     for (size_t i = 0; i < options->n_deps; i++)
         if (!parla_task_is_none(options->deps[i]) && pl_task_runtime(pl_task_of(options->deps[i])) != rt)
             return pl_error_set(PARLA_E_INVALID, "dependency %zu belongs to another runtime", i);
@@ -202,6 +204,8 @@ int pl_spawn(parla_runtime *rt, pl_worker *self, parla_task *out, const parla_ta
         return error;
     if (pl_unlikely(pl_load_relaxed(&rt->is_stopping)))
         return pl_error_set(PARLA_E_STATE, "the runtime is stopping: nothing can be spawned any more");
+    if (self->index < 0 && !pl_current())
+        pl_store_relaxed(&self->is_spawner_shared, true);
     pl_busy_begin(self);
     error = spawn_task(rt, self, out, options, PL_FLAG_COUNTED);
     pl_busy_end(rt, self);

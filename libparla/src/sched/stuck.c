@@ -1,7 +1,7 @@
 /* stuck.c - words for a runtime at rest with unfinished tasks: who waits for whom, and the cycle if there is one.
  *
- * Walks all task slots; nothing runs meanwhile. Follows, from the awaited or the first waiting task, one unfinished predecessor after the other: the walk ends
- * at a name that was never spawned, at a task that waits for resources, or at a task met before (a cycle). */
+ * Walks all task slots; nothing runs meanwhile. Follows, from the awaited or the first waiting task, one unfinished predecessor after the
+ * other: the walk ends at a name that was never spawned, at a task that waits for resources, or at a task met before (a cycle). */
 #include "base/error.h"
 #include "sched/runtime.h"
 

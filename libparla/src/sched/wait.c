@@ -7,7 +7,7 @@
  * runtime may have come to rest: by the worker that goes idle last, by a guest that ends a task or leaves a spawn, by whoever finishes the
  * last thing that goes on outside the workers.
  *
- * At rest, with unfinished tasks, means stuck. The check (is_stuck) reads, in this order:
+ * At rest, with unfinished tasks, means stuck. The check (is_at_rest) reads, in this order:
  *   R1 n_wakes, then that all active workers are idle
  *   R2 that nothing goes on outside         (raised before, lowered after what it sets off)
  *   R3 that no guest is inside a spawn, a cancel or a release (it marks itself busy before it counts, and queues before it unmarks)
@@ -17,13 +17,19 @@
  *   R6 that no body which waits on its thread can go on: each waits for something unfinished, and without a time limit
  *   R7 that all active workers are still idle and n_wakes is that of R1
  * By R1 and R7 no worker took or ended anything in between, and no body came back from its wait (it counts as active, with a wake, before it
- * leaves the list of R6); by R2 to R6 nobody else does or can. A thread of the application that spawns the missing task later is not known
- * here: programs that mean to do so hold an event (event.h), which counts as outside. */
+ * leaves the list of R6); by R2 to R6 nothing that the runtime knows of goes on.
+ *
+ * What it cannot know is whether a thread of the application spawns the missing task later. So rest counts as stuck only when every thread
+ * that spawns here (is_spawner_shared) waits as well. Who waits for all tasks is content with less: if nothing has happened for GRACE_NS
+ * although some such thread is elsewhere, the wait ends; a program that means to spawn after a longer pause holds an event (event.h), which
+ * counts as outside. */
 #include "base/break.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "sched/runtime.h"
 #include "task/failure.h"
+
+enum { GRACE_NS = 2000000000 };
 
 void pl_notify_ended(parla_runtime *rt) { pl_park_wake_all(&rt->ended); }
 void pl_notify_rest(parla_runtime *rt) { pl_park_wake_all(&rt->ended); }
@@ -81,39 +87,87 @@ static bool can_body_go_on(parla_runtime *rt)
     return can && !pl_is_broken(PL_BREAK_STUCK);
 }
 
-/* Stuck: at rest with unfinished tasks; or, if one is awaited, before that has ended: it may be a name, which counts as no task. */
-static bool is_stuck(parla_runtime *rt, const parla_task *awaited)
+/* At rest with unfinished tasks; or, if one is awaited, before that has ended: it may be a name, which counts as no task. */
+static bool is_at_rest(parla_runtime *rt, const parla_task *awaited)
 {
     uint64_t n_wakes = pl_load_seq(&rt->n_wakes);
-    return all_idle(rt) &&                                       /* R1 */
-           pl_load_seq(&rt->n_outside) == 0 &&                   /* R2 */
-           !any_guest_busy(rt) &&                                /* R3 */
+    return all_idle(rt) &&                                                 /* R1 */
+           pl_load_seq(&rt->n_outside) == 0 &&                             /* R2 */
+           !any_guest_busy(rt) &&                                          /* R3 */
            !(awaited ? pl_handle_has_ended(*awaited) : pl_is_quiet(rt)) && /* R4 */
-           !pl_has_work(rt) &&                                   /* R5 */
-           !can_body_go_on(rt) &&                                /* R6 */
-           all_idle(rt) && pl_load_seq(&rt->n_wakes) == n_wakes; /* R7 */
+           !pl_has_work(rt) &&                                             /* R5 */
+           !can_body_go_on(rt) &&                                          /* R6 */
+           all_idle(rt) && pl_load_seq(&rt->n_wakes) == n_wakes;           /* R7 */
 }
 
-int pl_wait_quiet(parla_runtime *rt, uint64_t deadline_ns)
+/* Is there a thread of the application that spawns tasks here, and does not wait now? */
+static bool can_application_spawn(parla_runtime *rt)
+{
+    bool can = false;
+    if (pl_load_seq(&rt->is_stopping))
+        return false;
+    pthread_mutex_lock(&rt->guest_lock);
+    for (pl_worker *guest = pl_load_relaxed(&rt->guests); guest && !can; guest = guest->next_guest)
+        can = guest->has_thread && pl_load_relaxed(&guest->is_spawner_shared) && pl_load_seq(&guest->n_waiting_shared) == 0;
+    pthread_mutex_unlock(&rt->guest_lock);
+    return can;
+}
+
+/* Threads that wait say so, for can_application_spawn, and want to be woken at rest. */
+static void waiting_begin(parla_runtime *rt, pl_worker *self)
+{
+    pl_add_seq(&self->n_waiting_shared, 1);
+    pl_add_seq(&rt->n_rest_waiters, 1);
+}
+
+static void waiting_end(parla_runtime *rt, pl_worker *self)
+{
+    pl_sub_seq(&rt->n_rest_waiters, 1);
+    pl_sub_seq(&self->n_waiting_shared, 1);
+}
+
+/* For how long has the runtime rested? True after GRACE_NS; else *until becomes the moment to look again, if that is earlier. */
+static bool has_rested(parla_runtime *rt, uint64_t *until)
+{
+    uint64_t now_ns = pl_now_ns();
+    uint64_t activity = pl_load_seq(&rt->n_wakes) + 1;
+    for (pl_worker *guest = pl_load_seq(&rt->guests); guest; guest = guest->next_guest)
+        activity += pl_load_acquire(&guest->n_spawned_shared) + pl_load_acquire(&guest->n_ended_shared);
+    if (pl_load_relaxed(&rt->rest_activity) != activity) {
+        pl_store_relaxed(&rt->rest_activity, activity);
+        pl_store_relaxed(&rt->rest_since_ns, now_ns);
+    }
+    uint64_t end_ns = pl_load_relaxed(&rt->rest_since_ns) + GRACE_NS;
+    if (*until == 0 || end_ns < *until)
+        *until = end_ns;
+    return now_ns >= end_ns;
+}
+
+static bool is_over(uint64_t deadline_ns) { return deadline_ns != 0 && pl_now_ns() >= deadline_ns; }
+
+int pl_wait_quiet(parla_runtime *rt, pl_worker *self, uint64_t deadline_ns)
 {
     int result = 0;
-    pl_add_seq(&rt->n_rest_waiters, 1);
+    waiting_begin(rt, self);
     while (!pl_is_quiet(rt)) {
+        uint64_t until = deadline_ns;
         uint64_t key = pl_park_prepare(&rt->ended);
         if (pl_is_quiet(rt)) {
             pl_park_cancel(&rt->ended, key);
             break;
         }
-        if (is_stuck(rt, NULL)) {
+        if (is_at_rest(rt, NULL) && (!can_application_spawn(rt) || has_rested(rt, &until))) {
             pl_park_cancel(&rt->ended, key);
             result = PARLA_E_STUCK;
             break;
         }
-        result = pl_park_commit(&rt->ended, key, deadline_ns);
+        result = pl_park_commit(&rt->ended, key, until);
+        if (result == PARLA_E_TIMEOUT && !is_over(deadline_ns))
+            result = 0; /* only the moment to look again */
         if (result)
             break;
     }
-    pl_sub_seq(&rt->n_rest_waiters, 1);
+    waiting_end(rt, self);
     return result;
 }
 
@@ -151,7 +205,7 @@ static int sleep_for(parla_runtime *rt, const parla_task *tasks, size_t n_tasks,
             pl_park_cancel(&rt->ended, key);
             continue;
         }
-        if (is_stuck(rt, &tasks[i])) {
+        if (is_at_rest(rt, &tasks[i]) && !can_application_spawn(rt)) {
             pl_park_cancel(&rt->ended, key);
             return PARLA_E_STUCK;
         }
@@ -177,13 +231,14 @@ static int explained(parla_runtime *rt, const parla_task *awaited, int result)
     }
 }
 
-static int wait_blocking(parla_runtime *rt, const parla_task *tasks, size_t n_tasks, uint64_t deadline_ns)
+static int wait_blocking(parla_runtime *rt, pl_worker *self, const parla_task *tasks, size_t n_tasks, uint64_t deadline_ns)
 {
     parla_context *context = pl_current();
     pl_blocked blocked = {.tasks = tasks, .n_tasks = n_tasks, .is_timed = deadline_ns != 0};
     bool is_worker = context && context->rt == rt;
     if (is_worker && context->on_queue)
-        return pl_error_set(PARLA_E_STATE, "a body on a device's queue must not block in a wait: call parla_suspend_on (await) instead");
+        return pl_error_set(PARLA_E_STATE,
+                            "a body on a device's queue must not block in a wait: call parla_suspend_on (await) instead");
     if (is_worker) {
         help(rt, context->self, tasks, n_tasks);
         if (skip_ended(tasks, 0, n_tasks) == n_tasks)
@@ -192,9 +247,9 @@ static int wait_blocking(parla_runtime *rt, const parla_task *tasks, size_t n_ta
         if (error)
             return error;
     }
-    pl_add_seq(&rt->n_rest_waiters, 1);
+    waiting_begin(rt, self);
     int result = sleep_for(rt, tasks, n_tasks, deadline_ns);
-    pl_sub_seq(&rt->n_rest_waiters, 1);
+    waiting_end(rt, self);
     if (is_worker)
         pl_blocking_end(rt, &blocked);
     size_t i = skip_ended(tasks, 0, n_tasks);
@@ -248,7 +303,7 @@ int parla_task_wait(parla_runtime *rt, const parla_task *tasks, size_t n_tasks, 
     if (!self)
         return PARLA_E_NOMEM;
     if (skip_ended(tasks, 0, n_tasks) < n_tasks) {
-        error = wait_blocking(rt, tasks, n_tasks, deadline_of(timeout_ns));
+        error = wait_blocking(rt, self, tasks, n_tasks, deadline_of(timeout_ns));
         if (error)
             return error;
     }
@@ -262,5 +317,6 @@ int parla_runtime_wait(parla_runtime *rt, int64_t timeout_ns)
         return error;
     if (pl_current() && pl_current()->rt == rt)
         return pl_error_set(PARLA_E_STATE, "a task cannot wait for all tasks: it is one of them");
-    return explained(rt, NULL, pl_wait_quiet(rt, deadline_of(timeout_ns)));
+    pl_worker *self = pl_self(rt);
+    return self ? explained(rt, NULL, pl_wait_quiet(rt, self, deadline_of(timeout_ns))) : PARLA_E_NOMEM;
 }

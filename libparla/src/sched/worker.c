@@ -307,7 +307,8 @@ int pl_blocking_begin(parla_runtime *rt, pl_blocked *blocked)
     } else if (pl_load_relaxed(&rt->n_threads) < rt->n_workers + PL_MAX_SPARES - 1) {
         error = start_thread(rt);
     } else {
-        error = pl_error_set(PARLA_E_RESOURCES, "%d bodies block in parla_task_wait at once: let them suspend (parla_suspend_on, await) instead",
+        error = pl_error_set(PARLA_E_RESOURCES,
+                             "%d bodies block in parla_task_wait at once: let them suspend (parla_suspend_on, await) instead",
                              PL_MAX_SPARES);
     }
     if (!error) {
@@ -357,6 +358,8 @@ void pl_guest_leave(parla_runtime *rt)
         if (guest->has_thread && pthread_equal(guest->thread, pthread_self()))
             guest->has_thread = false;
     pthread_mutex_unlock(&rt->guest_lock);
+    if (pl_load_seq(&rt->n_rest_waiters) > 0)
+        pl_notify_rest(rt); /* one thread less that might spawn what they wait for */
 }
 
 /* The guest of this thread, one that lost its thread, or a new one. Called with the guest lock held. */
@@ -374,6 +377,7 @@ static pl_worker *guest_locked(parla_runtime *rt)
         return NULL;
     self->has_thread = true;
     self->thread = pthread_self();
+    pl_store_relaxed(&self->is_spawner_shared, false);
     if (!orphan) {
         self->next_guest = pl_load_relaxed(&rt->guests);
         pl_store_seq(&rt->guests, self);

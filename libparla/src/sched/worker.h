@@ -14,17 +14,19 @@
 typedef struct pl_worker {
     pl_deque deque;
     parla_runtime *rt;
-    int index;       /* of a worker: 0, 1, …; of a guest: -1 */
+    int index; /* of a worker: 0, 1, …; of a guest: -1 */
     pl_slab_cache cache;
-    pl_task *next;   /* a successor made ready by the last task: runs next without a queue */
-    int chain;       /* how many ran that way in a row */
-    uint32_t seed;   /* for the choice of victims */
+    pl_task *next; /* a successor made ready by the last task: runs next without a queue */
+    int chain;     /* how many ran that way in a row */
+    uint32_t seed; /* for the choice of victims */
     uint64_t polled_ns;
     pthread_t thread;
-    struct pl_worker *next_guest; /* constant once in the list */
-    bool has_thread;              /* of a guest, under the guest lock: a live thread uses it */
-    _Atomic int n_busy_shared;    /* of a guest: between pl_busy_begin and pl_busy_end; they nest */
-    _Atomic int n_inside_shared;  /* the same, lowered last of all; see wait_for_guests in runtime.c */
+    struct pl_worker *next_guest;   /* constant once in the list */
+    bool has_thread;                /* of a guest, under the guest lock: a live thread uses it */
+    _Atomic int n_busy_shared;      /* of a guest: between pl_busy_begin and pl_busy_end; they nest */
+    _Atomic bool is_spawner_shared; /* of a guest: a thread of the application that spawns, outside bodies */
+    _Atomic int n_waiting_shared;   /* in parla_runtime_wait or parla_task_wait */
+    _Atomic int n_inside_shared;    /* the same, lowered last of all; see wait_for_guests in runtime.c */
     /* Counters: written by the owner, read by all. */
     _Alignas(PL_CACHE_LINE) _Atomic uint64_t n_spawned_shared;
     _Atomic uint64_t n_ended_shared;
@@ -48,8 +50,8 @@ struct parla_context {
 /* This thread's worker or guest of a runtime; makes a guest if needed. NULL when memory is out. */
 pl_worker *pl_self(parla_runtime *rt);
 
-/* Around each call of a guest that counts, readies or ends tasks: wait.c takes no guest for idle in between, and the runtime is not freed before
- * the last instruction of pl_busy_end, though what the call did may let another thread destroy it. Workers need no mark. */
+/* Around each call of a guest that counts, readies or ends tasks: wait.c takes no guest for idle in between, and the runtime is not freed
+ * before the last instruction of pl_busy_end, though what the call did may let another thread destroy it. Workers need no mark. */
 void pl_busy_begin(pl_worker *self);
 void pl_busy_end(parla_runtime *rt, pl_worker *self);
 

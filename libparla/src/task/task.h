@@ -82,8 +82,8 @@ struct pl_task {
     _Atomic uint8_t waited_shared; /* somebody blocks until this task ends */
     _Atomic uint8_t cancel_shared; /* somebody asked to cancel */
     uint8_t flags;
-    uint8_t n_inline;   /* inline edges in use */
-    uint8_t n_in_block; /* edges in use in the first of `blocks` */
+    uint8_t n_inline;                 /* inline edges in use */
+    uint8_t n_in_block;               /* edges in use in the first of `blocks` */
     _Atomic uint16_t i_device_shared; /* where it ran; PL_NO_DEVICE: not yet */
     parla_body body;
     void *arg;
@@ -91,7 +91,7 @@ struct pl_task {
     const char *name;
     _Atomic(pl_extra *) extra_shared; /* created by one thread at a time; see pl_task_extra */
     /* Line 1. */
-    pl_task *link;    /* in one list at a time: free slots, tasks to cancel, the placed queue */
+    pl_task *link;   /* in one list at a time: free slots, tasks to cancel, the placed queue */
     uint32_t blocks; /* slot number of the edge block that is being filled; empty ones follow */
     pl_edge edges[PL_INLINE_EDGES];
     /* Line 2. */
