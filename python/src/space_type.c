@@ -81,28 +81,34 @@ static int put_dense(SpaceObject *self, Py_ssize_t index, PyObject *task)
     return PyList_SetItem(self->dense, index, Py_NewRef(task));
 }
 
-static PyObject *add_dense(SpaceObject *self, Py_ssize_t index)
+/* Borrowed, NULL if there is no such task, or with an exception set. `index`: the key as an index of the dense part, or -1. */
+static PyObject *find(SpaceObject *self, Py_ssize_t index, PyObject *key)
 {
-    PyObject *name = make_name_from_index(self, index);
-    TaskObject *task = name ? task_new(state_of(self), name) : NULL;
+    PyObject *task = index >= 0 ? find_dense(self, index) : NULL;
 
-    Py_XDECREF(name);
-    if (task && put_dense(self, index, (PyObject *)task) < 0) {
-        Py_CLEAR(task);
-    }
-    return (PyObject *)task;
+    return task ? task : PyDict_GetItemWithError(self->others, key); /* named while it was too far from the dense part */
 }
 
-static PyObject *add_other(SpaceObject *self, PyObject *key)
+static int put(SpaceObject *self, Py_ssize_t index, PyObject *key, PyObject *task, bool to_dense)
 {
-    PyObject *name = make_name_from_key(self, key);
-    TaskObject *task = name ? task_new(state_of(self), name) : NULL;
+    return to_dense ? put_dense(self, index, task) : PyDict_SetItem(self->others, key, task);
+}
+
+/* Makes the task of a name that `find` did not find. Making it may run the garbage collector, and with it other threads: one of them may
+ * have named the task meanwhile, and a name has one task. */
+static PyObject *add(SpaceObject *self, Py_ssize_t index, PyObject *key, bool to_dense)
+{
+    PyObject *name = to_dense ? make_name_from_index(self, index) : make_name_from_key(self, key);
+    PyObject *task = name ? (PyObject *)task_new(state_of(self), name) : NULL;
+    PyObject *other = task ? find(self, index, key) : NULL;
 
     Py_XDECREF(name);
-    if (task && PyDict_SetItem(self->others, key, (PyObject *)task) < 0) {
+    if (other) {
+        Py_SETREF(task, Py_NewRef(other));
+    } else if (task && (PyErr_Occurred() || put(self, index, key, task, to_dense) < 0)) {
         Py_CLEAR(task);
     }
-    return (PyObject *)task;
+    return task;
 }
 
 static bool is_dense(SpaceObject *self, Py_ssize_t index) { return index >= 0 && index <= PyList_GET_SIZE(self->dense) + MAX_GAP; }
@@ -124,43 +130,29 @@ static PyObject *space_subscript(SpaceObject *self, PyObject *key)
     Py_ssize_t index = index_of(key);
     PyObject *task = NULL;
 
-    if (is_dense(self, index)) {
-        task = find_dense(self, index);
+    if (PyUnicode_CheckExact(key) || PyTuple_CheckExact(key) || index >= 0) {
+        task = find(self, index, key);
         if (task) {
             return Py_NewRef(task);
         }
-        task = PyDict_GetItemWithError(self->others, key); /* named while it was too far from the dense part */
-        if (!task && !PyErr_Occurred()) {
-            return add_dense(self, index);
-        }
-    } else if (PyUnicode_CheckExact(key) || PyTuple_CheckExact(key) || index >= 0) {
-        task = PyDict_GetItemWithError(self->others, key);
-        if (!task) {
-            PyErr_Clear(); /* a tuple with a slice is not hashable before Python 3.12 */
+        PyErr_Clear(); /* a tuple with a slice is not hashable before Python 3.12 */
+        if (is_dense(self, index)) {
+            return add(self, index, key, true);
         }
     }
-    if (task) {
-        return Py_NewRef(task);
-    }
-    return PyErr_Occurred() ? NULL : PyObject_CallMethodOneArg((PyObject *)self, state_of(self)->name_select, key);
+    return PyObject_CallMethodOneArg((PyObject *)self, state_of(self)->name_select, key);
 }
 
 /* _at(key): the task of a checked key, an int >= 0, a str, or a tuple of those. */
 static PyObject *space_at(SpaceObject *self, PyObject *key)
 {
     Py_ssize_t index = index_of(key);
-    PyObject *task = is_dense(self, index) ? find_dense(self, index) : NULL;
+    PyObject *task = find(self, index, key);
 
-    if (!task) {
-        task = PyDict_GetItemWithError(self->others, key);
-    }
     if (task) {
         return Py_NewRef(task);
     }
-    if (PyErr_Occurred()) {
-        return NULL;
-    }
-    return is_dense(self, index) ? add_dense(self, index) : add_other(self, key);
+    return PyErr_Occurred() ? NULL : add(self, index, key, is_dense(self, index));
 }
 
 /* Calls visit(key, task) for each task; stops at -1. */
