@@ -63,6 +63,22 @@ T_TEST(looking_at_what_follows_is_looking_at_the_cause)
     close_runtime();
 }
 
+/* Looking at each of many failures must not cost a walk over all of them. */
+T_TEST(many_failures_are_looked_at_one_by_one)
+{
+    int n = (int)t_scale(60000);
+    parla_task *tasks = calloc((size_t)n, sizeof *tasks);
+    open_runtime(1);
+    for (int i = 0; i < n; i++)
+        tasks[i] = spawn(fail_body, NULL, NULL, 0);
+    T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+    for (int i = 0; i < n; i++)
+        T_EQ(wait_for(tasks[i]), PARLA_E_USER);
+    check_next(NULL);
+    close_runtime();
+    free(tasks);
+}
+
 T_TEST(cancelled_tasks_are_not_reported)
 {
     _Atomic int n = 0;

@@ -84,7 +84,7 @@ T_TEST(no_kick_is_lost)
     t_rng rng = {t_seed()};
     open_runtime(1);
     T_OK(parla_poll_add(rt, &self.poll, do_what_is_asked, &self));
-    for (int i = 1; i <= (int)t_scale(20000); i++) {
+    for (int i = 1; i <= (int)t_scale(2000); i++) {
         for (uint64_t k = t_below(&rng, 600); k > 0; k--)
             pl_cpu_relax();
         pl_store_release(&self.n_asked, i);

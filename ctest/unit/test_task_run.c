@@ -35,7 +35,7 @@ T_TEST(an_answer_without_meaning_fails)
     T_EQ(wait_for(spawn_returning(17)), PARLA_E_USER);
     T_HAS_STR(parla_error_detail(), "returned 17");
     T_EQ(wait_for(spawn_returning(PARLA_SUSPENDED)), PARLA_E_USER); /* without parla_suspend_on it would never come back */
-    T_HAS_STR(parla_error_detail(), "returned 2");
+    T_HAS_STR(parla_error_detail(), "without parla_suspend_on");
     close_runtime();
 }
 

@@ -120,6 +120,53 @@ T_TEST(too_many_blocked_bodies_are_refused)
     close_runtime();
 }
 
+/* A thread that has to step back, for another came back from a wait, has the successor of its last task in hand: it must run that first. */
+typedef struct handover {
+    parla_task event;
+    _Atomic bool is_back, has_run;
+} handover;
+
+static int wait_then_watch(parla_context *context, void *arg)
+{
+    handover *self = arg;
+    T_OK(parla_task_wait(parla_context_runtime(context), &self->event, 1, PARLA_FOREVER));
+    pl_store_release(&self->is_back, true); /* now two threads are active, one too many */
+    T_EVENTUALLY(pl_load_acquire(&self->has_run), 3000);
+    return 0;
+}
+
+static int let_go(parla_context *context, void *arg)
+{
+    handover *self = arg;
+    (void)context;
+    T_OK(parla_event_complete(self->event, 0, NULL));
+    T_EVENTUALLY(pl_load_acquire(&self->is_back), 20000);
+    return 0;
+}
+
+static int note_run(parla_context *context, void *arg)
+{
+    (void)context;
+    pl_store_release(&((handover *)arg)->has_run, true);
+    return 0;
+}
+
+T_TEST(a_successor_in_hand_runs_before_its_thread_steps_back)
+{
+    handover self = {0};
+    open_runtime(1);
+    self.event = create_event("e");
+    parla_task first = spawn(wait_then_watch, &self, NULL, 0), name = create_name("let go");
+    T_EVENTUALLY(pl_load_acquire(&rt->n_threads) == 2, 10000); /* it blocks, a stand-in is there */
+    parla_task last = spawn(note_run, &self, &name, 1);
+    spawn_as(name, NULL, let_go, &self, NULL, 0);
+    T_OK(wait_for(last));
+    T_OK(wait_for(first));
+    parla_task_unref(name);
+    parla_task_unref(self.event);
+    close_runtime();
+}
+
 /* While threads step back, successors that were handed over without a queue must not be left behind. */
 static int block_briefly(parla_context *context, void *arg)
 {

@@ -27,7 +27,7 @@ static int elements(parla_context *context, size_t i, double **out)
 static int multiply_body(parla_context *context, void *arg)
 {
     (void)arg;
-    double *x, *y, *sum;
+    double *x = NULL, *y = NULL, *sum = NULL;
     int rc = elements(context, A, &x);
     rc = rc ? rc : elements(context, B, &y);
     rc = rc ? rc : elements(context, SUM, &sum);
@@ -41,7 +41,7 @@ static int multiply_body(parla_context *context, void *arg)
 /* Accesses: the partial sums. */
 static int reduce_body(parla_context *context, void *arg)
 {
-    double *total = arg, *sum;
+    double *total = arg, *sum = NULL;
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < N_GPUS; i++) {
         rc = elements(context, i, &sum);

@@ -8,6 +8,7 @@
 /* This thread's place in the runtime of a task that the caller names. */
 static int self_of(pl_worker **out, parla_task task)
 {
+    *out = NULL;
     if (parla_task_is_none(task))
         return pl_error_set(PARLA_E_STATE, "PARLA_TASK_NONE was given: no task");
     parla_runtime *rt = pl_task_runtime(pl_task_of(task));

@@ -431,13 +431,18 @@ def _can_copy_as_task(dst: PArray, src: object) -> bool:
 # --- Arguments of spawn ---
 
 
-def _resolve(item: object, argument: str) -> tuple[PArray, int]:
+def _resolve(item: object, argument: str, is_on_host: bool) -> tuple[PArray, int]:
     member = 0
     if isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], int):
         item, member = item
     if hasattr(item, "__parla_array__"):
         return item.__parla_array__(), member
     if isinstance(item, np.ndarray):
+        if not is_on_host:
+            raise TypeError(
+                f"{argument}: a plain NumPy array stays in host memory, but the task may run on a GPU: "
+                f"make a = parla.array.asarray(…) of it, name a in {argument}=, and use a.array in the body"
+            )
         if not item.flags.writeable and argument != "input":
             raise ValueError(f"{argument}: a read-only NumPy array cannot be written by a task")
         made = asarray(item)
@@ -455,8 +460,11 @@ def _items(argument: object) -> Iterable:
     return argument
 
 
-def accesses(input: object, output: object, inout: object) -> list[tuple]:
-    """Return the rows (Data, mode, member, region) for one spawn, one for each array and device position."""
+def accesses(input: object, output: object, inout: object, is_on_host: bool) -> list[tuple]:
+    """Return the rows (Data, mode, member, region) for one spawn, one for each array and device position.
+
+    A plain NumPy array is taken only if the task runs on the CPU (`is_on_host`): its body uses that very array.
+    """
     merged: dict[tuple[int, int], list] = {}
     for argument, items, mode in (
         ("input", input, _parla.IN),
@@ -464,7 +472,7 @@ def accesses(input: object, output: object, inout: object) -> list[tuple]:
         ("inout", inout, _parla.INOUT),
     ):
         for item in _items(items):
-            found, member = _resolve(item, argument)
+            found, member = _resolve(item, argument, is_on_host)
             region = found._region()
             row = merged.get((id(found._data), member))
             if row is None:

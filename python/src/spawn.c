@@ -207,13 +207,27 @@ static int place(request *self, PyObject *const *parameters)
 
 /* --- Arrays --- */
 
+/* Can the task run on the CPU only? Then a plain NumPy array in its arguments is where the body looks for it. */
+static bool is_on_host(const request *self)
+{
+    for (size_t i = 0; i < self->n_choices; i++) {
+        for (size_t j = 0; j < self->choices[i].n_members; j++) {
+            if (self->choices[i].members[j].arch != PARLA_ARCH_CPU) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 static int find_accesses(request *self, PyObject *const *parameters)
 {
     if (!parameters[SPAWN_INPUT] && !parameters[SPAWN_OUTPUT] && !parameters[SPAWN_INOUT]) {
         return 0;
     }
     self->access_list = PyObject_CallFunctionObjArgs(self->state->hooks[HOOK_ACCESSES], or_none(parameters[SPAWN_INPUT]),
-                                                     or_none(parameters[SPAWN_OUTPUT]), or_none(parameters[SPAWN_INOUT]), NULL);
+                                                     or_none(parameters[SPAWN_OUTPUT]), or_none(parameters[SPAWN_INOUT]),
+                                                     is_on_host(self) ? Py_True : Py_False, NULL);
     return self->access_list ? data_accesses_read(&self->accesses, self->state, self->access_list) : -1;
 }
 

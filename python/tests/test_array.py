@@ -137,16 +137,18 @@ def test_an_array_that_the_task_did_not_name(sims):
 
 def test_plain_numpy_arrays_are_taken(sims):
     local = np.arange(4.0)
-    spawn(placement=gpu(0), inout=[local])(lambda: array.asarray(local).array.__iadd__(1))
-    spawn(placement=gpu(1), inout=local)(lambda: array.asarray(local).array.__imul__(2))
-    assert array.asarray(local).array.tolist() == [2, 4, 6, 8]
+    a = array.asarray(local)
+    spawn(placement=gpu(0), inout=[a])(lambda: a.array.__iadd__(1))
+    spawn(inout=local)(lambda: local.__imul__(2))
+    assert a.array.tolist() == [2, 4, 6, 8]
     assert local.tolist() == [2, 4, 6, 8]
 
 
-def test_plain_numpy_arrays_are_written_back_at_the_end():
+def test_arrays_over_numpy_memory_are_written_back_at_the_end():
     local = np.zeros(4)
     with Parla(n_workers=1, devices="sim:1"):
-        spawn(placement=gpu(0), inout=[local])(lambda: array.asarray(local).update(7))
+        a = array.asarray(local)
+        spawn(placement=gpu(0), inout=[a])(lambda: a.update(7))
     assert local.tolist() == [7] * 4
 
 
@@ -418,3 +420,14 @@ def test_random_programs_against_serial(data):
             expected[target][write] += total % 1000 + 1
     for got, wanted in zip(arrays, expected):
         assert np.array_equal(got.array, wanted)
+
+
+@pytest.mark.parametrize("argument", ["input", "output", "inout"])
+@pytest.mark.parametrize("placement", [gpu(1), [cpu, gpu], (gpu, gpu)])
+def test_plain_arrays_stay_on_the_host(sims, argument, placement):
+    """A body would use the host's array while a device copy of it is moved about."""
+    plain = np.zeros(3)
+    with pytest.raises(TypeError, match=rf"{argument}: a plain NumPy array stays in host memory.*parla\.array\.asarray"):
+        spawn(placement=placement, **{argument: [plain]})(lambda: None)
+    spawn(placement=cpu, inout=[plain])(lambda: plain.fill(5)).result()
+    assert plain.tolist() == [5, 5, 5]

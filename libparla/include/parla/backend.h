@@ -16,10 +16,10 @@ PARLA_BEGIN_DECLS
 /* One item of a device string: KIND[:COUNT_OR_INDEX][,option=value…], already split and checked by the core. */
 typedef struct parla_device_spec {
     const char *kind;
-    int ordinal;              /* which device of this kind, counted from 0 */
-    size_t memory_bytes;      /* mem=, or 0: the backend decides */
-    double link_bytes_per_s;  /* link=, or 0: as fast as it goes */
-    int64_t link_latency_ns;  /* lat=, or 0 */
+    int ordinal;             /* which device of this kind, counted from 0 */
+    size_t memory_bytes;     /* mem=, or 0: the backend decides */
+    double link_bytes_per_s; /* link=, or 0: as fast as it goes */
+    int64_t link_latency_ns; /* lat=, or 0 */
 } parla_device_spec;
 
 /* Filled by open. */

@@ -12,12 +12,12 @@
 PARLA_BEGIN_DECLS
 
 typedef struct parla_data_options {
-    size_t size;            /* sizeof(parla_data_options); PARLA_DATA_OPTIONS_INIT sets it */
-    parla_strided host;     /* shape and item size; base NULL: no content yet and the library allocates host memory when it needs some;
+    size_t size;        /* sizeof(parla_data_options); PARLA_DATA_OPTIONS_INIT sets it */
+    parla_strided host; /* shape and item size; base NULL: no content yet and the library allocates host memory when it needs some;
                                else the array starts as this memory (any strides), which must live until release is called */
     void (*release)(void *ctx); /* called once when the host memory is no longer used; may be NULL. From: any thread */
     void *ctx;
-    const char *name;       /* for messages; copied; may be NULL */
+    const char *name; /* for messages; copied; may be NULL */
 } parla_data_options;
 
 #define PARLA_DATA_OPTIONS_INIT ((parla_data_options){.size = sizeof(parla_data_options)})
@@ -51,7 +51,8 @@ PARLA_API PARLA_MUST_USE int parla_context_source(const parla_context *context, 
  * rt may be NULL for an array that was never attached. Pair each success with parla_data_release(data, mode).
  * Errors: as parla_task_wait for those tasks; PARLA_E_STATE when reading an array without content; PARLA_E_STATE from inside a task of the
  * same runtime (name the array in the task's accesses instead). */
-PARLA_API PARLA_MUST_USE int parla_data_acquire(parla_runtime *rt, parla_data *data, int mode, int64_t timeout_ns, parla_instance *out);
+PARLA_API PARLA_MUST_USE int parla_data_acquire(parla_runtime *rt, parla_data *data, int mode, int64_t timeout_ns,
+                                                parla_instance *out);
 PARLA_API void parla_data_release(parla_data *data, int mode);
 
 /* Spawns a task that copies one box into another, exactly those bytes, from wherever the source is to the device `i_device` (where dst
@@ -66,10 +67,10 @@ PARLA_API PARLA_MUST_USE int parla_data_copy_axes(parla_runtime *rt, parla_task 
                                                   parla_data *src, const parla_range *src_box, const int *axes, int i_device);
 
 typedef struct parla_data_info {
-    size_t size;        /* sizeof(parla_data_info), set by the caller */
-    size_t n_bytes;     /* of one instance */
+    size_t size;         /* sizeof(parla_data_info), set by the caller */
+    size_t n_bytes;      /* of one instance */
     uint64_t valid_mask; /* bit i: the instance on device i (< 64) is valid */
-    int i_owner;        /* the device whose copy alone is valid, or -1 */
+    int i_owner;         /* the device whose copy alone is valid, or -1 */
 } parla_data_info;
 
 /* A snapshot. */

@@ -8,18 +8,18 @@
 PARLA_BEGIN_DECLS
 
 typedef struct parla_device_info {
-    size_t size;              /* sizeof(parla_device_info), set by the caller */
-    int index;                /* in this runtime */
+    size_t size; /* sizeof(parla_device_info), set by the caller */
+    int index;   /* in this runtime */
     parla_arch arch;
-    int number;               /* among the devices of its architecture */
-    const char *kind;         /* backend: "cpu", "sim", "cuda"; static */
-    const char *name;         /* "cpu[0]", "gpu[1] (sim)"; valid while the runtime lives */
-    size_t memory_bytes;      /* limit for arrays and reservations */
-    size_t used_bytes;        /* array instances there now */
-    size_t reserved_bytes;    /* held by running tasks */
-    double free_vcus;         /* 0 to 1 */
-    uint64_t n_tasks;         /* tasks ended there */
-    uint64_t busy_ns;         /* time in bodies there */
+    int number;            /* among the devices of its architecture */
+    const char *kind;      /* backend: "cpu", "sim", "cuda"; static */
+    const char *name;      /* "cpu[0]", "gpu[1] (sim)"; valid while the runtime lives */
+    size_t memory_bytes;   /* limit for arrays and reservations */
+    size_t used_bytes;     /* array instances there now */
+    size_t reserved_bytes; /* held by running tasks */
+    double free_vcus;      /* 0 to 1 */
+    uint64_t n_tasks;      /* tasks ended there */
+    uint64_t busy_ns;      /* time in bodies there */
 } parla_device_info;
 
 PARLA_API int parla_device_count(const parla_runtime *rt);
@@ -34,7 +34,7 @@ PARLA_API PARLA_MUST_USE int parla_device_query(const parla_runtime *rt, int i_d
 PARLA_API PARLA_MUST_USE int parla_device_find(const parla_runtime *rt, parla_arch arch, int number, int *out);
 
 typedef struct parla_link_info {
-    size_t size;      /* sizeof(parla_link_info), set by the caller */
+    size_t size; /* sizeof(parla_link_info), set by the caller */
     uint64_t n_copies;
     uint64_t n_bytes; /* payload bytes copied from `src` to `dst` since the start */
     uint64_t busy_ns;

@@ -11,23 +11,23 @@
 #include <parla/common.h>
 
 /* X(name, code, text): the one list from which codes, names and texts are made. */
-#define PARLA_ERRORS(X)                                                                                                       \
-    X(INVALID, -1, "invalid argument")                                                                                        \
-    X(NOMEM, -2, "out of host memory")                                                                                        \
-    X(STATE, -3, "not possible in this state")                                                                                \
-    X(CANCELLED, -4, "cancelled")                                                                                             \
-    X(USER, -5, "the task's body failed")                                                                                     \
-    X(TIMEOUT, -6, "timed out")                                                                                               \
-    X(NO_DEVICE, -7, "no such device")                                                                                        \
-    X(RESOURCES, -8, "more than any device has")                                                                              \
-    X(UNSUPPORTED, -9, "not supported")                                                                                       \
-    X(DEVICE, -10, "the device reported a failure")                                                                           \
-    X(STUCK, -11, "tasks wait for something that cannot happen")                                                              \
-    X(SYSTEM, -12, "the operating system refused")                                                                            \
-    X(CONFIG, -13, "malformed configuration")                                                                                 \
-    X(FORKED, -14, "used in a forked child process")                                                                          \
-    X(INTERRUPTED, -15, "interrupted by a signal")                                                                            \
-    X(DEVICE_MEMORY, -16, "out of device memory")                                                                             \
+#define PARLA_ERRORS(X)                                                                                                            \
+    X(INVALID, -1, "invalid argument")                                                                                             \
+    X(NOMEM, -2, "out of host memory")                                                                                             \
+    X(STATE, -3, "not possible in this state")                                                                                     \
+    X(CANCELLED, -4, "cancelled")                                                                                                  \
+    X(USER, -5, "the task's body failed")                                                                                          \
+    X(TIMEOUT, -6, "timed out")                                                                                                    \
+    X(NO_DEVICE, -7, "no such device")                                                                                             \
+    X(RESOURCES, -8, "more than any device has")                                                                                   \
+    X(UNSUPPORTED, -9, "not supported")                                                                                            \
+    X(DEVICE, -10, "the device reported a failure")                                                                                \
+    X(STUCK, -11, "tasks wait for something that cannot happen")                                                                   \
+    X(SYSTEM, -12, "the operating system refused")                                                                                 \
+    X(CONFIG, -13, "malformed configuration")                                                                                      \
+    X(FORKED, -14, "used in a forked child process")                                                                               \
+    X(INTERRUPTED, -15, "interrupted by a signal")                                                                                 \
+    X(DEVICE_MEMORY, -16, "out of device memory")                                                                                  \
     X(TRANSPORT, -17, "a transfer between ranks failed")
 
 enum {

@@ -13,8 +13,8 @@ PARLA_BEGIN_DECLS
 /* Who calls the bodies of tasks that ask for it (PARLA_TASK_MANAGED); a language binding installs one. All members may be NULL.
  * From: worker threads, and the queue threads of simulated devices. */
 typedef struct parla_runner {
-    size_t size;                    /* sizeof(parla_runner) */
-    void *ctx;                      /* first argument of the callbacks */
+    size_t size;                     /* sizeof(parla_runner) */
+    void *ctx;                       /* first argument of the callbacks */
     void (*thread_begin)(void *ctx); /* on each worker thread before its first task */
     void (*thread_end)(void *ctx);   /* on each worker thread after its last task */
     /* Calls body(context, arg) and returns what it returned. */

@@ -99,13 +99,13 @@ enum { PARLA_TASK_MANAGED = 1 /* the body is called through the runtime's parla_
 typedef struct parla_task_options {
     size_t size; /* sizeof(parla_task_options); PARLA_TASK_OPTIONS_INIT sets it */
     parla_body body;
-    void *arg;         /* handed to body and on_end */
-    size_t arg_bytes;  /* 0: arg is passed on as it is; 1..PARLA_ARG_BYTES: the bytes at arg are copied into the task */
-    parla_on_end on_end; /* may be NULL */
-    const char *name;  /* UTF-8; must stay valid until on_end has returned, or for ever without on_end; may be NULL */
-    unsigned flags;    /* PARLA_TASK_* */
-    int priority;      /* higher starts first among tasks that are ready on a device; 0 is normal */
-    parla_task task;   /* a task from parla_task_create or a space to start under; PARLA_TASK_NONE makes a new one */
+    void *arg;              /* handed to body and on_end */
+    size_t arg_bytes;       /* 0: arg is passed on as it is; 1..PARLA_ARG_BYTES: the bytes at arg are copied into the task */
+    parla_on_end on_end;    /* may be NULL */
+    const char *name;       /* UTF-8; must stay valid until on_end has returned, or for ever without on_end; may be NULL */
+    unsigned flags;         /* PARLA_TASK_* */
+    int priority;           /* higher starts first among tasks that are ready on a device; 0 is normal */
+    parla_task task;        /* a task from parla_task_create or a space to start under; PARLA_TASK_NONE makes a new one */
     const parla_task *deps; /* these four lists are read during the call only */
     size_t n_deps;
     const parla_choice *choices; /* alternatives; none: a CPU task, run by any worker */
@@ -141,7 +141,8 @@ PARLA_API void parla_task_unref(parla_task task);
 /* Waits until all of the tasks have ended. Inside a task's body prefer parla_suspend_on: this call keeps the body's thread (it runs the
  * awaited tasks itself when it finds them, else another thread works in its place).
  * Returns: 0 if all are done; the first failure's code otherwise (looked at from now on); PARLA_E_TIMEOUT; PARLA_E_INTERRUPTED;
- *          PARLA_E_STUCK as parla_runtime_wait, but only while every thread that spawns tasks is waiting; PARLA_E_RESOURCES if too many bodies block like this. */
+ *          PARLA_E_STUCK as parla_runtime_wait, but only while every thread that spawns tasks is waiting;
+ *          PARLA_E_RESOURCES if too many bodies block like this; PARLA_E_STATE from a body on a device's queue; PARLA_E_INVALID. */
 PARLA_API PARLA_MUST_USE int parla_task_wait(parla_runtime *rt, const parla_task *tasks, size_t n_tasks, int64_t timeout_ns);
 
 typedef enum parla_task_state {
@@ -211,15 +212,16 @@ PARLA_API bool parla_context_is_cancelled(const parla_context *context);
 
 /* Lets the task wait for others without its thread: call it, then return PARLA_SUSPENDED; the body is called again when all have ended.
  * Shares of devices and reserved memory are given back meanwhile. May be called several times before returning.
- * If an awaited task fails the body is called all the same: it asks with parla_task_query. Errors: PARLA_E_NOMEM. */
+ * If an awaited task fails the body is called all the same: it asks with parla_task_failure.
+ * Errors: PARLA_E_NOMEM; PARLA_E_INVALID for the task itself or one of another runtime. */
 PARLA_API PARLA_MUST_USE int parla_suspend_on(parla_context *context, const parla_task *tasks, size_t n_tasks);
 
 /* Records why the body fails and returns `code` (negative), to be returned by the body. */
 PARLA_API int parla_fail(parla_context *context, int code, const char *format, ...) PARLA_PRINTF(3, 4);
 
 /* The same with an object that travels with the failure; `release(payload)` is called from any thread when nobody needs it any more. */
-PARLA_API int parla_fail_with(parla_context *context, int code, void *payload, void (*release)(void *payload), const char *format, ...)
-    PARLA_PRINTF(5, 6);
+PARLA_API int parla_fail_with(parla_context *context, int code, void *payload, void (*release)(void *payload), const char *format,
+                              ...) PARLA_PRINTF(5, 6);
 
 PARLA_END_DECLS
 

@@ -33,11 +33,11 @@ typedef struct parla_transport {
 
     /* Sends the box to `rank`; the receiver's box must have as many bytes. `out` may be NULL.
      * Errors: PARLA_E_INVALID (rank out of range), PARLA_E_NOMEM; then `done` is not called. */
-    int (*send)(void *self, parla_transfer *out, int rank, uint64_t tag, const parla_transfer_memory *memory, parla_transfer_done done,
-                void *ctx);
+    int (*send)(void *self, parla_transfer *out, int rank, uint64_t tag, const parla_transfer_memory *memory,
+                parla_transfer_done done, void *ctx);
     /* Receives from `rank`. A message of another size completes with PARLA_E_TRANSPORT. */
-    int (*receive)(void *self, parla_transfer *out, int rank, uint64_t tag, const parla_transfer_memory *memory, parla_transfer_done done,
-                   void *ctx);
+    int (*receive)(void *self, parla_transfer *out, int rank, uint64_t tag, const parla_transfer_memory *memory,
+                   parla_transfer_done done, void *ctx);
     /* Completes an operation that was not matched yet with PARLA_E_CANCELLED; PARLA_E_STATE if it is too late. */
     int (*cancel)(void *self, parla_transfer transfer);
     /* Moves pending operations along; returns how many completed. */

@@ -31,13 +31,13 @@
 #define pl_or_seq(p, v) atomic_fetch_or_explicit((p), (v), memory_order_seq_cst)
 
 /* Compare and swap: true on success; on failure *expected holds what was found. The weak form may fail for no reason. */
-#define pl_cas_acq_rel(p, expected, desired)                                                                                  \
+#define pl_cas_acq_rel(p, expected, desired)                                                                                       \
     atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_acq_rel, memory_order_acquire)
-#define pl_cas_weak_acq_rel(p, expected, desired)                                                                             \
+#define pl_cas_weak_acq_rel(p, expected, desired)                                                                                  \
     atomic_compare_exchange_weak_explicit((p), (expected), (desired), memory_order_acq_rel, memory_order_acquire)
-#define pl_cas_seq(p, expected, desired)                                                                                      \
+#define pl_cas_seq(p, expected, desired)                                                                                           \
     atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_seq_cst, memory_order_seq_cst)
-#define pl_cas_weak_seq(p, expected, desired)                                                                                 \
+#define pl_cas_weak_seq(p, expected, desired)                                                                                      \
     atomic_compare_exchange_weak_explicit((p), (expected), (desired), memory_order_seq_cst, memory_order_seq_cst)
 
 /* Counters with one writing thread: a plain load and store, readable by all. */

@@ -8,7 +8,7 @@
 #define pl_likely(x) __builtin_expect(!!(x), 1)
 #define pl_unlikely(x) __builtin_expect(!!(x), 0)
 #define PL_COLD __attribute__((cold, noinline))
-#define PL_CONTAINER(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define PL_CONTAINER(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 /* Broken invariants stop debug and test builds; they are never the answer to something that a user or a device did. */
 #ifdef NDEBUG
@@ -16,8 +16,8 @@
 #else
 #include <stdio.h>
 #include <stdlib.h>
-#define PL_ASSERT(condition)                                                                                                  \
-    ((condition) ? (void)0                                                                                                    \
+#define PL_ASSERT(condition)                                                                                                       \
+    ((condition) ? (void)0                                                                                                         \
                  : (fprintf(stderr, "parla: broken invariant %s in %s, line %d\n", #condition, __FILE__, __LINE__), abort()))
 #endif
 

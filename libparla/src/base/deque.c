@@ -18,6 +18,7 @@
 #include "base/break.h"
 
 #include <parla/error.h>
+#include <sched.h>
 #include <stdlib.h>
 
 struct pl_deque_ring {
@@ -100,9 +101,10 @@ void *pl_deque_pop(pl_deque *deque)
     }
     void *item = pl_load_relaxed(&ring->slots[bottom & ring->mask]);
     if (top == bottom) { /* the last item: thieves may be after it */
-        if (pl_is_broken(PL_BREAK_POP))
+        if (pl_is_broken(PL_BREAK_POP)) {
+            sched_yield(); /* here and below, so that the broken rule shows, however few cores there are */
             pl_store_seq(&deque->top_shared, top + 1);
-        else if (!pl_cas_seq(&deque->top_shared, &top, top + 1))
+        } else if (!pl_cas_seq(&deque->top_shared, &top, top + 1))
             item = NULL;
         pl_store_relaxed(&deque->bottom, bottom + 1);
     }
@@ -118,6 +120,8 @@ void *pl_deque_steal(pl_deque *deque, bool *out_lost)
         return NULL;
     pl_deque_ring *ring = pl_load_acquire(&deque->ring);
     void *item = pl_load_relaxed(&ring->slots[top & ring->mask]);
+    if (pl_is_broken(PL_BREAK_POP))
+        sched_yield();
     if (pl_cas_seq(&deque->top_shared, &top, top + 1))
         return item;
     *out_lost = true;

@@ -22,6 +22,7 @@ static void add_unseen(parla_runtime *rt, parla_failure *failure)
     pthread_mutex_lock(&rt->failure_lock);
     *rt->unseen_end = entry;
     rt->unseen_end = &entry->next;
+    rt->n_unseen++;
     pthread_mutex_unlock(&rt->failure_lock);
 }
 
@@ -65,10 +66,12 @@ static pl_unseen *take(parla_runtime *rt, bool one, pl_unseen **out)
             continue;
         }
         *at = entry->next;
+        rt->n_unseen--;
         entry->next = is_seen ? seen : NULL;
         *(is_seen ? &seen : out) = entry;
     }
     rt->unseen_end = at;
+    rt->n_since_seen = 0;
     pthread_mutex_unlock(&rt->failure_lock);
     return seen;
 }
@@ -88,8 +91,12 @@ void pl_failures_seen(parla_runtime *rt, const parla_failure *failure)
     if (pl_failure_is_seen(failure))
         return;
     pl_failure_mark_seen(failure);
+    pthread_mutex_lock(&rt->failure_lock);
+    bool is_worth_it = 2 * ++rt->n_since_seen >= rt->n_unseen; /* else looking at each of many would walk the list each time */
+    pthread_mutex_unlock(&rt->failure_lock);
     pl_unseen *none;
-    drop(take(rt, false, &none));
+    if (is_worth_it)
+        drop(take(rt, false, &none));
 }
 
 int parla_runtime_take_failure(parla_runtime *rt, parla_failure **out)

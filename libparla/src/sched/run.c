@@ -47,6 +47,7 @@ static int run_body(parla_runtime *rt, parla_context *context, pl_task *task)
 {
     context->outer = current;
     current = context;
+    pl_error_clear();
     bool is_watched = !(task->flags & PL_FLAG_INTERNAL) && ((task->flags & PL_FLAG_PLACED) || pl_trace_is_on(rt->trace));
     int result = is_watched ? traced_body(rt, context, task) : call_body(rt, context, task);
     current = context->outer;
@@ -60,11 +61,14 @@ static parla_failure *body_failure(parla_context *context, pl_task *task, int re
         context->failure = NULL;
         return failure;
     }
+    if (result == PARLA_SUSPENDED)
+        return pl_failure_create(PARLA_E_USER, task->name, NULL, "the body returned PARLA_SUSPENDED without parla_suspend_on");
     if (result > 0)
         return pl_failure_create(PARLA_E_USER, task->name, NULL,
                                  "the body returned %d, which means nothing: 0, PARLA_SUSPENDED or a negative code", result);
+    const char *detail = parla_error_detail(); /* of a call in the body: run_body forgets what was there before */
     return pl_failure_create(result, task->name, NULL, "the body returned %s (%s)", parla_error_name(result),
-                             parla_error_text(result));
+                             *detail ? detail : parla_error_text(result));
 }
 
 static void finish(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state how, parla_failure *failure)

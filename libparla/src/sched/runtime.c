@@ -190,6 +190,8 @@ static void free_runtime(parla_runtime *rt)
 int parla_runtime_create(parla_runtime **out, const parla_options *options)
 {
     parla_options defaults = PARLA_OPTIONS_INIT;
+    if (!out)
+        return pl_error_set(PARLA_E_INVALID, "a place for the new runtime is needed, not NULL");
     if (!options)
         options = &defaults;
     if (options->size != sizeof *options)

@@ -53,6 +53,8 @@ struct parla_runtime {
     pthread_mutex_t failure_lock;
     struct pl_unseen *unseen; /* first failures that nobody has looked at, oldest first */
     struct pl_unseen **unseen_end;
+    size_t n_unseen;     /* length of that list */
+    size_t n_since_seen; /* how many of it somebody has looked at since those were taken out, or more */
     pl_task *remembered; /* failed and cancelled tasks, oldest first */
     pl_task **remembered_end;
     size_t n_remembered;
