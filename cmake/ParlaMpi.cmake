@@ -24,3 +24,37 @@ function(parla_find_mpi)
     message(STATUS "MPI: ${MPI_C_LIBRARIES}; no UCX headers, so blocks travel by MPI alone")
   endif()
 endfunction()
+
+# parla_mpi_test(mpi/test_x.c [RANKS 1 2 …] [CASES name…] [SOURCES more…] [LIBS targets…] [LABELS …] [TIMEOUT s]): a test program on the
+# harness that a launcher starts with each of these numbers of ranks (1 to 4 if none is given): the tests mpi.x.n1, mpi.x.n2 … With CASES
+# each of these cases is a test of its own, mpi.x.case.n1, for cases that cannot share a process.
+function(parla_mpi_test file)
+  cmake_parse_arguments(arg "" "TIMEOUT" "RANKS;CASES;SOURCES;LIBS;LABELS" ${ARGN})
+  get_filename_component(program "${file}" NAME_WE)
+  string(REGEX REPLACE "^test_" "" short ${program})
+  if(NOT arg_RANKS)
+    set(arg_RANKS 1 2 3 4)
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 100)
+  endif()
+  add_executable(mpi_${program} ${file} ${arg_SOURCES})
+  target_link_libraries(mpi_${program} PRIVATE parla_options parla_harness parla_mpi_testing ${arg_LIBS})
+  foreach(n_ranks IN LISTS arg_RANKS)
+    if(NOT arg_CASES)
+      parla_add_mpi_test(mpi.${short}.n${n_ranks} ${n_ranks} ${arg_TIMEOUT} "mpi;${arg_LABELS}" $<TARGET_FILE:mpi_${program}> --in-process)
+    endif()
+    foreach(case IN LISTS arg_CASES)
+      parla_add_mpi_test(mpi.${short}.${case}.n${n_ranks} ${n_ranks} ${arg_TIMEOUT} "mpi;${arg_LABELS}" $<TARGET_FILE:mpi_${program}>
+                         --in-process ${case})
+    endforeach()
+  endforeach()
+endfunction()
+
+# parla_add_mpi_test(name ranks seconds labels command…): any program under the launcher.
+function(parla_add_mpi_test name n_ranks seconds labels)
+  add_test(NAME ${name} COMMAND "${PROJECT_SOURCE_DIR}/ctest/mpi/run.sh" ${n_ranks} ${seconds} ${ARGN})
+  math(EXPR limit "${seconds} + 20")
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT ${limit} PROCESSORS 2 SKIP_RETURN_CODE 77 ENVIRONMENT
+                                          "MPIRUN=${MPIEXEC_EXECUTABLE}")
+endfunction()

@@ -230,11 +230,12 @@ static int test_rows(plm_table *table, plm_wait ***done_end)
     if (begin == end)
         return 0;
     int code = MPI_Testsome((int)(end - begin), table->requests + begin, &n_done, indices, statuses);
-    if ((code != MPI_SUCCESS && code != MPI_ERR_IN_STATUS) || n_done == MPI_UNDEFINED)
+    /* With failed requests MPI says so in their statuses; Open MPI returns the first one's code and not MPI_ERR_IN_STATUS. */
+    if (n_done == MPI_UNDEFINED || (code != MPI_SUCCESS && n_done == 0))
         n_done = test_one_by_one(table, begin, end, done_end);
     else
         for (int i = 0; i < n_done; i++)
-            complete_row(table, begin + (size_t)indices[i], &statuses[i], code == MPI_SUCCESS ? MPI_SUCCESS : statuses[i].MPI_ERROR,
+            complete_row(table, begin + (size_t)indices[i], &statuses[i], code == MPI_SUCCESS ? code : statuses[i].MPI_ERROR,
                          done_end);
     if (n_done > 0)
         fill_holes(table, begin, end);
