@@ -25,15 +25,17 @@ PARTS = {
     "libparla/src": ("parla/",),
     "libparla/include": ("parla/",),
     "crosspy": ("parla/", "crosspy"),
+    "mpi/src": ("parla/",),
+    "mpi/include": ("parla/",),
     "python": ("parla/",),
     "examples": ("parla/", "crosspy"),
     "bench": ("parla/", "crosspy"),
 }
 
 VENDOR = {
-    r"hwloc": r"^libparla/src/sched/topology\.c$|^libparla/src/base/topology\.c$",
+    r"hwloc": r"^libparla/src/sched/topology\.c$|^libparla/src/base/topology\.c$|^mpi/src/node\.c$",
     r"Python\.h|structmember\.h|numpy/": r"^(python|crosspy)/",
-    r"mpi\.h": r"^mpi/src/",
+    r"mpi\.h": r"^mpi/src/|^mpi/include/parla/mpi\w*\.h$",
     r"cuda": r"^libparla/cuda/",
     r"ucp/|ucs/": r"^mpi/src/",
 }

@@ -1,4 +1,5 @@
-/* node.c - the ranks of one node and its cores: every rank tells the others which cores it may use, then each computes the same split (share.c). */
+/* node.c - the ranks of one node and its cores: every rank tells the others which cores it may use, then each computes the same
+ * split (share.c). */
 #include "error.h"
 #include "share.h"
 

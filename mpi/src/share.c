@@ -1,8 +1,8 @@
 /* share.c - who of a node gets which core; the arithmetic, without MPI.
  *
- * Each core counts as 1/k for each of the k ranks that may use it; the sum over its cores, rounded down, is what a rank is entitled to. The cores
- * are walked in order: the first rank that may use the core and has not got what it is entitled to takes it, so parts are contiguous. What is
- * left over goes to the rank that has least. */
+ * Each core counts as 1/k for each of the k ranks that may use it; the sum over its cores, rounded down, is what a rank is entitled
+ * to. Rank after rank takes that many, the first free ones in order, so parts are contiguous. What is left over goes to the rank that
+ * has least. */
 #include "share.h"
 
 #include <stdlib.h>
