@@ -12,9 +12,10 @@ fi
 n_ranks=$1 seconds=$2
 shift 2
 launcher=${MPIRUN:-mpirun}
-if "$launcher" --version 2>&1 | grep -q 'Open MPI'; then
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 # even --version asks for these
+if "$launcher" --version 2>&1 | grep -qE 'Open MPI|OpenRTE'; then
     # Ranks share cores here, so one that waits inside MPI yields.
-    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_orte_base_help_aggregate=0
+    export OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_orte_base_help_aggregate=0
     exec "$launcher" --oversubscribe --timeout "$seconds" -n "$n_ranks" "$BASH_SOURCE" --rank "$@"
 fi
 exec timeout "$seconds" "$launcher" -n "$n_ranks" "$BASH_SOURCE" --rank "$@"
