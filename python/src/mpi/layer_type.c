@@ -6,13 +6,15 @@
 
 #include <parla/error.h>
 #include <parla/task.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "../adopt.h"
 
 typedef struct LayerObject {
     PyObject_HEAD mpi_state *state;
-    parla_mpi *mpi; /* NULL once closed */
+    pthread_rwlock_t lock; /* held for reading by calls that use `mpi`, some of them without the GIL */
+    parla_mpi *mpi;        /* NULL once closed */
 } LayerObject;
 
 #define STATUSES_CAPSULE "parla_mpi statuses"
@@ -38,6 +40,7 @@ static PyObject *layer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     self->state = PyType_GetModuleState(type);
+    pthread_rwlock_init(&self->lock, NULL);
     options.is_log_silent = is_log_silent;
     Py_BEGIN_ALLOW_THREADS code = parla_mpi_init(&self->mpi, rt, comm, &options);
     Py_END_ALLOW_THREADS if (code < 0)
@@ -51,11 +54,14 @@ static PyObject *layer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 
 static PyObject *layer_close(LayerObject *self, PyObject *unused)
 {
-    parla_mpi *mpi = self->mpi;
+    parla_mpi *mpi;
 
     (void)unused;
+    Py_BEGIN_ALLOW_THREADS pthread_rwlock_wrlock(&self->lock);
+    mpi = self->mpi;
     self->mpi = NULL;
-    Py_BEGIN_ALLOW_THREADS parla_mpi_fini(mpi);
+    pthread_rwlock_unlock(&self->lock);
+    parla_mpi_fini(mpi);
     Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 
@@ -65,23 +71,14 @@ static void layer_dealloc(LayerObject *self)
     PyObject *none = layer_close(self, NULL);
 
     Py_XDECREF(none);
+    pthread_rwlock_destroy(&self->lock);
     type->tp_free(self);
     Py_DECREF(type);
 }
 
-static int check_open(LayerObject *self)
+static PyObject *raise_closed(LayerObject *self)
 {
-    if (!self->mpi) {
-        PyObject *exception =
-            PyObject_CallFunction(self->state->error_for, "is", PARLA_E_STATE, "the runtime that MPI was joined to has ended");
-
-        if (exception) {
-            PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
-            Py_DECREF(exception);
-        }
-        return -1;
-    }
-    return 0;
+    return mpi_raise(self->state, parla_error_set(PARLA_E_STATE, "the runtime that MPI was joined to is stopping"));
 }
 
 /* --- Requests --- */
@@ -141,6 +138,21 @@ static void drop_event(PyObject *capsule)
 
 static void drop_statuses(PyObject *capsule) { free(PyCapsule_GetPointer(capsule, STATUSES_CAPSULE)); }
 
+/* The call itself, which may wait for a moment. Returns a code, or PARLA_PENDING if the layer is closed. From: without the GIL. */
+static int call_event(LayerObject *self, parla_task *out, request_list *list, MPI_Status *statuses, bool is_peek)
+{
+    int code = PARLA_PENDING;
+
+    pthread_rwlock_rdlock(&self->lock);
+    if (self->mpi && is_peek) {
+        code = parla_mpi_event_peek(self->mpi, out, list->n, list->handles);
+    } else if (self->mpi) {
+        code = parla_mpi_event(self->mpi, out, list->n, list->handles, statuses);
+    }
+    pthread_rwlock_unlock(&self->lock);
+    return code;
+}
+
 /* Makes the event of a list of requests. New reference to its capsule, or NULL. */
 static PyObject *make_event(LayerObject *self, request_list *list, MPI_Status *statuses, bool is_peek)
 {
@@ -151,12 +163,11 @@ static PyObject *make_event(LayerObject *self, request_list *list, MPI_Status *s
     if (!event) {
         return PyErr_NoMemory();
     }
-    Py_BEGIN_ALLOW_THREADS code = is_peek ? parla_mpi_event_peek(self->mpi, event, list->n, list->handles)
-                                          : parla_mpi_event(self->mpi, event, list->n, list->handles, statuses);
-    Py_END_ALLOW_THREADS if (code < 0)
+    Py_BEGIN_ALLOW_THREADS code = call_event(self, event, list, statuses, is_peek);
+    Py_END_ALLOW_THREADS if (code != 0)
     {
         PyMem_Free(event);
-        return mpi_raise(self->state, code);
+        return code == PARLA_PENDING ? raise_closed(self) : mpi_raise(self->state, code);
     }
     capsule = PyCapsule_New(event, ADOPT_CAPSULE, drop_event);
     if (!capsule) {
@@ -172,8 +183,7 @@ static PyObject *layer_take(LayerObject *self, PyObject *args)
     request_list list;
     MPI_Status *statuses;
 
-    if (!PyArg_ParseTuple(args, "OO!:take", &addresses, &PyTuple_Type, &keeps) || check_open(self) < 0 ||
-        request_list_read(&list, addresses) < 0) {
+    if (!PyArg_ParseTuple(args, "OO!:take", &addresses, &PyTuple_Type, &keeps) || request_list_read(&list, addresses) < 0) {
         return NULL;
     }
     /* Not Python's memory: the library writes there without the GIL, and what is pending when it is given up stays. */
@@ -198,7 +208,7 @@ static PyObject *layer_peek(LayerObject *self, PyObject *addresses)
     request_list list;
     PyObject *event;
 
-    if (check_open(self) < 0 || request_list_read(&list, addresses) < 0) {
+    if (request_list_read(&list, addresses) < 0) {
         return NULL;
     }
     event = make_event(self, &list, NULL, true);
@@ -225,14 +235,19 @@ static PyObject *layer_read_status(PyObject *type, PyObject *args)
 
 static PyObject *layer_pending(LayerObject *self, PyObject *unused)
 {
+    size_t n;
+
     (void)unused;
-    return PyLong_FromSize_t(self->mpi ? parla_mpi_pending(self->mpi) : 0);
+    pthread_rwlock_rdlock(&self->lock); /* a writer never waits for the GIL with it */
+    n = self->mpi ? parla_mpi_pending(self->mpi) : 0;
+    pthread_rwlock_unlock(&self->lock);
+    return PyLong_FromSize_t(n);
 }
 
 static PyObject *layer_capsule(LayerObject *self, PyObject *unused)
 {
     (void)unused;
-    return check_open(self) < 0 ? NULL : PyCapsule_New(self->mpi, "parla_mpi", NULL);
+    return self->mpi ? PyCapsule_New(self->mpi, "parla_mpi", NULL) : raise_closed(self);
 }
 
 static PyMethodDef layer_methods[] = {
