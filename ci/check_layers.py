@@ -35,9 +35,9 @@ PARTS = {
 VENDOR = {
     r"hwloc": r"^libparla/src/sched/topology\.c$|^libparla/src/base/topology\.c$|^mpi/src/node\.c$",
     r"Python\.h|structmember\.h|numpy/": r"^(python|crosspy)/",
-    r"mpi\.h": r"^mpi/src/|^mpi/include/parla/mpi\w*\.h$",
+    r"mpi\.h": r"^mpi/src/|^mpi/include/parla/mpi\w*\.h$|^bench/raw_\w+\.[ch]$",
     r"cuda": r"^libparla/cuda/",
-    r"ucp/|ucs/": r"^mpi/src/",
+    r"ucp/|ucs/": r"^mpi/src/|^bench/raw_\w+\.[ch]$",
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)

@@ -55,8 +55,8 @@ static void group_close(group *self)
 /* Makes a case for each transport and group out of: static void name(group *self). */
 #define ON_EACH(name)                                                                                                              \
     ON_ONE(name, loopback, WORLD, loopback)                                                                                        \
-    ON_ONE(name, mpi, WORLD, mpi_world) ON_ONE(name, mpi, HALVES, mpi_halves) ON_ONE(name, ucx, WORLD, ucx_world)                  \
-        ON_ONE(name, ucx, HALVES, ucx_halves)
+    ON_ONE(name, mpi, WORLD, mpi_world)                                                                                            \
+    ON_ONE(name, mpi, HALVES, mpi_halves) ON_ONE(name, ucx, WORLD, ucx_world) ON_ONE(name, ucx, HALVES, ucx_halves)
 #define ON_ONE(name, kind, which, suffix)                                                                                          \
     T_TEST(name##_##suffix)                                                                                                        \
     {                                                                                                                              \
