@@ -21,4 +21,15 @@ done
 for header in $(find crosspy/src -name '*.h' -exec grep -L 'Python.h' {} + | sort); do
     try "$header" gcc -std=gnu11 -D_GNU_SOURCE -Wno-unused-function -Ilibparla/include -Icrosspy/include -Icrosspy/src -x c
 done
+if command -v mpicc >/dev/null; then
+    read -ra mpi_flags <<<"$(mpicc --showme:compile 2>/dev/null)"
+    mpi_flags+=(-DOMPI_SKIP_MPICXX) # the C++ interface that MPI itself has dropped is not warning-free
+    for header in $(find mpi/include -name '*.h' | sort); do
+        try "$header" gcc -std=c11 -Ilibparla/include -Impi/include "${mpi_flags[@]}" -x c
+        try "$header" g++ -std=c++17 -Ilibparla/include -Impi/include "${mpi_flags[@]}" -x c++
+    done
+    for header in $(find mpi/src -name '*.h' -exec grep -L 'ucp/' {} + | sort); do
+        try "$header" gcc -std=gnu11 -D_GNU_SOURCE -Wno-unused-function -Ilibparla/include -Impi/include -Impi/src "${mpi_flags[@]}" -x c
+    done
+fi
 exit $((n_wrong > 0))

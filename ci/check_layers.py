@@ -25,17 +25,19 @@ PARTS = {
     "libparla/src": ("parla/",),
     "libparla/include": ("parla/",),
     "crosspy": ("parla/", "crosspy"),
+    "mpi/src": ("parla/",),
+    "mpi/include": ("parla/",),
     "python": ("parla/",),
     "examples": ("parla/", "crosspy"),
     "bench": ("parla/", "crosspy"),
 }
 
 VENDOR = {
-    r"hwloc": r"^libparla/src/sched/topology\.c$|^libparla/src/base/topology\.c$",
+    r"hwloc": r"^mpi/src/node\.c$",
     r"Python\.h|structmember\.h|numpy/": r"^(python|crosspy)/",
-    r"mpi\.h": r"^mpi/src/",
+    r"mpi\.h": r"^mpi/src/|^mpi/include/parla/mpi\w*\.h$|^bench/raw_\w+\.[ch]$",
     r"cuda": r"^libparla/cuda/",
-    r"ucp/|ucs/": r"^mpi/src/",
+    r"ucp/|ucs/": r"^mpi/src/|^bench/raw_\w+\.[ch]$",
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)

@@ -20,7 +20,7 @@ def missing_tests():
 def unlisted():
     """Yield each C file that no CMakeLists.txt names."""
     lists = "\n".join(p.read_text(encoding="utf-8") for p in Path().glob("*/CMakeLists.txt"))
-    for part in ("libparla/src", "crosspy", "python", "ctest", "examples", "bench"):
+    for part in ("libparla/src", "crosspy", "mpi/src", "python", "ctest", "examples", "bench"):
         for source in sorted(Path(part).rglob("*.c")):
             if source.name not in lists and source.stem.removeprefix("bench_") not in lists and "consumer" not in source.parts:
                 yield f"{source}: not in any CMakeLists.txt"

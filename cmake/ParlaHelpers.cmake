@@ -89,23 +89,30 @@ macro(parla_find_python)
   find_package(Python3 3.11 REQUIRED COMPONENTS Interpreter Development.Module)
 endmacro()
 
-# parla_python_package(NAME parla EXTENSION _parla FOLDER dir RPATH path LIBS targets… SOURCES files…): the extension, and an importable
-# tree <build>/python/NAME of the extension and links to the .py files. In a wheel only the extension is installed from here: the .py
-# files are listed in pyproject.toml.
-function(parla_python_package)
-  cmake_parse_arguments(arg "" "NAME;EXTENSION;FOLDER;RPATH" "LIBS;SOURCES" ${ARGN})
-  set(tree "${PROJECT_BINARY_DIR}/python/${arg_NAME}")
+# parla_python_extension(NAME parla EXTENSION _parla RPATH path LIBS targets… SOURCES files…): an extension of the package NAME, built into
+# the importable tree <build>/python/NAME, and into the package of a wheel.
+function(parla_python_extension)
+  cmake_parse_arguments(arg "" "NAME;EXTENSION;RPATH" "LIBS;SOURCES" ${ARGN})
   python3_add_library(${arg_EXTENSION} MODULE WITH_SOABI ${arg_SOURCES})
   target_link_libraries(${arg_EXTENSION} PRIVATE parla_options parla_extension_options ${arg_LIBS})
-  set_target_properties(${arg_EXTENSION} PROPERTIES C_VISIBILITY_PRESET hidden LIBRARY_OUTPUT_DIRECTORY "${tree}"
-                                                    INSTALL_RPATH "${arg_RPATH}")
-  add_custom_target(
-    ${arg_EXTENSION}_tree ALL
-    COMMAND ${CMAKE_COMMAND} -DFROM=${arg_FOLDER} -DTO=${tree} -P "${PROJECT_SOURCE_DIR}/cmake/LinkPythonFiles.cmake"
-    COMMENT "Linking the Python files of ${arg_NAME}")
+  set_target_properties(
+    ${arg_EXTENSION} PROPERTIES C_VISIBILITY_PRESET hidden LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/python/${arg_NAME}"
+                                INSTALL_RPATH "${arg_RPATH}")
   if(SKBUILD)
     install(TARGETS ${arg_EXTENSION} LIBRARY DESTINATION ${arg_NAME} COMPONENT python)
   endif()
+endfunction()
+
+# parla_python_package(NAME parla EXTENSION _parla FOLDER dir RPATH path LIBS targets… SOURCES files…): the package's own extension, and links
+# to its .py files beside it. In a wheel only the extension is installed from here: the .py files are listed in pyproject.toml.
+function(parla_python_package)
+  cmake_parse_arguments(arg "" "NAME;EXTENSION;FOLDER;RPATH" "LIBS;SOURCES" ${ARGN})
+  parla_python_extension(NAME ${arg_NAME} EXTENSION ${arg_EXTENSION} RPATH ${arg_RPATH} LIBS ${arg_LIBS} SOURCES ${arg_SOURCES})
+  add_custom_target(
+    ${arg_EXTENSION}_tree ALL
+    COMMAND ${CMAKE_COMMAND} -DFROM=${arg_FOLDER} -DTO=${PROJECT_BINARY_DIR}/python/${arg_NAME} -P
+            "${PROJECT_SOURCE_DIR}/cmake/LinkPythonFiles.cmake"
+    COMMENT "Linking the Python files of ${arg_NAME}")
 endfunction()
 
 # parla_pytest(name folder): runs the pytest files of a folder as one test.

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Coroutine, Iterable
 from types import TracebackType
+from typing import Protocol
 
 from . import _parla, array
 from ._blas import BlasThreads
@@ -32,6 +33,42 @@ def current() -> Parla | None:
     return _current
 
 
+class Companion(Protocol):
+    """What goes along with each runtime: parla.mpi, which joins it to other ranks."""
+
+    aborts: bool  # `failed` does not return
+
+    def workers(self) -> int:
+        """Prepare the process for a runtime; return how many workers it should have, or 0."""
+
+    def started(self, parla: Parla) -> None:
+        """A runtime has started."""
+
+    def stopping(self) -> None:
+        """The runtime is about to stop; called once for each that started."""
+
+    def failed(self, error: BaseException) -> None:
+        """An exception is about to leave a `with` block."""
+
+
+_companion: Companion | None = None
+
+# Under a companion that aborts, the end of a `with` block looks this often whether anything still moves.
+_LOOK_S = 0.5
+_N_STILL = 3
+
+
+def companion() -> Companion | None:
+    """Return what goes along with each runtime, or None."""
+    return _companion
+
+
+def set_companion(new: Companion | None) -> None:
+    """Set what goes along with each runtime from now on."""
+    global _companion
+    _companion = new
+
+
 class Parla:
     """The runtime: worker threads, devices, and the tasks that run on them.
 
@@ -52,6 +89,8 @@ class Parla:
         File for a Chrome/Perfetto trace, written at the end. Default: PARLA_TRACE, else none.
     blas_threads : int or None
         Threads of one BLAS call while the runtime is active; None leaves the libraries alone.
+    mpi : bool or mpi4py.MPI.Comm
+        Join the ranks of MPI.COMM_WORLD (True) or of a communicator: as `parla.mpi.init`.
     """
 
     def __init__(
@@ -62,6 +101,7 @@ class Parla:
         trace: str | os.PathLike | None = None,
         *,
         blas_threads: int | None = 1,
+        mpi: object = False,
         **published: object,
     ) -> None:
         for name in published:
@@ -73,6 +113,7 @@ class Parla:
             devices = ",".join(devices)
         self._options = (n_workers or 0, devices, policy, None if trace is None else os.fspath(trace))
         self._blas = BlasThreads(blas_threads)
+        self._mpi = mpi
         self._runtime: _parla.Runtime | None = None
         self._switch_interval = sys.getswitchinterval()
 
@@ -82,7 +123,14 @@ class Parla:
         global _current
         if _current is not None:
             raise _parla.StateError("a Parla runtime is active already: leave its `with` block before another one starts")
-        runtime = _parla.Runtime(*self._options)
+        n_workers, *others = self._options
+        if self._mpi is not False and self._mpi is not None:
+            from . import mpi
+
+            mpi.init(None if self._mpi is True else self._mpi)
+        if _companion is not None:
+            n_workers = n_workers or _companion.workers()
+        runtime = _parla.Runtime(n_workers, *others)
         try:
             runtime.activate()
         except BaseException:
@@ -93,24 +141,60 @@ class Parla:
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         self._blas.apply()
         _current = self
+        if _companion is not None:
+            try:
+                _companion.started(self)
+            except BaseException:
+                self._stop()
+                raise
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> bool:
         interruption = None
         try:
             if error is None:
-                self._runtime.wait()
+                self._wait_for_all()
         except BaseException as raised:
             interruption = raised
+        told = error if error is not None else interruption
+        if told is not None and _companion is not None and not isinstance(told, _parla.StuckError):
+            _companion.failed(told)  # before the stop, which may wait for bodies that wait for other ranks
+        present = _companion
         failures = self._stop()
-        _raise(error, interruption, failures)
+        try:
+            _raise(error, interruption, failures)
+        except BaseException as raised:
+            if present is not None:
+                present.failed(raised)
+            raise
         return False
+
+    def _wait_for_all(self) -> None:
+        """Wait for all tasks. Where a failure has to end the other ranks too, do not wait for tasks that wait for those for ever."""
+        if _companion is None or not _companion.aborts:
+            self._runtime.wait()
+            return
+        before, n_still = None, 0
+        while True:
+            try:
+                self._runtime.wait(_LOOK_S)
+                return
+            except _parla.TaskTimeout:
+                info = self._runtime.info()
+            counts = (info["n_spawned"], info["n_ended"])
+            n_still = n_still + 1 if counts == before else 0
+            before = counts
+            failures = self._runtime.take_failures() if info["n_failed"] and n_still >= _N_STILL else []
+            if failures:
+                _companion.failed(failures[0])
 
     def _stop(self) -> list[BaseException]:
         """Stop the runtime and return the failures that nobody has looked at."""
         global _current
         runtime = self._runtime
         try:
+            if _companion is not None:
+                _companion.stopping()
             failures = runtime.take_failures()
             runtime.stop()
             failures += runtime.take_failures()

@@ -1,6 +1,7 @@
 /* module.c - the extension module: its state, its types, its functions. */
 #include <parla/parla.h>
 
+#include "adopt.h"
 #include "await_type.h"
 #include "callback.h"
 #include "collect.h"
@@ -159,6 +160,17 @@ static PyObject *poke(PyObject *module, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+static PyObject *error_for(PyObject *module, PyObject *args)
+{
+    int code;
+    PyObject *text;
+
+    if (!PyArg_ParseTuple(args, "iU:error_for", &code, &text)) {
+        return NULL;
+    }
+    return PyObject_CallOneArg(error_class(state_of_module(module), code), text);
+}
+
 static PyObject *environment(PyObject *module, PyObject *unused)
 {
     (void)module;
@@ -200,6 +212,8 @@ static PyMethodDef functions[] = {
     {"next_callbacks", next_callbacks, METH_O, "next_callbacks(block): the (function, Task) pairs that are due."},
     {"poke", poke, METH_NOARGS, "Make next_callbacks return."},
     {"data_copy", data_copy_function, METH_VARARGS, "data_copy(dst, dst_box, src, src_box, device): spawn a copy between arrays."},
+    {"adopt", adopt_function, METH_VARARGS, "adopt(capsule, name): a Task that ends as a task of another extension does."},
+    {"error_for", error_for, METH_VARARGS, "error_for(code, text): the exception for a PARLA_E_* code, to be raised."},
     {"environment", environment, METH_NOARGS, "One line for each PARLA_* variable: name, default, meaning, separated by tabs."},
     {"devices_grammar", devices_grammar, METH_NOARGS, "What Parla(devices=) takes."},
     {NULL, NULL, 0, NULL},

@@ -38,13 +38,15 @@ typedef struct parla_transport {
     /* Receives from `rank`. A message of another size completes with PARLA_E_TRANSPORT. */
     int (*receive)(void *self, parla_transfer *out, int rank, uint64_t tag, const parla_transfer_memory *memory,
                    parla_transfer_done done, void *ctx);
-    /* Completes an operation that was not matched yet with PARLA_E_CANCELLED; PARLA_E_STATE if it is too late. */
+    /* Completes an operation that was not matched yet with PARLA_E_CANCELLED. PARLA_PENDING for a send to another rank: that rank is asked
+     * to forget it, and the callback tells whether it had matched it before. PARLA_E_STATE if it is too late. */
     int (*cancel)(void *self, parla_transfer transfer);
     /* Moves pending operations along; returns how many completed. */
     int (*progress)(void *self);
     /* Waits until every rank has called it. May block. */
     int (*barrier)(void *self);
-    /* Frees the transport; pending operations complete with PARLA_E_CANCELLED first. */
+    /* Frees the transport; before that, operations that are not matched complete with PARLA_E_CANCELLED, the others so or as usual.
+     * Between ranks it is collective: each rank waits for the others to close too. */
     void (*close)(void *self);
 } parla_transport;
 

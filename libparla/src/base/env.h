@@ -12,6 +12,8 @@
     X(PARLA_SPIN_US, "20, or 0 if workers take all cores",                                                                         \
       "microseconds that an idle worker looks for work before it sleeps, 0 to 1000000")                                            \
     X(PARLA_TRACE, "", "file for the trace of a runtime, written when it is destroyed; none if empty")                             \
+    X(PARLA_TRANSPORT, "ucx, or mpi where UCX cannot be used",                                                                     \
+      "what blocks travel by between the ranks of an MPI job: ucx or mpi")                                                         \
     X(PARLA_WORKERS, "one per core", "worker threads of a runtime, 1 to 1024")
 
 /* The variable as a whole number from `min` to `max`; `missing` if it is not set or empty.

@@ -1,0 +1,586 @@
+/* exchange.c - operations from post to callback, progress, and the life of a transport.
+ *
+ * Whoever posts also tries to send what it posted; where another thread has the wire, that thread sends it before it lets go of the wire
+ * for good (flush). So nothing lies unsent, and no thread waits for another.
+ *
+ * Closing is collective. Receives without a message are cancelled, sends are withdrawn, and what is matched runs to its end, so both sides
+ * always agree how a message ended. Then the ranks meet in a barrier, after which nobody expects an answer, tell each other how many notes
+ * they sent, and leave when as many have arrived. */
+#include "exchange_state.h"
+
+#include "box.h"
+#include "error.h"
+
+#include <parla/error.h>
+#include <parla/log.h>
+
+#include <inttypes.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- Queues ------------------------------------------------------------------------------------------------------------------ */
+
+void plm_queue_push(plm_queue *queue, plm_operation *op)
+{
+    op->next = NULL;
+    if (queue->first == NULL) {
+        queue->first = op;
+    } else {
+        queue->last->next = op;
+    }
+    queue->last = op;
+    queue->n++;
+}
+
+plm_operation *plm_queue_pop(plm_queue *queue)
+{
+    plm_operation *op = queue->first;
+    if (op != NULL) {
+        queue->first = op->next;
+        queue->n--;
+    }
+    return op;
+}
+
+static plm_operation *pop(plm_exchange *self, plm_queue *queue)
+{
+    pthread_mutex_lock(&self->lock);
+    plm_operation *op = plm_queue_pop(queue);
+    pthread_mutex_unlock(&self->lock);
+    return op;
+}
+
+/* --- Progress ---------------------------------------------------------------------------------------------------------------- */
+
+void plm_exchange_ended(plm_exchange *self, plm_operation *op, int status)
+{
+    pthread_mutex_lock(&self->lock);
+    op->phase = PLM_ENDED;
+    op->status = status;
+    plm_slots_remove(&self->operations, op->number);
+    plm_queue_push(&self->completed, op);
+    pthread_mutex_unlock(&self->lock);
+}
+
+void plm_exchange_direct(plm_exchange *self, plm_operation *op, const parla_strided *remote)
+{
+    op->remote = *remote;
+    pthread_mutex_lock(&self->lock);
+    plm_queue_push(&self->direct, op);
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* A message from this rank to itself. */
+static void copy_local(plm_exchange *self, plm_operation *send)
+{
+    plm_operation *receive = send->partner;
+    send->peer_bytes = receive->n_bytes;
+    receive->peer_bytes = send->n_bytes;
+    bool is_copied = send->n_bytes == receive->n_bytes && plm_box_copy(&receive->box, &send->box) == 0;
+    plm_exchange_ended(self, receive, is_copied ? 0 : PARLA_E_TRANSPORT);
+    plm_exchange_ended(self, send, is_copied ? 0 : PARLA_E_TRANSPORT);
+}
+
+static void copy_direct(plm_exchange *self)
+{
+    for (plm_operation *op; (op = pop(self, &self->direct)) != NULL;) {
+        if (op->partner != NULL) {
+            copy_local(self, op);
+            continue;
+        }
+        int code = op->is_send ? plm_box_copy(&op->remote, &op->box) : plm_box_copy(&op->box, &op->remote);
+        int status = code == 0 ? 0 : PARLA_E_TRANSPORT;
+        if (op->is_send) {
+            plm_tell_delivered(self, op, status);
+        } else {
+            plm_answer(self, op->item.rank, op->peer_number, status, op->n_bytes);
+        }
+        plm_exchange_ended(self, op, status);
+    }
+}
+
+static void call_done(plm_exchange *self, plm_operation *op)
+{
+    if (op->status == PARLA_E_TRANSPORT && op->peer_bytes != op->n_bytes) {
+        (void)parla_error_set(op->status, "message with tag %" PRIu64 ": %zu bytes were sent, but the receiver takes %zu",
+                              op->item.tag, op->is_send ? op->n_bytes : op->peer_bytes, op->is_send ? op->peer_bytes : op->n_bytes);
+    }
+    op->done(op->ctx, op->status);
+    free(op->descriptor);
+    free(op);
+    pthread_mutex_lock(&self->lock);
+    self->n_live--;
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* Calls those that were due when it began, so that callbacks that post cannot keep it for ever. */
+static int call_completed(plm_exchange *self)
+{
+    pthread_mutex_lock(&self->lock);
+    size_t n_left = self->completed.n;
+    pthread_mutex_unlock(&self->lock);
+    int n_called = 0;
+    for (plm_operation *op; n_left > 0 && (op = pop(self, &self->completed)) != NULL; n_left--) {
+        call_done(self, op);
+        n_called++;
+    }
+    return n_called;
+}
+
+/* Sends what there is to send. If another thread has the wire, it will look again after it has let go of it. */
+static void flush(plm_exchange *self)
+{
+    while (plm_has_outgoing(self) && pthread_mutex_trylock(&self->wire) == 0) {
+        plm_drain(self, true);
+        pthread_mutex_unlock(&self->wire);
+    }
+}
+
+/* Answers go last: what callbacks post is more urgent. */
+static int exchange_progress(void *context)
+{
+    plm_exchange *self = context;
+    if (pthread_mutex_trylock(&self->wire) == 0) {
+        self->carrier->poll(self->carrier_self);
+        plm_drain(self, false);
+        pthread_mutex_unlock(&self->wire);
+    }
+    copy_direct(self);
+    int n_called = call_completed(self);
+    flush(self);
+    return n_called;
+}
+
+/* --- Posting ----------------------------------------------------------------------------------------------------------------- */
+
+static int check_post(const plm_exchange *self, int rank, const parla_transfer_memory *memory, parla_transfer_done done,
+                      bool is_receive)
+{
+    if (rank < 0 || rank >= self->table.n_ranks) {
+        return parla_error_set(PARLA_E_INVALID, "rank %d does not exist: there are %d ranks", rank, self->table.n_ranks);
+    }
+    if (done == NULL) {
+        return parla_error_set(PARLA_E_INVALID, "a transfer needs a completion callback");
+    }
+    return plm_box_check(&memory->box, is_receive);
+}
+
+static plm_operation *operation_create(int rank, uint64_t tag, const parla_transfer_memory *memory, parla_transfer_done done,
+                                       void *ctx, bool is_receive)
+{
+    plm_operation *op = malloc(sizeof *op);
+    if (op == NULL) {
+        parla_error_set(PARLA_E_NOMEM, "no memory for a transfer");
+        return NULL;
+    }
+    *op = (plm_operation){
+        .item = {.tag = tag, .rank = rank, .is_receive = is_receive}, .is_send = !is_receive, .done = done, .ctx = ctx};
+    plm_box_simplify(&op->box, &memory->box);
+    op->n_bytes = op->peer_bytes = parla_strided_bytes(&op->box);
+    return op;
+}
+
+static int enter_locked(plm_exchange *self, plm_operation *op)
+{
+    if (self->is_closing) {
+        return parla_error_set(PARLA_E_STATE, "the transport is being closed");
+    }
+    if (self->peers[op->item.rank].is_lost) {
+        return parla_error_set(PARLA_E_TRANSPORT, "the connection to rank %d is broken", op->item.rank);
+    }
+    int code = plm_slots_add(&self->operations, op, &op->number);
+    if (code == 0) {
+        self->n_live++;
+    }
+    return code;
+}
+
+/* A receive, or a send to this rank: finds its partner or waits for it. A message that is here already is not the lock's business. */
+static int post_matched(plm_exchange *self, plm_operation *op, parla_transfer *out_number)
+{
+    plm_arrival *arrival = NULL;
+    pthread_mutex_lock(&self->lock);
+    int code = enter_locked(self, op);
+    if (code != 0) {
+        pthread_mutex_unlock(&self->lock);
+        return code;
+    }
+    *out_number = op->number; /* without the lock it may be completed and freed at once */
+    plm_item *partner = plm_match_take(&self->waiting, &op->item);
+    if (partner == NULL) {
+        plm_match_add(&self->waiting, &op->item);
+    } else if (op->item.rank != self->table.rank) {
+        op->phase = PLM_MOVING;
+        arrival = (plm_arrival *)partner;
+    } else {
+        plm_operation *other = (plm_operation *)partner, *send = op->is_send ? op : other;
+        send->partner = op->is_send ? other : op;
+        op->phase = other->phase = PLM_MOVING;
+        plm_queue_push(&self->direct, send);
+    }
+    pthread_mutex_unlock(&self->lock);
+    if (arrival != NULL) {
+        plm_meet(self, op, &arrival->header, arrival->payload, arrival->n_payload);
+        free(arrival);
+    }
+    return 0;
+}
+
+static int post_remote(plm_exchange *self, plm_operation *op, parla_transfer *out_number)
+{
+    bool is_eager = op->n_bytes <= self->carrier->eager_bytes;
+    plm_note *note =
+        plm_note_create(self, is_eager ? PLM_EAGER : PLM_OFFER, op->item.rank, is_eager ? op->n_bytes : PLM_DESCRIPTION_BYTES);
+    if (note == NULL) {
+        return PARLA_E_NOMEM;
+    }
+    if (is_eager) {
+        plm_box_pack(&op->box, 0, note->payload, op->n_bytes);
+    } else {
+        note->n_payload = self->carrier->describe(self->carrier_self, &op->box, note->payload);
+    }
+    note->header.tag = op->item.tag;
+    note->header.n_bytes = op->n_bytes;
+    pthread_mutex_lock(&self->lock);
+    int code = enter_locked(self, op);
+    if (code == 0) {
+        *out_number = note->header.sender = op->number;
+        plm_note_post_locked(self, note);
+    }
+    pthread_mutex_unlock(&self->lock);
+    if (code != 0) {
+        free(note);
+    }
+    return code;
+}
+
+static int post(plm_exchange *self, parla_transfer *out, plm_operation *op)
+{
+    parla_transfer number = 0;
+    if (op == NULL) {
+        return PARLA_E_NOMEM;
+    }
+    bool is_remote = op->is_send && op->item.rank != self->table.rank;
+    int code = is_remote ? post_remote(self, op, &number) : post_matched(self, op, &number);
+    if (code != 0) {
+        free(op);
+        return code;
+    }
+    if (out != NULL) {
+        *out = number;
+    }
+    flush(self);
+    return 0;
+}
+
+static int exchange_send(void *self, parla_transfer *out, int rank, uint64_t tag, const parla_transfer_memory *memory,
+                         parla_transfer_done done, void *ctx)
+{
+    int code = check_post(self, rank, memory, done, false);
+    return code != 0 ? code : post(self, out, operation_create(rank, tag, memory, done, ctx, false));
+}
+
+static int exchange_receive(void *self, parla_transfer *out, int rank, uint64_t tag, const parla_transfer_memory *memory,
+                            parla_transfer_done done, void *ctx)
+{
+    int code = check_post(self, rank, memory, done, true);
+    return code != 0 ? code : post(self, out, operation_create(rank, tag, memory, done, ctx, true));
+}
+
+/* --- Cancelling -------------------------------------------------------------------------------------------------------------- */
+
+/* Asks the receiver to forget a message; its answer ends the send. */
+static int withdraw_locked(plm_exchange *self, plm_operation *send)
+{
+    plm_note *note = plm_note_create(self, PLM_WITHDRAW, send->item.rank, 0);
+    if (note == NULL) {
+        return PARLA_E_NOMEM;
+    }
+    note->header.tag = send->item.tag;
+    note->header.n_bytes = send->n_bytes;
+    note->header.sender = send->number;
+    plm_note_post_locked(self, note);
+    send->is_withdrawn = true;
+    return PARLA_PENDING;
+}
+
+static int exchange_cancel(void *context, parla_transfer number)
+{
+    plm_exchange *self = context;
+    pthread_mutex_lock(&self->lock);
+    plm_operation *op = plm_slots_find(&self->operations, number);
+    bool is_waiting = op != NULL && op->phase == PLM_WAITING && !op->is_withdrawn;
+    int code = is_waiting ? 0 : PARLA_E_STATE;
+    if (is_waiting && plm_match_remove(&self->waiting, &op->item)) {
+        plm_slots_remove(&self->operations, number);
+    } else if (is_waiting) {
+        code = withdraw_locked(self, op);
+    }
+    pthread_mutex_unlock(&self->lock);
+    if (code == 0) {
+        op->status = PARLA_E_CANCELLED;
+        call_done(self, op);
+    } else if (code == PARLA_PENDING) {
+        flush(self);
+    } else if (code == PARLA_E_STATE) {
+        (void)parla_error_set(code, "transfer %" PRIu64 " is matched, cancelled or completed already", number);
+    }
+    return code;
+}
+
+/* --- Losing a rank ------------------------------------------------------------------------------------------------------------- */
+
+/* Ends what only an answer of the lost rank would end, and returns a receive whose data is on the way, if there is one after slot *i. */
+static plm_operation *next_lost_locked(plm_exchange *self, int rank, uint32_t *i)
+{
+    for (; *i < self->operations.n_slots; ++*i) {
+        plm_operation *op = plm_slots_at(&self->operations, *i);
+        if (op == NULL || op->item.rank != rank) {
+            continue;
+        }
+        if (op->phase == PLM_WAITING) {
+            plm_match_remove(&self->waiting, &op->item);
+            op->phase = PLM_ENDED;
+            op->status = PARLA_E_TRANSPORT;
+            plm_slots_remove(&self->operations, op->number);
+            plm_queue_push(&self->completed, op);
+        } else if (op->phase == PLM_MOVING && !op->is_send && op->request != NULL) {
+            ++*i;
+            return op;
+        }
+    }
+    return NULL;
+}
+
+/* Sends whose data is on the way are ended by the carrier itself. */
+void plm_exchange_lose_peer(plm_exchange *self, int rank)
+{
+    uint32_t i = 0;
+    plm_operation *receive;
+    do {
+        pthread_mutex_lock(&self->lock);
+        self->peers[rank].is_lost = true;
+        receive = next_lost_locked(self, rank, &i);
+        pthread_mutex_unlock(&self->lock);
+        if (receive != NULL) {
+            receive->status = PARLA_E_TRANSPORT;
+            self->carrier->abandon(self->carrier_self, receive);
+        }
+    } while (receive != NULL);
+}
+
+/* --- Meeting the other ranks --------------------------------------------------------------------------------------------------- */
+
+/* Progresses until an MPI request is done. */
+static int wait_for(plm_exchange *self, MPI_Request *request)
+{
+    int is_done = 0, code = MPI_SUCCESS;
+    while (code == MPI_SUCCESS && !is_done) {
+        int n_called = exchange_progress(self);
+        pthread_mutex_lock(&self->wire);
+        code = MPI_Test(request, &is_done, MPI_STATUS_IGNORE);
+        pthread_mutex_unlock(&self->wire);
+        if (n_called == 0 && !is_done) {
+            sched_yield();
+        }
+    }
+    return plm_error_set(code, "waiting for the other ranks");
+}
+
+static int exchange_barrier(void *context)
+{
+    plm_exchange *self = context;
+    MPI_Request request;
+    pthread_mutex_lock(&self->wire);
+    int code = MPI_Ibarrier(self->comm, &request);
+    pthread_mutex_unlock(&self->wire);
+    return code == MPI_SUCCESS ? wait_for(self, &request) : plm_error_set(code, "MPI_Ibarrier");
+}
+
+/* --- Closing ----------------------------------------------------------------------------------------------------------------- */
+
+static void withdraw_sends_locked(plm_exchange *self)
+{
+    for (uint32_t i = 0; i < self->operations.n_slots; i++) {
+        plm_operation *op = plm_slots_at(&self->operations, i);
+        bool is_remote = op != NULL && op->is_send && op->item.rank != self->table.rank;
+        if (is_remote && op->phase == PLM_WAITING && !op->is_withdrawn && withdraw_locked(self, op) < 0) {
+            parla_log(PARLA_LOG_ERROR, "no memory to withdraw a message to rank %d: closing waits until it is received",
+                      op->item.rank);
+        }
+    }
+}
+
+static plm_item *pop_waiting(plm_exchange *self)
+{
+    pthread_mutex_lock(&self->lock);
+    plm_item *item = plm_match_pop(&self->waiting);
+    pthread_mutex_unlock(&self->lock);
+    return item;
+}
+
+static void cancel_waiting(plm_exchange *self)
+{
+    for (plm_item *item; (item = pop_waiting(self)) != NULL;) {
+        if (item->is_receive || item->rank == self->table.rank) {
+            plm_exchange_ended(self, (plm_operation *)item, PARLA_E_CANCELLED);
+        } else {
+            plm_arrival *arrival = (plm_arrival *)item;
+            plm_answer(self, item->rank, arrival->header.sender, PARLA_E_CANCELLED, arrival->header.n_bytes);
+            free(arrival);
+        }
+    }
+}
+
+static size_t count_live(plm_exchange *self)
+{
+    pthread_mutex_lock(&self->lock);
+    size_t n = self->n_live;
+    pthread_mutex_unlock(&self->lock);
+    return n;
+}
+
+/* Waits until every note sent to this rank has arrived. */
+static int collect_notes(plm_exchange *self)
+{
+    int n = self->table.n_ranks, code = PARLA_E_NOMEM;
+    uint32_t *counts = malloc(2 * (size_t)n * sizeof *counts);
+    if (counts == NULL) {
+        return parla_error_set(code, "no memory to close a transport");
+    }
+    MPI_Request request;
+    pthread_mutex_lock(&self->wire);
+    plm_drain(self, true);
+    for (int i = 0; i < n; i++) {
+        counts[i] = self->peers[i].n_sent;
+    }
+    code = MPI_Ialltoall(counts, 1, MPI_UINT32_T, counts + n, 1, MPI_UINT32_T, self->comm, &request);
+    pthread_mutex_unlock(&self->wire);
+    code = code == MPI_SUCCESS ? wait_for(self, &request) : plm_error_set(code, "MPI_Ialltoall");
+    for (int i = 0; code == 0 && i < n; i++) {
+        while (self->peers[i].n_arrived != counts[n + i]) { /* written by this thread: nobody else progresses any more */
+            (void)exchange_progress(self);
+            sched_yield();
+        }
+    }
+    free(counts);
+    return code;
+}
+
+static void destroy(plm_exchange *self)
+{
+    plm_match_fini(&self->waiting);
+    plm_slots_fini(&self->operations);
+    pthread_mutex_destroy(&self->wire);
+    pthread_mutex_destroy(&self->lock);
+    free(self->answered);
+    free(self->peers);
+    free(self);
+}
+
+/* The caller lets no other call run any more; only callbacks may still try to post, and are refused. */
+static void exchange_close(void *context)
+{
+    plm_exchange *self = context;
+    pthread_mutex_lock(&self->lock);
+    self->is_closing = true;
+    withdraw_sends_locked(self);
+    pthread_mutex_unlock(&self->lock);
+    cancel_waiting(self);
+    while (count_live(self) > 0) {
+        if (exchange_progress(self) == 0) {
+            sched_yield();
+        }
+    }
+    int code = exchange_barrier(self);
+    code = code == 0 ? collect_notes(self) : code;
+    if (code != 0) {
+        parla_log(PARLA_LOG_ERROR, "the transport between ranks was not closed in order: %s", parla_error_detail());
+    }
+    self->carrier->close(self->carrier_self);
+    MPI_Comm_free(&self->comm);
+    destroy(self);
+}
+
+/* --- Making ------------------------------------------------------------------------------------------------------------------ */
+
+static parla_transport make_table(plm_exchange *self)
+{
+    parla_transport table = {.abi = PARLA_TRANSPORT_ABI,
+                             .name = self->carrier->name,
+                             .self = self,
+                             .send = exchange_send,
+                             .receive = exchange_receive,
+                             .cancel = exchange_cancel,
+                             .progress = exchange_progress,
+                             .barrier = exchange_barrier,
+                             .close = exchange_close};
+    MPI_Comm_rank(self->comm, &table.rank);
+    MPI_Comm_size(self->comm, &table.n_ranks);
+    return table;
+}
+
+int plm_exchange_create(plm_exchange **out, MPI_Comm comm, const plm_carrier *carrier, void *carrier_self)
+{
+    plm_exchange *self = calloc(1, sizeof *self);
+    if (self == NULL) {
+        return parla_error_set(PARLA_E_NOMEM, "no memory for a transport");
+    }
+    self->carrier = carrier;
+    self->carrier_self = carrier_self;
+    self->comm = comm;
+    self->table = make_table(self);
+    pthread_mutex_init(&self->wire, NULL);
+    pthread_mutex_init(&self->lock, NULL);
+    plm_slots_init(&self->operations, carrier->most_operations);
+    int code = plm_match_init(&self->waiting);
+    self->answered = calloc((size_t)self->table.n_ranks, sizeof *self->answered);
+    self->peers = calloc((size_t)self->table.n_ranks, sizeof *self->peers);
+    if (code != 0 || self->answered == NULL || self->peers == NULL) {
+        destroy(self);
+        return parla_error_set(PARLA_E_NOMEM, "no memory for a transport");
+    }
+    *out = self;
+    return 0;
+}
+
+void plm_exchange_discard(plm_exchange *self) { destroy(self); }
+
+parla_transport *plm_exchange_table(plm_exchange *self) { return &self->table; }
+
+plm_exchange *plm_exchange_of(parla_transport *table) { return table->close == exchange_close ? table->self : NULL; }
+
+/* --- The carrier's other services ---------------------------------------------------------------------------------------------- */
+
+int plm_exchange_arm(plm_exchange *self, int *out_fd)
+{
+    if (plm_has_outgoing(self)) {
+        return PARLA_PENDING;
+    }
+    pthread_mutex_lock(&self->lock);
+    bool is_busy = self->direct.first != NULL || self->completed.first != NULL;
+    pthread_mutex_unlock(&self->lock);
+    if (is_busy || pthread_mutex_trylock(&self->wire) != 0) {
+        return PARLA_PENDING;
+    }
+    int code = self->carrier->arm(self->carrier_self, out_fd);
+    pthread_mutex_unlock(&self->wire);
+    return code;
+}
+
+int plm_exchange_alloc(plm_exchange *self, size_t n_bytes, void **out)
+{
+    pthread_mutex_lock(&self->wire);
+    int code = self->carrier->alloc(self->carrier_self, n_bytes, out);
+    pthread_mutex_unlock(&self->wire);
+    return code;
+}
+
+int plm_exchange_release(plm_exchange *self, void *memory)
+{
+    pthread_mutex_lock(&self->wire);
+    int code = self->carrier->release(self->carrier_self, memory);
+    pthread_mutex_unlock(&self->wire);
+    return code;
+}

@@ -1,0 +1,32 @@
+/* plm.h - what a parla_mpi is made of, for the sources of this folder. */
+#ifndef PLM_PLM_H
+#define PLM_PLM_H
+
+#include "progress.h"
+#include "request.h"
+
+#include <parla/mpi.h>
+#include <pthread.h>
+#include <sys/types.h>
+
+struct parla_mpi {
+    /* constant after init */
+    parla_runtime *rt;
+    MPI_Comm comm; /* MPI_COMM_NULL once closed */
+    int rank, n_ranks;
+    int keyval;    /* of the attribute of MPI_COMM_SELF whose deletion closes this */
+    pid_t process; /* who made it: a forked child leaves it alone */
+    bool has_prefix;
+    bool is_serialized;
+
+    pthread_mutex_t serial; /* recursive; brackets every MPI call while is_serialized */
+    plm_table table;
+    plm_progress progress;
+};
+
+/* Brackets of the library's MPI calls. */
+void plm_enter(parla_mpi *mpi);
+bool plm_try_enter(parla_mpi *mpi);
+void plm_leave(parla_mpi *mpi);
+
+#endif
