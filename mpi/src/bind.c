@@ -46,7 +46,7 @@ static void submit(parla_mpi *mpi, plm_wait *wait, int n, MPI_Request *requests)
 
 int parla_mpi_bind(parla_mpi *mpi, parla_context *context, int n, MPI_Request *requests)
 {
-    plm_wait *wait;
+    plm_wait *wait = NULL;
     int rc = check(mpi, n, requests);
     if (rc == 0)
         rc = new_wait(&wait, n, NULL);
@@ -79,7 +79,7 @@ static int prepare_suspension(parla_context *context, plm_wait *wait)
 
 int parla_mpi_suspend_on(parla_mpi *mpi, parla_context *context, int n, MPI_Request *requests, MPI_Status *statuses)
 {
-    plm_wait *wait;
+    plm_wait *wait = NULL;
     int rc = check(mpi, n, requests);
     if (rc == 0)
         rc = new_wait(&wait, n, statuses);
@@ -96,7 +96,7 @@ int parla_mpi_suspend_on(parla_mpi *mpi, parla_context *context, int n, MPI_Requ
 
 static int make_event(parla_mpi *mpi, parla_task *out, int n, MPI_Request *requests, MPI_Status *statuses, bool is_peek)
 {
-    plm_wait *wait;
+    plm_wait *wait = NULL;
     int rc = check(mpi, n, requests);
     if (rc == 0)
         rc = new_wait(&wait, n, statuses);
