@@ -293,8 +293,8 @@ void parla_runtime_destroy(parla_runtime *rt)
     drain(rt, self);
     wait_for_guests(rt);
     pl_place_fini(rt);
-    pl_failures_fini(rt, self);
     pl_workers_stop(rt);
+    pl_failures_fini(rt);
     free_outcomes(rt);
     write_trace(rt);
     free_runtime(rt);

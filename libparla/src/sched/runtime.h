@@ -117,6 +117,6 @@ bool pl_poll_all(parla_runtime *rt);
 /* failures.c: a task failed or was cancelled; somebody looked at a failure; the runtime ends. */
 void pl_failures_add(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *failure);
 void pl_failures_seen(parla_runtime *rt, const parla_failure *failure);
-void pl_failures_fini(parla_runtime *rt, pl_worker *self);
+void pl_failures_fini(parla_runtime *rt); /* remembered tasks are freed with all others */
 
 #endif

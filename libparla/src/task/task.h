@@ -133,7 +133,7 @@ static inline parla_task_state pl_task_state(pl_task *task) { return (parla_task
 static inline bool pl_task_move(pl_task *task, parla_task_state from, parla_task_state to)
 {
     uint8_t expected = (uint8_t)from;
-    return pl_cas_acq_rel(&task->state_shared, &expected, (uint8_t)to);
+    return pl_cas_seq(&task->state_shared, &expected, (uint8_t)to); /* seq: against cancel_shared, see link_and_start in spawn.c */
 }
 
 static inline pl_extra *pl_task_extra_or_null(pl_task *task) { return pl_load_acquire(&task->extra_shared); }
