@@ -107,7 +107,9 @@ typedef struct pl_blocked {
 int pl_blocking_begin(parla_runtime *rt, pl_blocked *blocked);
 void pl_blocking_end(parla_runtime *rt, pl_blocked *blocked);
 
-/* stuck.c: puts the tasks that wait, and for what, into the calling thread's error detail; starts from `awaited` unless NULL. Returns
+/* stuck.c: one line of the log about a task that runs, for an end of the runtime that takes long. */
+void pl_log_unfinished(parla_runtime *rt);
+/* puts the tasks that wait, and for what, into the calling thread's error detail; starts from `awaited` unless NULL. Returns
  * PARLA_E_STUCK. */
 int pl_report_stuck(parla_runtime *rt, const parla_task *awaited);
 
