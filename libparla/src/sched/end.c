@@ -181,8 +181,10 @@ static void cancel_event(parla_runtime *rt, pl_worker *self, pl_task *task)
         return;
     pl_end(rt, self, task, PARLA_TASK_CANCELLED,
            pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "the runtime was stopped before the event was completed"), false);
+    bool is_uncounted = task->flags & PL_FLAG_UNCOUNTED;
     pl_drop_life(rt, self, task);
-    pl_outside_done(rt);
+    if (!is_uncounted)
+        pl_outside_done(rt);
 }
 
 static void cancel_one(parla_runtime *rt, pl_worker *self, pl_task *task, bool all)

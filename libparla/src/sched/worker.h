@@ -64,7 +64,6 @@ static inline void pl_inside_end(pl_worker *self)
         pl_store_release(&self->n_inside_shared, pl_load_relaxed(&self->n_inside_shared) - 1);
 }
 
-
 /* Around each call of a guest that counts, readies or ends tasks: wait.c takes no guest for idle in between, and the runtime is not freed
  * before the last instruction of pl_busy_end, though what the call did may let another thread destroy it. Workers need no mark. */
 void pl_busy_begin(pl_worker *self);

@@ -36,11 +36,12 @@ enum {
 };
 
 enum {
-    PL_FLAG_MANAGED = 1,  /* body goes through the runtime's runner */
-    PL_FLAG_EVENT = 2,    /* no body; completed from outside */
-    PL_FLAG_INTERNAL = 4, /* a data movement: not counted, not traced as a task */
-    PL_FLAG_PLACED = 16,  /* extra->placed is there */
-    PL_FLAG_COUNTED = 32, /* counts as spawned, so its end counts too */
+    PL_FLAG_MANAGED = 1,    /* body goes through the runtime's runner */
+    PL_FLAG_EVENT = 2,      /* no body; completed from outside */
+    PL_FLAG_INTERNAL = 4,   /* a data movement: not counted, not traced as a task */
+    PL_FLAG_PLACED = 16,    /* extra->placed is there */
+    PL_FLAG_COUNTED = 32,   /* counts as spawned, so its end counts too */
+    PL_FLAG_UNCOUNTED = 64, /* an event that does not count as outside progress */
 };
 
 /* One predecessor of one task. */
