@@ -197,8 +197,8 @@ class Grid(Layout):
         )
         count = math.prod(part if isinstance(part, int) else len(part) for part in sizes)
         core = _crosspy.grid(shape, sizes, None, deal(places, count, "blocks"))
-        words = ", ".join(str(part) if isinstance(part, int) else show.sizes(part) for part in sizes)
-        super().__init__(core, f"Grid({shape}, blocks=({words}), devices={places})")
+        words = show.as_tuple([str(part) if isinstance(part, int) else show.sizes(part) for part in sizes])
+        super().__init__(core, f"Grid({shape}, blocks={words}, devices={places})")
 
 
 class BlockCyclic(Layout):

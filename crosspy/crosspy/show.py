@@ -17,13 +17,18 @@ def describe(layout: Layout) -> str:
     """Return one line about a layout of any kind."""
     devices = [str(layout.place(i)) for i in range(min(layout.n_blocks, _MAX_BLOCKS))]
     more = ["..."] if layout.n_blocks > _MAX_BLOCKS else []
-    blocks = ", ".join(sizes(layout.sizes(k)) for k in range(layout.ndim))
-    return f"Grid({layout.shape}, blocks=({blocks}), devices=[{', '.join(devices + more)}])"
+    blocks = as_tuple([sizes(layout.sizes(k)) for k in range(layout.ndim)])
+    return f"Grid({layout.shape}, blocks={blocks}, devices=[{', '.join(devices + more)}])"
 
 
 def sizes(extents: tuple[int, ...]) -> str:
     """Return extents of blocks as a tuple, cut off if it is long."""
-    return f"({', '.join(_cut([str(extent) for extent in extents]))})"
+    return as_tuple(_cut([str(extent) for extent in extents]))
+
+
+def as_tuple(items: list[str]) -> str:
+    """Return the text of a tuple; with one item it needs its comma."""
+    return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
 
 
 def _cut(items: list[str]) -> list[str]:

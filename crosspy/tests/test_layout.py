@@ -6,6 +6,7 @@ import pickle
 import crosspy as xp
 import numpy as np
 import parla
+from parla import gpu
 import pytest
 from crosspy_cases import layouts, shapes
 from hypothesis import given
@@ -103,8 +104,8 @@ def test_picture():
 
 def test_repr_names_what_made_it():
     assert repr(xp.Split((8, 6), [("gpu", 0)], sizes=2)) == "Split((8, 6), devices=[gpu[0]], axis=0, sizes=(4, 4))"
-    assert repr(xp.Grid(4, [2], parla.cpu)) == "Grid((4,), blocks=(2), devices=[cpu[0]])"
-    assert repr(xp.parse_layout("layout(4; *2; 1; 0:gpu1)")) == "Grid((4,), blocks=((2, 2)), devices=[gpu[1], gpu[1]])"
+    assert repr(xp.Grid(4, [2], parla.cpu)) == "Grid((4,), blocks=(2,), devices=[cpu[0]])"
+    assert repr(xp.parse_layout("layout(4; *2; 1; 0:gpu1)")) == "Grid((4,), blocks=((2, 2),), devices=[gpu[1], gpu[1]])"
 
 
 @pytest.mark.parametrize(
@@ -149,3 +150,15 @@ def test_questions_outside_the_array():
 
 def test_the_example_of_the_package():
     assert doctest.testmod(xp).failed == 0
+
+
+def test_a_repr_of_parts_means_the_same_layout():
+    gpus = [gpu(0), gpu(1)]
+    for layout in (
+        xp.Grid((7, 5), ([3, 4], [5]), gpus),
+        xp.Grid((7,), ([3, 4],), gpus),
+        xp.Grid((7,), ([7],), [gpu(1)]),
+        xp.Grid((6, 5), (2, [5]), gpus),
+    ):
+        again = eval(repr(layout), {"Grid": xp.Grid, "gpu": gpu})
+        assert again == layout, repr(layout)

@@ -1,6 +1,9 @@
 /* test_api_data.c - instances inside bodies, queries, evictions. */
 #include "placed_fixture.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 static int look_in_place(parla_context *context, void *arg)
 {
     parla_instance here;
@@ -115,6 +118,27 @@ T_TEST(a_failed_eviction_spoils_nothing)
     T_EQ(parla_data_evict(rt, data, 1, PARLA_FOREVER), PARLA_E_DEVICE);
     T_EQ(info_of(data).i_owner, 1);
     T_EQ(host_byte(rt, data), 8);
+    parla_data_unref(data);
+    parla_runtime_destroy(rt);
+}
+
+T_TEST(a_forked_child_is_refused_what_the_parent_uses)
+{
+    unsigned char memory[16] = {3};
+    int status;
+    parla_runtime *rt = start("cpu");
+    parla_data *data = make_array("x", memory, 16);
+    T_EQ(host_byte(rt, data), 3);
+    pid_t child = fork();
+    if (child == 0) {
+        parla_data_info info = {.size = sizeof info};
+        parla_instance here;
+        T_EQ(parla_data_query(data, &info), PARLA_E_FORKED);
+        T_EQ(parla_data_acquire(NULL, data, PARLA_IN, PARLA_FOREVER, &here), PARLA_E_FORKED);
+        _exit(0);
+    }
+    T_EQ(waitpid(child, &status, 0), child);
+    T_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     parla_data_unref(data);
     parla_runtime_destroy(rt);
 }

@@ -103,3 +103,53 @@ T_TEST(content_that_cannot_come_home_is_told)
     T_EQ(parla_data_acquire(NULL, data, PARLA_IN, PARLA_FOREVER, &here), PARLA_E_STATE);
     parla_data_unref(data);
 }
+
+typedef struct watcher {
+    parla_data *data;
+    _Atomic bool is_over;
+} watcher;
+
+static void *look(void *arg)
+{
+    watcher *w = arg;
+    while (!atomic_load(&w->is_over))
+        T_EQ(info_of(w->data).n_bytes, 64);
+    return NULL;
+}
+
+/* For ThreadSanitizer. */
+T_TEST(content_comes_home_while_it_is_looked_at)
+{
+    pthread_t thread;
+    watcher w = {.data = make_array("x", NULL, 64)};
+    T_EQ(pthread_create(&thread, NULL, look, &w), 0);
+    for (int i = 0; i < 10; i++) {
+        parla_runtime *rt = start("sim:1");
+        T_OK(finish(rt, spawn(rt, do_nothing, NULL, on_gpu(0), w.data, PARLA_OUT)));
+        parla_runtime_destroy(rt);
+    }
+    atomic_store(&w.is_over, true);
+    T_EQ(pthread_join(thread, NULL), 0);
+    T_EQ(info_of(w.data).valid_mask, 1);
+    parla_data_unref(w.data);
+}
+
+static void *drop_it(void *arg)
+{
+    parla_data_unref(arg);
+    return NULL;
+}
+
+/* For the sanitizers. */
+T_TEST(the_last_reference_goes_while_the_runtime_ends)
+{
+    for (int i = 0; i < 50; i++) {
+        pthread_t thread;
+        parla_runtime *rt = start("cpu");
+        parla_data *data = make_array("x", NULL, 64);
+        T_EQ(finish(rt, spawn(rt, fail_here, NULL, on_cpu(), data, PARLA_OUT)), PARLA_E_USER);
+        T_EQ(pthread_create(&thread, NULL, drop_it, data), 0);
+        parla_runtime_destroy(rt);
+        T_EQ(pthread_join(thread, NULL), 0);
+    }
+}

@@ -1,9 +1,14 @@
 /* test_backends.c - the registry of device kinds. */
 #include "device/backends.h"
+
+#include "base/atomic.h"
 #include "test.h"
 
 #include <parla/error.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 T_TEST(two_kinds_are_built_in)
 {
@@ -70,4 +75,29 @@ T_TEST(the_registry_is_bounded)
     char kinds[40];
     pl_backend_list(kinds, sizeof kinds); /* cut short, not written past its end */
     T_LT(strlen(kinds), sizeof kinds);
+}
+
+static void *look_up(void *arg)
+{
+    while (!pl_load_acquire((_Atomic bool *)arg))
+        T_TRUE(parla_backend_find("cpu") == &pl_backend_cpu);
+    return NULL;
+}
+
+/* Whenever the fork is, another thread may be inside of the registry. */
+T_TEST(a_forked_child_is_not_locked_out)
+{
+    _Atomic bool is_over = false;
+    pthread_t thread;
+    T_EQ(pthread_create(&thread, NULL, look_up, (void *)&is_over), 0);
+    for (int i = 0; i < 30; i++) {
+        int status;
+        pid_t child = fork();
+        if (child == 0)
+            _exit(parla_backend_find("cpu") == &pl_backend_cpu ? 0 : 1);
+        T_EQ(waitpid(child, &status, 0), child);
+        T_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    pl_store_release(&is_over, true);
+    T_EQ(pthread_join(thread, NULL), 0);
 }

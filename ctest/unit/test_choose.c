@@ -125,3 +125,22 @@ T_TEST(an_unknown_policy)
     T_EQ(parla_runtime_create(&rt, &options), PARLA_E_CONFIG);
     T_HAS_STR(parla_error_detail(), "locality, eager and round_robin");
 }
+
+/* A copy's source is used in place: its task reserves nothing there, but the memory comes back. */
+T_TEST(memory_that_a_use_in_place_pins_is_waited_for)
+{
+    unsigned char value = 7;
+    parla_runtime *rt = start("sim:1,mem=1000000,lat=50ms");
+    parla_data *source = make_array("source", NULL, 600000), *target = make_array("target", NULL, 600000);
+    parla_data *other = make_array("other", NULL, 600000);
+    T_OK(finish(rt, spawn(rt, store_byte, &value, on_gpu(0), source, PARLA_OUT)));
+    parla_task copy;
+    T_OK(parla_data_copy(rt, &copy, target, NULL, source, NULL, 0));
+    T_OK(finish(rt, spawn(rt, store_byte, &value, on_gpu(0), other, PARLA_OUT)));
+    T_OK(parla_task_wait(rt, &copy, 1, PARLA_FOREVER));
+    T_EQ(host_byte(rt, target), 7);
+    parla_data_unref(source);
+    parla_data_unref(target);
+    parla_data_unref(other);
+    parla_runtime_destroy(rt);
+}

@@ -4,6 +4,9 @@
 
 #include <parla/error.h>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 static void count_release(void *ctx) { ++*(int *)ctx; }
 
 T_TEST(given_memory_is_the_content)
@@ -117,4 +120,25 @@ T_TEST(a_reference_of_what_is_gone)
     T_TRUE(pl_data_unref_last(data));
     T_FALSE(pl_data_ref_if_alive(data));
     pl_data_destroy(data);
+}
+
+/* A child of a fork that another thread of the parent's was inside of the library at. */
+T_TEST(a_forked_child_is_not_locked_out)
+{
+    pl_attachment_lock();
+    pid_t child = fork();
+    if (child == 0) {
+        parla_data_info info = {.size = sizeof info};
+        parla_data *data;
+        parla_data_options options = PARLA_DATA_OPTIONS_INIT;
+        options.host = (parla_strided){.item_bytes = 4, .ndim = 1, .extent = {5}};
+        T_OK(parla_data_create(&data, &options));
+        T_OK(parla_data_query(data, &info));
+        parla_data_unref(data);
+        _exit(0);
+    }
+    pl_attachment_unlock();
+    int status;
+    T_EQ(waitpid(child, &status, 0), child);
+    T_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }

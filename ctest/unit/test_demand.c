@@ -153,3 +153,23 @@ T_TEST(an_array_named_twice_gets_the_stronger_mode)
     parla_data_unref(data);
     parla_runtime_destroy(rt);
 }
+
+T_TEST(a_refused_spawn_leaves_its_arrays_free)
+{
+    parla_runtime *a = start("cpu"), *b = start("cpu");
+    parla_data *x = make_array("x", NULL, 16), *y = make_array("y", NULL, 16);
+    parla_access accesses[2] = {{.data = x, .mode = PARLA_OUT}, {.data = y, .mode = PARLA_IN}};
+    parla_demand gpu = on_gpu(0);
+    T_EQ(spawn_with(a, &(parla_choice){&gpu, 1}, 1, accesses, 1), PARLA_E_NO_DEVICE);
+    T_EQ(spawn_with(a, NULL, 0, accesses, 2), PARLA_E_STATE); /* y has no content */
+    T_OK(spawn_with(b, NULL, 0, accesses, 1));
+    accesses[0] = (parla_access){.data = y, .mode = PARLA_OUT};
+    accesses[1] = (parla_access){.data = x, .mode = PARLA_OUT};
+    T_EQ(spawn_with(a, NULL, 0, accesses, 2), PARLA_E_STATE); /* x is b's */
+    T_HAS_STR(parla_error_detail(), "another runtime");
+    T_OK(spawn_with(b, NULL, 0, accesses, 2));
+    parla_data_unref(x);
+    parla_data_unref(y);
+    parla_runtime_destroy(a);
+    parla_runtime_destroy(b);
+}

@@ -149,3 +149,78 @@ T_TEST(what_is_forgotten_does_not_hang_the_end)
     parla_data_release(data, PARLA_IN);
     parla_data_unref(data);
 }
+
+/* What a thread that has stopped waiting would have overwritten is still what a failed task left. */
+static void check_spoilt(bool fails_before)
+{
+    unsigned char memory[64] = {5}, value = 9;
+    gate closed = GATE_INIT;
+    parla_instance here;
+    parla_runtime *rt = start("sim:1");
+    parla_data *data = make_array("x", memory, sizeof memory);
+    parla_task slow = spawn(rt, pass_gate, &closed, on_cpu(), data, PARLA_IN);
+    parla_task bad = spawn(rt, fail_here, NULL, on_cpu(), data, PARLA_OUT);
+    if (fails_before)
+        T_OK(parla_task_cancel(bad));
+    T_EQ(parla_data_acquire(rt, data, PARLA_OUT, 2000000, &here), PARLA_E_TIMEOUT);
+    unsigned char seen = 0;
+    parla_task early = spawn(rt, load_byte, &seen, on_cpu(), data, PARLA_IN);
+    gate_open(&closed);
+    T_OK(finish(rt, slow));
+    T_EQ(finish(rt, bad), fails_before ? PARLA_E_CANCELLED : PARLA_E_USER);
+    T_EQ(finish(rt, early), PARLA_E_CANCELLED);
+    T_EQ(parla_data_acquire(rt, data, PARLA_IN, PARLA_FOREVER, &here), PARLA_E_CANCELLED);
+    T_HAS_STR(parla_error_detail(), fails_before ? "cancel" : "as it should");
+    T_OK(finish(rt, spawn(rt, store_byte, &value, on_cpu(), data, PARLA_OUT)));
+    T_EQ(host_byte(rt, data), 9);
+    parla_data_unref(data);
+    parla_runtime_destroy(rt);
+}
+
+T_TEST(a_timeout_cures_nothing) { check_spoilt(true); }
+T_TEST(a_timeout_before_the_failure_cures_nothing) { check_spoilt(false); }
+
+typedef struct knot {
+    parla_task tasks[2];
+    _Atomic int n_inside;
+} knot;
+
+/* Each of two tasks waits for the other. */
+static int wait_for_other(parla_context *context, void *arg)
+{
+    knot *k = arg;
+    parla_task *other = &k->tasks[parla_task_equal(parla_context_task(context), k->tasks[0])];
+    if (parla_task_has_ended(*other))
+        return 0;
+    T_OK(parla_suspend_on(context, other, 1));
+    atomic_fetch_add(&k->n_inside, 1);
+    return PARLA_SUSPENDED;
+}
+
+T_TEST(the_end_is_reached_with_a_host_access_under_way)
+{
+    knot k = {.n_inside = 0};
+    unsigned char memory[64] = {5};
+    parla_instance here;
+    parla_runtime *rt = start("cpu");
+    parla_data *data = make_array("x", memory, sizeof memory);
+    for (int i = 0; i < 2; i++)
+        T_OK(parla_task_create(rt, &k.tasks[i], "knot"));
+    for (int i = 0; i < 2; i++) {
+        parla_access access = {.data = data, .mode = PARLA_OUT};
+        parla_task_options options = PARLA_TASK_OPTIONS_INIT;
+        options.body = wait_for_other;
+        options.arg = &k;
+        options.task = k.tasks[i];
+        options.accesses = &access;
+        options.n_accesses = i == 0 ? 1 : 0;
+        T_OK(parla_task_spawn(rt, NULL, &options));
+    }
+    T_EVENTUALLY(atomic_load(&k.n_inside) == 2, 5000);
+    int rc = parla_data_acquire(rt, data, PARLA_OUT, 2000000, &here);
+    T_TRUE(rc == PARLA_E_TIMEOUT || rc == PARLA_E_STUCK);
+    for (int i = 0; i < 2; i++)
+        parla_task_unref(k.tasks[i]);
+    parla_runtime_destroy(rt);
+    parla_data_unref(data);
+}

@@ -2,6 +2,7 @@
 #include "base/atomic.h"
 #include "placed_fixture.h"
 #include "sched/placed.h"
+#include "task/failure.h"
 
 T_TEST(bodies_run_where_they_were_placed)
 {
@@ -123,5 +124,39 @@ T_TEST(bodies_that_block_do_not_starve_their_children)
         tasks[i] = spawn(rt, wait_for_child, &depth, on_cpu(), NULL, 0);
     for (int i = 0; i < 3; i++)
         T_OK(finish(rt, tasks[i]));
+    parla_runtime_destroy(rt);
+}
+
+static int suspend_once(parla_context *context, void *arg)
+{
+    T_OK(parla_suspend_on(context, arg, 1));
+    return PARLA_SUSPENDED;
+}
+
+/* A cancel at the end of the runtime and the news that the task may go on meet: the cancel was first. */
+T_TEST(a_task_that_was_cancelled_is_not_resumed)
+{
+    parla_task event;
+    unsigned char memory[16] = {0};
+    parla_runtime *rt = start("cpu");
+    parla_data *data = make_array("x", memory, 16);
+    T_OK(parla_event_create(rt, &event, "event"));
+    parla_task handle = spawn(rt, suspend_once, &event, on_cpu(), data, PARLA_IN);
+    pl_task *task = pl_task_of(handle);
+    pl_worker *self = pl_self(rt);
+    T_EVENTUALLY(pl_task_state(task) == PARLA_TASK_SUSPENDED, 5000);
+    T_TRUE(pl_task_move(task, PARLA_TASK_SUSPENDED, PARLA_TASK_CANCELLED));
+    for (int i = 0; i < 2; i++) { /* before and after the placed path knows */
+        pl_task_ref(task);
+        pl_place_ready(rt, self, task);
+        T_FALSE(pl_place_is_waiting(rt));
+        if (i == 0)
+            pl_end(rt, self, task, PARLA_TASK_CANCELLED, pl_failure_create(PARLA_E_CANCELLED, "task", NULL, "too late"), false);
+    }
+    T_EQ(pl_task_state(task), PARLA_TASK_CANCELLED);
+    T_OK(parla_event_complete(event, 0, NULL));
+    T_EQ(finish(rt, handle), PARLA_E_CANCELLED);
+    parla_task_unref(event);
+    parla_data_unref(data);
     parla_runtime_destroy(rt);
 }

@@ -338,3 +338,43 @@ T_TEST(a_body_may_fork)
     parla_task_unref(event);
     close_runtime();
 }
+
+enum { N_WAITERS = 32 };
+
+static struct {
+    parla_runtime *rt;
+    parla_task name;
+    _Atomic int n_ready;
+} vain;
+
+static void *wait_in_vain(void *unused)
+{
+    (void)unused;
+    pl_add_acq_rel(&vain.n_ready, 1);
+    int code = parla_task_wait(vain.rt, &vain.name, 1, PARLA_FOREVER);
+    T_TRUE(code == PARLA_E_CANCELLED || code == PARLA_E_STUCK);
+    return NULL;
+}
+
+/* Destroy cancels what they wait for, and frees nothing that they still look at. */
+T_TEST(destroy_tells_those_who_wait)
+{
+    for (size_t round = 0; round < t_scale(20); round++) {
+        pthread_t threads[N_WAITERS];
+        parla_options options = PARLA_OPTIONS_INIT;
+        options.n_workers = 1;
+        T_OK(parla_runtime_create(&vain.rt, &options));
+        T_OK(parla_task_create(vain.rt, &vain.name, "never spawned"));
+        pl_store_release(&vain.n_ready, 0);
+        for (int i = 0; i < N_WAITERS; i++) {
+            T_EQ(pthread_create(&threads[i], NULL, wait_in_vain, NULL), 0);
+        }
+        /* Here too: a thread that has not begun to wait must not find the runtime gone. */
+        T_EVENTUALLY(pl_load_acquire(&vain.n_ready) == N_WAITERS, 10000);
+        T_EVENTUALLY(pl_load_acquire(&vain.rt->n_rest_waiters) == N_WAITERS, 10000);
+        parla_runtime_destroy(vain.rt);
+        for (int i = 0; i < N_WAITERS; i++) {
+            pthread_join(threads[i], NULL);
+        }
+    }
+}

@@ -6,6 +6,8 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static parla_runtime *rt;
 static parla_space *space;
@@ -276,5 +278,39 @@ T_TEST(threads_name_and_spawn_together)
     T_EQ(parla_space_tasks(space, NULL, 0), SIDE * SIDE);
     T_OK(parla_space_wait(space, PARLA_FOREVER));
     T_EQ(pl_load_acquire(&n_run), SIDE * SIDE);
+    close_space();
+}
+
+static void *name_on_and_on(void *arg)
+{
+    while (!pl_load_acquire((_Atomic bool *)arg))
+        at(1, 2);
+    return NULL;
+}
+
+/* Whenever the fork is, another thread may be inside of the space. */
+T_TEST(a_forked_child_is_refused)
+{
+    _Atomic bool is_over = false;
+    pthread_t thread;
+    open_space("T");
+    T_EQ(pthread_create(&thread, NULL, name_on_and_on, (void *)&is_over), 0);
+    for (int i = 0; i < 30; i++) {
+        int status;
+        pid_t child = fork();
+        if (child == 0) {
+            parla_task task;
+            int64_t index = 1;
+            T_EQ(parla_space_at(space, &index, 1, &task), PARLA_E_FORKED);
+            T_EQ(parla_space_find(space, &index, 1, &task), PARLA_E_FORKED);
+            T_EQ(parla_space_tasks(space, NULL, 0), 0);
+            T_EQ(parla_space_wait(space, 0), PARLA_E_FORKED);
+            _exit(0);
+        }
+        T_EQ(waitpid(child, &status, 0), child);
+        T_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    pl_store_release(&is_over, true);
+    T_EQ(pthread_join(thread, NULL), 0);
     close_space();
 }

@@ -1,5 +1,6 @@
 /* test_spawn.c - what a spawn checks, what it links to, and that a refused one leaves nothing behind. */
 #include "runtime_fixture.h"
+#include "task/task.h"
 
 #include <stdlib.h>
 
@@ -217,6 +218,27 @@ T_TEST(refused_options_change_nothing)
     close_runtime();
 }
 
+/* The name that it would have had is the caller's again. */
+T_TEST(a_spawn_that_fails_leaves_the_name_as_it_was)
+{
+    open_runtime(1);
+    char *temporary = strdup("temporary");
+    const parla_demand demand = {.arch = PARLA_ARCH_GPU, .number = PARLA_ANY_NUMBER};
+    const parla_choice choice = {&demand, 1};
+    parla_task_options options = PARLA_TASK_OPTIONS_INIT;
+    options.body = count_body;
+    options.task = create_name("before");
+    options.name = temporary;
+    options.choices = &choice;
+    options.n_choices = 1;
+    refused(&options, PARLA_E_NO_DEVICE, "gpu");
+    memset(temporary, 'x', strlen(temporary));
+    free(temporary);
+    T_EQ_STR(pl_task_of(options.task)->name, "before");
+    parla_task_unref(options.task);
+    close_runtime();
+}
+
 T_TEST(a_name_is_spawned_once)
 {
     _Atomic int n = 0;
@@ -228,7 +250,7 @@ T_TEST(a_name_is_spawned_once)
     again.arg = (void *)&n;
     again.task = name;
     T_EVENTUALLY(pl_load_acquire(&stop.is_inside), 10000);
-    refused(&again, PARLA_E_STATE, "once is already spawned (it is running)");
+    refused(&again, PARLA_E_STATE, "the task to spawn is already spawned (it is running)");
     pl_store_release(&stop.may_go, true);
     T_OK(wait_for(name));
     refused(&again, PARLA_E_STATE, "(it is done)");

@@ -21,8 +21,8 @@ def parse(arguments):
     """Return the command line's options."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--csv", type=Path, default=RECORD, help="rows of date,co2 (YYYYMMDD, ppm); default: the record")
-    parser.add_argument("--size", type=positive_integer, help="condition on this many synthetic weeks, drawn from the kernel, instead")
-    parser.add_argument("--seed", type=int, default=0, help="of the synthetic weeks (default: %(default)s)")
+    parser.add_argument("--size", type=sample_size, help="condition on this many synthetic weeks, drawn from the kernel, instead")
+    parser.add_argument("--seed", type=seed, default=0, help="of the synthetic weeks (default: %(default)s)")
     parser.add_argument("--devices", help="such as sim:2; by default real GPUs if there are any, else sim:2")
     parser.add_argument("--workers", type=positive_integer, help="worker threads (default: one for each core)")
     parser.add_argument("--block", type=positive_integer, default=240, help="rows of a tile (default: %(default)s)")
@@ -36,6 +36,22 @@ def positive_integer(text):
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
+    return value
+
+
+def sample_size(text):
+    """Read a number of values from which something can be learnt."""
+    value = positive_integer(text)
+    if value < 2:
+        raise argparse.ArgumentTypeError(f"must be at least 2, not {value}")
+    return value
+
+
+def seed(text):
+    """Read the seed of a random generator."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must not be negative: {value}")
     return value
 
 

@@ -103,6 +103,11 @@ int parla_data_query(parla_data *data, parla_data_info *out)
         return pl_error_set(PARLA_E_INVALID, "parla_data_info.size is %zu; set it to the structure's sizeof", out->size);
     pl_attachment_lock();
     parla_runtime *rt = pl_data_runtime(data);
+    int rc = rt ? pl_runtime_check(rt) : 0;
+    if (rc < 0) {
+        pl_attachment_unlock();
+        return rc;
+    }
     if (rt)
         pl_place_lock(rt);
     parla_data_info info = {.size = out->size, .n_bytes = data->n_bytes, .valid_mask = data->coherence.valid};

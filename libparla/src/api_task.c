@@ -155,16 +155,12 @@ int parla_task_cancel(parla_task handle)
         pl_unpin(self->rt, self, task);
         return pl_error_set(PARLA_E_STATE, "the task has ended");
     }
-    pl_store_release(&task->cancel_shared, (uint8_t)1);
-    parla_failure *failure = pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "cancelled before it started");
-    int result = 0;
+    parla_runtime *rt = self->rt;
     pl_busy_begin(self);
-    if (!pl_cancel(self->rt, self, task, failure)) {
-        parla_failure_unref(failure);
-        result = PARLA_PENDING;
-    }
-    pl_busy_end(self->rt, self);
-    pl_unpin(self->rt, self, task);
+    pl_store_seq(&task->cancel_shared, (uint8_t)1);
+    int result = pl_cancel(rt, self, task, "cancelled before it started") ? 0 : PARLA_PENDING;
+    pl_unpin(rt, self, task);
+    pl_busy_end(rt, self);
     return result;
 }
 

@@ -318,6 +318,7 @@ def run(main: Coroutine | object, **options: object) -> object:
 
 
 def stop_at_exit() -> None:
-    """Stop a runtime whose `with` block was never left, before the interpreter goes away."""
+    """Stop a runtime whose `with` block was never left, before the interpreter goes away; print what nobody has looked at."""
     if _current is not None:
-        _current._stop()
+        for failure in _distinct(_current._stop(), None):
+            sys.excepthook(type(failure), failure, failure.__traceback__)

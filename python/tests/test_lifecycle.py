@@ -191,3 +191,15 @@ def test_importing_starts_nothing():
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", source], check=True, timeout=60, capture_output=True, text=True, env=environment)
     assert done.stdout == "1 False\n"
+
+
+def test_an_exit_without_leaving_the_block_tells_failures():
+    program = (
+        "import parla\n"
+        "runtime = parla.Parla(n_workers=1)\n"
+        "runtime.__enter__()\n"
+        "parla.spawn(name='divider')(lambda: 1 / 0).wait()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert "ZeroDivisionError: division by zero" in done.stderr
+    assert "divider" in done.stderr

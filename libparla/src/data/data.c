@@ -14,7 +14,18 @@
 
 static pthread_mutex_t attachment = PTHREAD_MUTEX_INITIALIZER;
 
-void pl_attachment_lock(void) { pthread_mutex_lock(&attachment); }
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+/* In a forked child: another thread of the parent may have held it. */
+static void renew_lock(void) { pthread_mutex_init(&attachment, NULL); }
+static void watch_forks(void) { pthread_atfork(NULL, NULL, renew_lock); }
+
+void pl_attachment_lock(void)
+{
+    pthread_once(&fork_once, watch_forks);
+    pthread_mutex_lock(&attachment);
+}
+
 void pl_attachment_unlock(void) { pthread_mutex_unlock(&attachment); }
 
 static int check_options(const parla_data_options *options, size_t *out_n_bytes)

@@ -34,9 +34,10 @@ struct parla_data {
 
     /* Under the placed lock. */
     pl_order order;
-    void *poison;      /* the failed or cancelled last writer; until somebody overwrites the array */
-    int n_moves;       /* movements under way, of any of its copies */
-    pl_use *unsettled; /* writers that wait until there are none */
+    void *poison;                 /* the failed or cancelled last writer; until somebody overwrites the array */
+    struct parla_failure *spoilt; /* how the last writer whose turn is over failed; NULL: it did not */
+    int n_moves;                  /* movements under way, of any of its copies */
+    pl_use *unsettled;            /* writers that wait until there are none */
     parla_data *prev_attached, *next_attached;
 };
 

@@ -15,6 +15,17 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const parla_backend *kinds[MAX_KINDS] = {&pl_backend_cpu, &pl_backend_sim};
 static int n_kinds = 2;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+/* In a forked child: another thread of the parent may have held it. */
+static void renew_lock(void) { pthread_mutex_init(&lock, NULL); }
+static void watch_forks(void) { pthread_atfork(NULL, NULL, renew_lock); }
+
+static void take_lock(void)
+{
+    pthread_once(&fork_once, watch_forks);
+    pthread_mutex_lock(&lock);
+}
 
 /* Kinds are words of the device string, so they are spelt like its words; "auto" is taken there. */
 static bool is_kind_name(const char *kind)
@@ -63,7 +74,7 @@ int parla_backend_register(const parla_backend *backend)
     if (!is_complete(backend))
         return pl_error_set(PARLA_E_INVALID, "backend \"%s\" lacks a function; only queue_call may be NULL", backend->kind);
 
-    pthread_mutex_lock(&lock);
+    take_lock();
     int rc = add_locked(backend);
     pthread_mutex_unlock(&lock);
     return rc;
@@ -71,7 +82,7 @@ int parla_backend_register(const parla_backend *backend)
 
 const parla_backend *parla_backend_find(const char *kind)
 {
-    pthread_mutex_lock(&lock);
+    take_lock();
     const parla_backend *backend = kind ? find_locked(kind) : NULL;
     pthread_mutex_unlock(&lock);
     return backend;
@@ -79,7 +90,7 @@ const parla_backend *parla_backend_find(const char *kind)
 
 const parla_backend *pl_backend_at(int i)
 {
-    pthread_mutex_lock(&lock);
+    take_lock();
     const parla_backend *backend = i < n_kinds ? kinds[i] : NULL;
     pthread_mutex_unlock(&lock);
     return backend;

@@ -26,8 +26,10 @@ static void attach_locked(parla_runtime *rt, parla_data *data)
     pl_place_unlock(rt);
 }
 
-static int attach(parla_runtime *rt, parla_data *data)
+/* All that can fail, with the attachment lock held. */
+static int prepare(parla_runtime *rt, const pl_use *use)
 {
+    parla_data *data = use->data;
     parla_runtime *now = pl_data_runtime(data);
     if (now == rt)
         return 0;
@@ -36,18 +38,44 @@ static int attach(parla_runtime *rt, parla_data *data)
     if (data->n_held > 0)
         return pl_error_set(PARLA_E_STATE, "%s is acquired by the host outside of any runtime: release it first",
                             pl_data_label(data));
-    int rc = pl_data_open_instances(data, rt->place.devices.n);
-    if (rc == 0)
-        attach_locked(rt, data);
-    return rc;
+    if (!use->may_be_absent && !data->coherence.valid)
+        return pl_error_set(PARLA_E_STATE,
+                            "%s is read, but it has no content: nothing was written to it, or the task that should have failed",
+                            pl_data_label(data));
+    return use->order_mode ? pl_data_open_instances(data, rt->place.devices.n) : 0;
 }
 
-int pl_attach(parla_runtime *rt, parla_data *data)
+/* Attaches what was prepared, or undoes that. */
+static void attach(parla_runtime *rt, pl_placed *placed, bool is_prepared)
 {
-    if (pl_data_runtime(data) == rt)
+    for (size_t i = 0; i < placed->n_uses; i++) {
+        parla_data *data = placed->uses[i].data;
+        if (pl_data_runtime(data))
+            continue;
+        if (is_prepared)
+            attach_locked(rt, data);
+        else
+            pl_data_close_instances(data);
+    }
+}
+
+static bool are_attached(parla_runtime *rt, const pl_placed *placed)
+{
+    for (size_t i = 0; i < placed->n_uses; i++)
+        if (pl_data_runtime(placed->uses[i].data) != rt)
+            return false;
+    return true;
+}
+
+int pl_attach(parla_runtime *rt, pl_placed *placed)
+{
+    int rc = 0;
+    if (are_attached(rt, placed))
         return 0;
     pl_attachment_lock();
-    int rc = attach(rt, data);
+    for (size_t i = 0; i < placed->n_uses && rc == 0; i++)
+        rc = prepare(rt, &placed->uses[i]);
+    attach(rt, placed, rc == 0);
     pl_attachment_unlock();
     return rc;
 }
@@ -59,6 +87,8 @@ static void detach_locked(parla_runtime *rt, parla_data *data, pl_todo *todo)
 {
     pl_place *place = &rt->place;
     pl_order_cure(data, todo);
+    parla_failure_unref(data->spoilt);
+    data->spoilt = NULL;
     for (int i = 1; i < place->devices.n; i++)
         pl_instance_free(&place->sites[i].store, pl_data_instance(data, i));
     pl_instance_disown(&place->sites[0].store, &data->host);
@@ -133,6 +163,24 @@ static int copy_and_wait(parla_runtime *rt, const pl_instance *to, const pl_inst
     return a.status;
 }
 
+/* The device whose copy is the only current content, or -1: nothing has to be brought. */
+static int find_content(parla_runtime *rt, parla_data *data)
+{
+    pl_place_lock(rt);
+    if (data->poison || data->spoilt)
+        data->coherence.valid = 0;
+    uint64_t valid = data->coherence.valid;
+    pl_place_unlock(rt);
+    return valid == 0 || (valid & 1) ? -1 : __builtin_ctzll(valid);
+}
+
+static void note_brought(parla_runtime *rt, parla_data *data)
+{
+    pl_place_lock(rt);
+    data->coherence = pl_coherence_fetched(data->coherence, 0);
+    pl_place_unlock(rt);
+}
+
 static int alloc_host(parla_runtime *rt, parla_data *data)
 {
     pl_place_lock(rt);
@@ -144,18 +192,14 @@ static int alloc_host(parla_runtime *rt, parla_data *data)
 /* Brings the content to the host. What cannot be brought is lost, and the array says so when it is read. */
 static void bring_home(parla_runtime *rt, parla_data *data)
 {
-    uint64_t valid = data->coherence.valid;
-    if (data->poison) {
-        data->coherence.valid = 0;
-        return;
-    }
-    if (valid == 0 || (valid & 1))
+    int i_device = find_content(rt, data);
+    if (i_device < 0)
         return;
     int rc = alloc_host(rt, data);
     if (rc == 0)
-        rc = copy_and_wait(rt, &data->host, pl_data_instance(data, __builtin_ctzll(valid)));
+        rc = copy_and_wait(rt, &data->host, pl_data_instance(data, i_device));
     if (rc == 0)
-        data->coherence = pl_coherence_fetched(data->coherence, 0);
+        note_brought(rt, data);
     else
         parla_log(PARLA_LOG_ERROR, "%s is lost: it cannot be written back to the host: %s", pl_data_label(data),
                   parla_error_text(rc));

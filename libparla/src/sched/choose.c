@@ -33,7 +33,7 @@ static pl_fit fit_of(const pl_site *site, const pl_placed *placed, size_t k, uin
     bool has_room = need <= free_bytes || need - free_bytes <= site->store.idle_bytes - own_idle_bytes(placed, k, device->index);
     bool has_share = member->vcus <= device->free_vcus + vcu_tolerance;
     if (!has_room || !has_share)
-        return site->n_holders > 0 || site->n_moves > 0 ? PL_NO_ROOM : PL_HOPELESS;
+        return pl_site_is_used(site) ? PL_NO_ROOM : PL_HOPELESS;
     if (!(open >> device->index & 1))
         return PL_NO_ROOM;                            /* kept for a task that has waited too long */
     bool needs_turn = k == 0 && !placed->is_transfer; /* the body runs on member 0 */

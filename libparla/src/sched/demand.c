@@ -146,14 +146,11 @@ static int check_one_place(const pl_placed *placed)
     return 0;
 }
 
-static int take_accesses(parla_runtime *rt, pl_placed *placed, const parla_task_options *options)
+static int take_accesses(pl_placed *placed, const parla_task_options *options)
 {
     for (size_t i = 0; i < options->n_accesses; i++) {
         bool is_whole;
         int rc = check_access(options, i, &is_whole);
-        if (rc < 0)
-            return rc;
-        rc = pl_attach(rt, options->accesses[i].data);
         if (rc < 0)
             return rc;
         merge_access(placed, &options->accesses[i], is_whole, i);
@@ -350,10 +347,12 @@ int pl_demand_create(parla_runtime *rt, pl_task *task, const parla_task_options 
         placed->follows = options->flags & PL_TASK_FOLLOWS;
     }
     const parla_choice plain = {placed->follows ? &any_demand : &cpu_demand, 1};
-    rc = take_accesses(rt, placed, options);
+    rc = take_accesses(placed, options);
     if (rc == 0)
         rc = take_choices(rt, placed, options->n_choices > 0 ? options->choices : &plain,
                           options->n_choices > 0 ? options->n_choices : 1);
+    if (rc == 0)
+        rc = pl_attach(rt, placed); /* last: a spawn that is refused leaves its arrays to other runtimes */
     if (rc < 0) {
         pl_demand_destroy(placed);
         return rc;

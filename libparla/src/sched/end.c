@@ -137,6 +137,7 @@ void pl_end(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state 
     pl_task *list = NULL;
     if (pl_unlikely(failure != NULL))
         set_failure(task, failure);
+    self->n_ending++;
     end_one(rt, self, task, how, may_chain, &list);
     while (pl_unlikely(list != NULL)) {
         pl_task *cancelled = list;
@@ -144,15 +145,32 @@ void pl_end(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state 
         end_one(rt, self, cancelled, PARLA_TASK_CANCELLED, false, &list);
         pl_release_edges(rt, self, cancelled, 1, false); /* the edge that brought the news kept it alive until here */
     }
+    self->n_ending--;
 }
 
-bool pl_cancel(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *failure)
+static bool claim_for_cancel(pl_task *task)
 {
-    if (!pl_task_move(task, PARLA_TASK_WAITING, PARLA_TASK_CANCELLED) &&
-        !pl_task_move(task, PARLA_TASK_READY, PARLA_TASK_CANCELLED) &&
-        !pl_task_move(task, PARLA_TASK_CREATED, PARLA_TASK_CANCELLED))
+    return pl_task_move(task, PARLA_TASK_WAITING, PARLA_TASK_CANCELLED) ||
+           pl_task_move(task, PARLA_TASK_READY, PARLA_TASK_CANCELLED) ||
+           pl_task_move(task, PARLA_TASK_CREATED, PARLA_TASK_CANCELLED);
+}
+
+/* The name is read only after the claim: before, somebody else may end the task, and the name is gone with its on_end. */
+bool pl_cancel(parla_runtime *rt, pl_worker *self, pl_task *task, const char *why)
+{
+    if (!claim_for_cancel(task))
         return false;
-    pl_end(rt, self, task, PARLA_TASK_CANCELLED, failure, false);
+    pl_end(rt, self, task, PARLA_TASK_CANCELLED, pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "%s", why), false);
+    return true;
+}
+
+bool pl_cancel_following(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *cause)
+{
+    if (!claim_for_cancel(task)) {
+        parla_failure_unref(cause);
+        return false;
+    }
+    pl_end(rt, self, task, PARLA_TASK_CANCELLED, pl_failure_follow(task->name, cause), false);
     return true;
 }
 
@@ -163,16 +181,10 @@ static void cancel_event(parla_runtime *rt, pl_worker *self, pl_task *task)
         return;
     pl_end(rt, self, task, PARLA_TASK_CANCELLED,
            pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "the runtime was stopped before the event was completed"), false);
+    bool is_uncounted = task->flags & PL_FLAG_UNCOUNTED;
     pl_drop_life(rt, self, task);
-    pl_outside_done(rt);
-}
-
-/* Cancels a task with its own record, if it has not started. */
-static void cancel_with(parla_runtime *rt, pl_worker *self, pl_task *task, const char *why)
-{
-    parla_failure *failure = pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "%s", why);
-    if (!pl_cancel(rt, self, task, failure))
-        parla_failure_unref(failure);
+    if (!is_uncounted)
+        pl_outside_done(rt);
 }
 
 static void cancel_one(parla_runtime *rt, pl_worker *self, pl_task *task, bool all)
@@ -182,12 +194,12 @@ static void cancel_one(parla_runtime *rt, pl_worker *self, pl_task *task, bool a
         return;
     if (state == PARLA_TASK_CREATED) { /* what will be spawned under a name is another matter */
         if (all)
-            cancel_with(rt, self, task, "the runtime was stopped before it was spawned");
+            (void)pl_cancel(rt, self, task, "the runtime was stopped before it was spawned");
         return;
     }
     pl_store_release(&task->cancel_shared, (uint8_t)1);
     if (state == PARLA_TASK_WAITING || state == PARLA_TASK_READY)
-        cancel_with(rt, self, task, "cancelled before it started");
+        (void)pl_cancel(rt, self, task, "cancelled before it started");
     else if (all)
         cancel_event(rt, self, task);
 }

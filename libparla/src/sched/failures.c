@@ -114,17 +114,9 @@ int parla_runtime_take_failure(parla_runtime *rt, parla_failure **out)
     return 0;
 }
 
-void pl_failures_fini(parla_runtime *rt, pl_worker *self)
+void pl_failures_fini(parla_runtime *rt)
 {
     drop(rt->unseen);
     rt->unseen = NULL;
     rt->unseen_end = &rt->unseen;
-    for (pl_task *task = rt->remembered; task;) {
-        pl_task *next = task->link;
-        pl_unpin(rt, self, task);
-        task = next;
-    }
-    rt->remembered = NULL;
-    rt->remembered_end = &rt->remembered;
-    rt->n_remembered = 0;
 }

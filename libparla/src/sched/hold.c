@@ -5,13 +5,15 @@
  * for. A release drops the hold.
  *
  * A thread that stops waiting (timeout, signal) makes the task void, if its arrays are not in place yet: it then writes nothing and
- * takes no hold. Else its turn has come, and the thread waits the moment that it takes.
+ * takes no hold. Else its turn has come, and the thread waits the moment that it takes. A void task was to overwrite the array, so
+ * those behind it do not know what was before it: if that has failed, it fails in its place.
  *
  * The event does not count as outside progress (wait.c), so a wait for something that cannot happen is told as stuck. */
 #include "sched/hold.h"
 
 #include "base/error.h"
 #include "sched/placed.h"
+#include "task/failure.h"
 
 #include <parla/event.h>
 #include <parla/log.h>
@@ -41,22 +43,34 @@ static void complete_event(parla_runtime *rt, const pl_hold *hold)
 {
     pl_outside_add(rt); /* which the completion takes back */
     if (parla_event_complete(hold->event, 0, NULL) < 0)
-        return; /* the runtime is being stopped and has cancelled it */
+        pl_outside_done(rt); /* the runtime is being stopped and has cancelled it */
 }
 
-static bool is_void(parla_runtime *rt, const pl_placed *placed)
+/* Out: why what a void task leaves as it is cannot be read, a reference, or NULL. */
+static bool is_void(parla_runtime *rt, const pl_placed *placed, parla_failure **out_spoilt)
 {
     pl_place_lock(rt);
     bool answer = placed->is_void;
+    parla_failure *spoilt = placed->uses[0].data->spoilt;
+    *out_spoilt = answer && spoilt ? parla_failure_ref(spoilt) : NULL;
     pl_place_unlock(rt);
     return answer;
+}
+
+static int end_void(parla_context *context, parla_failure *spoilt)
+{
+    if (!spoilt)
+        return 0;
+    context->failure = pl_failure_follow(context->task->name, spoilt);
+    return PARLA_E_CANCELLED;
 }
 
 static int hold_body(parla_context *context, void *arg)
 {
     pl_hold *hold = arg;
-    if (is_void(context->rt, pl_placed_of(context->task)))
-        return 0;
+    parla_failure *spoilt;
+    if (is_void(context->rt, pl_placed_of(context->task), &spoilt))
+        return end_void(context, spoilt);
     int rc = parla_hold(context, 1);
     if (rc < 0)
         return parla_fail(context, rc, "%s", parla_error_detail());
@@ -75,6 +89,24 @@ static void hold_ended(void *arg, const parla_outcome *outcome)
 
 /* --- Acquire ------------------------------------------------------------------------------------------------------------------ */
 
+/* An event that does not count as outside progress: made from a name, for it must be told from others before anybody may cancel
+ * it. */
+static int create_event(parla_runtime *rt, parla_task *out)
+{
+    int rc = parla_task_create(rt, out, "access of the host");
+    if (rc < 0)
+        return rc;
+    pl_task *task = pl_task_of(*out);
+    if (!pl_task_move(task, PARLA_TASK_CREATED, (parla_task_state)PL_TASK_SPAWNING)) {
+        parla_task_unref(*out);
+        return pl_error_set(PARLA_E_STATE, "the runtime is stopping: the host gets no access any more");
+    }
+    task->flags = PL_FLAG_EVENT | PL_FLAG_UNCOUNTED;
+    pl_task_ref(task); /* life, besides the caller's */
+    pl_store_release(&task->state_shared, (uint8_t)PARLA_TASK_RUNNING);
+    return 0;
+}
+
 static int hold_create(parla_runtime *rt, int mode, pl_hold **out)
 {
     pl_hold *hold = calloc(1, sizeof *hold);
@@ -82,12 +114,11 @@ static int hold_create(parla_runtime *rt, int mode, pl_hold **out)
         return pl_error_set(PARLA_E_NOMEM, "no memory for an access of the host");
     atomic_init(&hold->refs_shared, 2);
     hold->mode = mode;
-    int rc = parla_event_create(rt, &hold->event, "access of the host");
+    int rc = create_event(rt, &hold->event);
     if (rc < 0) {
         free(hold);
         return rc;
     }
-    pl_outside_done(rt);
     *out = hold;
     return 0;
 }

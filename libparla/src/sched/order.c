@@ -6,10 +6,14 @@
  *
  * A writer that fails or is cancelled leaves an array that nobody may read. If it is the last one in spawn order it stays, pinned,
  * as the array's poison: whoever reads then depends on it and is cancelled with its failure. A writer of the whole array cures
- * it. */
+ * it.
+ *
+ * Poison goes by the order of spawns; `spoilt` by the order of turns. A writer of the whole array that turns out to write nothing
+ * needs to know what it leaves behind: if that is spoilt, it has not cured it, and fails (hold.c). */
 #include "base/break.h"
 #include "base/error.h"
 #include "sched/placed.h"
+#include "task/failure.h"
 
 #include <stdlib.h>
 
@@ -26,7 +30,8 @@ static int check_content(const pl_placed *placed)
 {
     for (size_t i = 0; i < placed->n_uses; i++) {
         const pl_use *use = &placed->uses[i];
-        if (!use->may_be_absent && !use->data->order.writer && !use->data->poison && !use->data->coherence.valid)
+        bool has_content = use->data->coherence.valid && !use->data->spoilt;
+        if (!use->may_be_absent && !use->data->order.writer && !use->data->poison && !has_content)
             return pl_error_set(PARLA_E_STATE,
                                 "%s is read, but it has no content: nothing was written to it, or the task that should have failed",
                                 pl_data_label(use->data));
@@ -133,6 +138,16 @@ static void come_to_front(parla_runtime *rt, pl_use *use, pl_use **leaving)
     }
 }
 
+/* The turn of a writer is over. */
+static void note_spoilt(const pl_use *use)
+{
+    const pl_placed *placed = use->owner;
+    if (pl_is_broken(PL_BREAK_POISON) || !use->is_written || (placed->is_void && !placed->failure))
+        return;
+    parla_failure_unref(use->data->spoilt);
+    use->data->spoilt = placed->failure ? parla_failure_ref(placed->failure) : NULL;
+}
+
 /* `leaving`: uses to take out, by next_left. */
 static void leave_all(parla_runtime *rt, pl_use *leaving)
 {
@@ -141,6 +156,7 @@ static void leave_all(parla_runtime *rt, pl_use *leaving)
         leaving = use->next_left;
         pl_use *followers = NULL;
         bool is_ghost = use->is_ghost;
+        note_spoilt(use);
         pl_order_leave(&use->data->order, use, &followers);
         while (followers) {
             pl_use *follower = followers;
@@ -153,6 +169,16 @@ static void leave_all(parla_runtime *rt, pl_use *leaving)
     }
 }
 
+/* Keeps why the task failed, for the arrays that it leaves in its turn. A copy: it is dropped under the lock, where nothing of the
+ * user's may be released. */
+static void keep_failure(pl_placed *placed)
+{
+    parla_failure *failure = pl_load_acquire(&pl_task_extra_or_null(placed->task)->failure_shared);
+    const parla_failure *root = pl_failure_root(failure ? failure : pl_failure_of_memory());
+    if (!placed->failure)
+        placed->failure = pl_failure_create(root->code, root->task_name, NULL, "%s", root->message);
+}
+
 void pl_order_end(parla_runtime *rt, pl_placed *placed, parla_task_state how, pl_todo *todo)
 {
     pl_use *leaving = NULL;
@@ -162,6 +188,8 @@ void pl_order_end(parla_runtime *rt, pl_placed *placed, parla_task_state how, pl
             continue;
         if (how != PARLA_TASK_DONE)
             poison(placed, use, how, todo);
+        if (how != PARLA_TASK_DONE && use->is_written)
+            keep_failure(placed);
         use->is_ghost = use->n_before > 0;
         if (!use->is_ghost) {
             use->next_left = leaving;

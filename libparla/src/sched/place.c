@@ -55,6 +55,7 @@ void pl_place_fini(parla_runtime *rt)
     pl_release_forgotten(rt);
     wait_until_calm(place);
     pl_detach_all(rt);
+    wait_until_calm(place); /* a thread that has dropped an array's last reference may still unpin its poison */
     pl_devices_close(&place->devices);
     pthread_cond_destroy(&place->calm);
     pthread_mutex_destroy(&place->lock);
@@ -162,6 +163,7 @@ void pl_place_abandon(parla_runtime *rt, pl_worker *self, pl_task *task)
     pl_extra *extra = pl_task_extra_or_null(task);
     pl_placed *placed = extra->placed;
     extra->placed = NULL;
+    placed->is_void = true;
     end(rt, self, placed, PARLA_TASK_DONE); /* spoils no array: it was never there */
     pl_placed_unref(placed);
 }
@@ -173,6 +175,8 @@ void pl_place_free(pl_placed *placed) { pl_placed_unref(placed); }
 /* Queues the task, or holds it back; false if it was cancelled a moment ago. */
 static bool enqueue_or_hold(parla_runtime *rt, pl_placed *placed)
 {
+    if (placed->stage == PL_STAGE_ENDED)
+        return false;
     if (placed->n_unmet == 0)
         return pl_enqueue(rt, placed);
     if (pl_task_state(placed->task) == PARLA_TASK_CANCELLED)
@@ -181,16 +185,19 @@ static bool enqueue_or_hold(parla_runtime *rt, pl_placed *placed)
     return true;
 }
 
+/* It has started: nobody may cancel it in the queue. False if it was cancelled before it could. */
+static bool resume(pl_placed *placed)
+{
+    placed->is_resumed = pl_task_move(placed->task, PARLA_TASK_SUSPENDED, PARLA_TASK_RESERVED);
+    return placed->is_resumed;
+}
+
 void pl_place_ready(parla_runtime *rt, pl_worker *self, pl_task *task)
 {
     pl_placed *placed = pl_placed_of(task);
     pl_todo todo = {0};
     pl_place_lock(rt);
-    if (placed->stage == PL_STAGE_SUSPENDED) {
-        pl_task_move(task, PARLA_TASK_SUSPENDED, PARLA_TASK_RESERVED); /* it has started: nobody may cancel it in the queue */
-        placed->is_resumed = true;
-    }
-    if (enqueue_or_hold(rt, placed)) {
+    if ((placed->stage != PL_STAGE_SUSPENDED || resume(placed)) && enqueue_or_hold(rt, placed)) {
         pl_pump(rt, &todo);
     } else {
         placed->link = todo.drop;

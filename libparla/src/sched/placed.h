@@ -60,11 +60,11 @@ struct pl_placed {
     size_t n_unmet;  /* its uses that others are still before */
     bool is_resumed; /* was suspended: keeps its devices */
     bool has_resources;
-    bool is_void;           /* of a host access that nobody waits for any more: it writes nothing */
+    bool is_void;           /* a host access that nobody waits for any more, or a spawn that failed: it writes nothing */
     int n_passed;           /* tasks that took resources while it was waiting for them */
     int n_moving;           /* uses that wait for movements */
     int n_poisoned;         /* arrays that its failure spoilt; one reference on the task while there are any */
-    parla_failure *failure; /* why it cannot be launched */
+    parla_failure *failure; /* why it cannot be launched; once it has ended: how it failed */
     struct pl_bucket *bucket;
     uint64_t age;
     pl_placed *prev, *next; /* in the bucket */
@@ -86,6 +86,13 @@ typedef struct pl_site {
     size_t leaving_bytes; /* being written back to make room */
     int next_queue;
 } pl_site;
+
+/* Will something of a device that is taken now be given back? By tasks, by movements, or by uses in place, which pin copies on
+ * devices where their tasks reserve nothing: of the copies there only those that are pinned are not idle. */
+static inline bool pl_site_is_used(const pl_site *site)
+{
+    return site->n_holders > 0 || site->n_moves > 0 || site->store.device->used_bytes > site->store.idle_bytes;
+}
 
 /* A copy of an array from one device to another. */
 typedef struct pl_move {
@@ -223,8 +230,9 @@ void pl_give_up(parla_runtime *rt, pl_worker *self, pl_placed *placed);
 
 /* --- attach.c ----------------------------------------------------------------------------------------------------------------- */
 
-/* Attaches an array to the runtime if it is not. Called without locks. Errors: PARLA_E_STATE, PARLA_E_NOMEM. */
-int pl_attach(parla_runtime *rt, parla_data *data);
+/* Attaches the arrays of a record that are not attached to the runtime: all of them, or on error none. Called without locks.
+ * Errors: PARLA_E_STATE, PARLA_E_NOMEM. */
+int pl_attach(parla_runtime *rt, pl_placed *placed);
 /* Drops a reference on an array; the last one detaches and destroys it. Called without locks. */
 void pl_data_drop(parla_data *data);
 /* Writes every attached array back to the host and detaches it. No task is left. */

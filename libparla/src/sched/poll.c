@@ -18,7 +18,7 @@ struct parla_poll {
 bool pl_poll_all(parla_runtime *rt)
 {
     if (pthread_mutex_trylock(&rt->poll_lock))
-        return false;
+        return true; /* somebody is at it, and may be busy with a body before the next time */
     pl_store_seq(&rt->polls_pending, false);
     bool is_pending = false;
     for (parla_poll *poll = rt->polls; poll; poll = poll->next)

@@ -138,7 +138,7 @@ static pl_fit refused(parla_runtime *rt, pl_placed *placed, int i_device, int *o
     unpin_all(rt, placed);
     *out_device = i_device;
     pl_site *site = &rt->place.sites[i_device];
-    if (site->n_holders > 0 || site->n_moves > 0)
+    if (pl_site_is_used(site))
         return PL_NO_ROOM;
     for (pl_instance *kept = site->store.oldest; kept; kept = kept->newer)
         kept->is_kept = false; /* the next task may try again */

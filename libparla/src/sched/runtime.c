@@ -242,7 +242,7 @@ static void drain(parla_runtime *rt, pl_worker *self)
                 pl_sleep_until(pl_now_ns() + 1000000); /* what was cancelled a moment ago may still be on its way */
         }
         if (round % PATIENCE_LOG == 0)
-            parla_log(PARLA_LOG_WARN, "parla_runtime_destroy still waits for tasks that run or hold something");
+            pl_log_unfinished(rt);
     }
 }
 
@@ -293,8 +293,8 @@ void parla_runtime_destroy(parla_runtime *rt)
     drain(rt, self);
     wait_for_guests(rt);
     pl_place_fini(rt);
-    pl_failures_fini(rt, self);
     pl_workers_stop(rt);
+    pl_failures_fini(rt);
     free_outcomes(rt);
     write_trace(rt);
     free_runtime(rt);

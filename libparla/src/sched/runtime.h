@@ -107,7 +107,9 @@ typedef struct pl_blocked {
 int pl_blocking_begin(parla_runtime *rt, pl_blocked *blocked);
 void pl_blocking_end(parla_runtime *rt, pl_blocked *blocked);
 
-/* stuck.c: puts the tasks that wait, and for what, into the calling thread's error detail; starts from `awaited` unless NULL. Returns
+/* stuck.c: one line of the log about a task that runs, for an end of the runtime that takes long. */
+void pl_log_unfinished(parla_runtime *rt);
+/* puts the tasks that wait, and for what, into the calling thread's error detail; starts from `awaited` unless NULL. Returns
  * PARLA_E_STUCK. */
 int pl_report_stuck(parla_runtime *rt, const parla_task *awaited);
 
@@ -117,6 +119,6 @@ bool pl_poll_all(parla_runtime *rt);
 /* failures.c: a task failed or was cancelled; somebody looked at a failure; the runtime ends. */
 void pl_failures_add(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *failure);
 void pl_failures_seen(parla_runtime *rt, const parla_failure *failure);
-void pl_failures_fini(parla_runtime *rt, pl_worker *self);
+void pl_failures_fini(parla_runtime *rt); /* remembered tasks are freed with all others */
 
 #endif

@@ -43,6 +43,19 @@ static struct {
     size_t n, sweep_at;
 } kept = {.lock = PTHREAD_MUTEX_INITIALIZER, .sweep_at = SWEEP_FIRST};
 
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+/* In a forked child: another thread of the parent may have held the lock. The names are the parent's, leaked quietly. */
+static void forget_kept(void)
+{
+    pthread_mutex_init(&kept.lock, NULL);
+    kept.first = NULL;
+    kept.n = 0;
+    kept.sweep_at = SWEEP_FIRST;
+}
+
+static void watch_forks(void) { pthread_atfork(NULL, NULL, forget_kept); }
+
 /* --- Names that outlive their place in a space ------------------------------------------------------------------------------ */
 
 /* Nobody reads the name of a task whose slot has moved on to another generation. The runtime is alive. */
@@ -101,6 +114,7 @@ int parla_space_create(parla_space **out, parla_runtime *rt, const char *name)
     int error = pl_runtime_check(rt);
     if (error)
         return error;
+    pthread_once(&fork_once, watch_forks);
     const char *text = name ? name : "task";
     parla_space *space = calloc(1, sizeof *space + strlen(text) + 1);
     if (!space)
@@ -126,8 +140,11 @@ void parla_space_destroy(parla_space *space)
 
 /* --- Names ------------------------------------------------------------------------------------------------------------------- */
 
-static int check_index(int n_index)
+static int check_name(const parla_space *space, int n_index)
 {
+    int error = pl_runtime_check(space->rt);
+    if (error)
+        return error; /* another thread of the parent may have held the lock */
     if (n_index < 1 || n_index > PARLA_SPACE_MAX_NDIM)
         return pl_error_set(PARLA_E_INVALID, "a name of %d numbers was asked for; 1 to %d are possible", n_index,
                             PARLA_SPACE_MAX_NDIM);
@@ -184,7 +201,7 @@ static int renew_locked(parla_space *space, const int64_t *index, int n_index, e
 
 static int look_up(parla_space *space, const int64_t *index, int n_index, bool may_renew, parla_task *out)
 {
-    int error = check_index(n_index);
+    int error = check_name(space, n_index);
     if (error)
         return error;
     pthread_mutex_lock(&space->lock);
@@ -211,7 +228,7 @@ int parla_space_renew(parla_space *space, const int64_t *index, int n_index, par
 
 int parla_space_find(parla_space *space, const int64_t *index, int n_index, parla_task *out)
 {
-    int error = check_index(n_index);
+    int error = check_name(space, n_index);
     if (error)
         return error;
     pthread_mutex_lock(&space->lock);
@@ -226,6 +243,8 @@ int parla_space_find(parla_space *space, const int64_t *index, int n_index, parl
 
 size_t parla_space_tasks(parla_space *space, parla_task *out, size_t capacity)
 {
+    if (pl_runtime_check(space->rt))
+        return 0;
     pthread_mutex_lock(&space->lock);
     size_t n = pl_map_count(&space->map);
     for (size_t i = 0; i < n && i < capacity; i++)

@@ -57,24 +57,19 @@ static int link_all(parla_runtime *rt, pl_worker *self, pl_task *task, const par
     return n_met;
 }
 
-static void cancel_with(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *failure)
-{
-    if (!pl_cancel(rt, self, task, failure))
-        parla_failure_unref(failure);
-}
-
 static void link_and_start(parla_runtime *rt, pl_worker *self, pl_task *task, const parla_task *deps, size_t n_deps,
                            const parla_task *data_deps, size_t n_data_deps)
 {
     parla_failure *failure = NULL;
     pl_store_relaxed(&task->pending_shared, (int32_t)(n_deps + n_data_deps) + 1);
-    pl_store_release(&task->state_shared, (uint8_t)PARLA_TASK_WAITING);
+    /* Before the look at cancel_shared; parla_task_cancel asks first and then looks at the state. */
+    pl_store_seq(&task->state_shared, (uint8_t)PARLA_TASK_WAITING);
     int n_met = link_all(rt, self, task, deps, n_deps, &failure);
     n_met += link_all(rt, self, task, data_deps, n_data_deps, &failure);
     if (pl_unlikely(failure != NULL))
-        cancel_with(rt, self, task, pl_failure_follow(task->name, failure));
-    else if (pl_unlikely(pl_load_acquire(&task->cancel_shared)))
-        cancel_with(rt, self, task, pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "cancelled while it was spawned"));
+        (void)pl_cancel_following(rt, self, task, failure);
+    else if (pl_unlikely(pl_load_seq(&task->cancel_shared)))
+        (void)pl_cancel(rt, self, task, "cancelled while it was spawned");
     pl_release_edges(rt, self, task, n_met + 1, false);
 }
 
@@ -134,7 +129,8 @@ static int claim_task(parla_runtime *rt, pl_worker *self, parla_task name, pl_ta
     if (!pl_pin(rt, self, name))
         return pl_error_set(PARLA_E_STATE, "the task to spawn has ended and is forgotten");
     if (!pl_task_move(task, PARLA_TASK_CREATED, (parla_task_state)PL_TASK_SPAWNING)) {
-        int error = pl_error_set(PARLA_E_STATE, "task %s is already spawned (it is %s)", task->name ? task->name : "to spawn",
+        /* Without its name, which is gone if the task ends now. */
+        int error = pl_error_set(PARLA_E_STATE, "the task to spawn is already spawned (it is %s)",
                                  parla_task_state_name(pl_task_state(task)));
         pl_unpin(rt, self, task);
         return error;
@@ -144,11 +140,13 @@ static int claim_task(parla_runtime *rt, pl_worker *self, parla_task name, pl_ta
 }
 
 /* Undoes claim_task. */
-static void unclaim_task(parla_runtime *rt, pl_worker *self, pl_task *task, bool is_named)
+static void unclaim_task(parla_runtime *rt, pl_worker *self, pl_task *task, const char *name, bool is_named)
 {
     task->flags = 0;
     task->body = NULL;
+    task->arg = NULL;
     task->on_end = NULL;
+    task->name = name;
     if (is_named)
         pl_store_release(&task->state_shared, (uint8_t)PARLA_TASK_CREATED);
     pl_unpin(rt, self, task);
@@ -161,6 +159,7 @@ static int spawn_task(parla_runtime *rt, pl_worker *self, parla_task *out, const
     int error = claim_task(rt, self, options->task, &task);
     if (error)
         return error;
+    const char *name_before = task->name;
     fill(task, options, flags);
     parla_task *data_deps = NULL;
     size_t n_data_deps = 0;
@@ -193,7 +192,7 @@ abandon:
         pl_place_abandon(rt, self, task);
 unclaim:
     free(data_deps);
-    unclaim_task(rt, self, task, is_named);
+    unclaim_task(rt, self, task, name_before, is_named);
     return error;
 }
 
@@ -204,7 +203,7 @@ int pl_spawn(parla_runtime *rt, pl_worker *self, parla_task *out, const parla_ta
         return error;
     if (pl_unlikely(pl_load_relaxed(&rt->is_stopping)))
         return pl_error_set(PARLA_E_STATE, "the runtime is stopping: nothing can be spawned any more");
-    if (self->index < 0 && !pl_current())
+    if (self->index < 0 && !pl_current() && self->n_ending == 0)
         pl_store_relaxed(&self->is_spawner_shared, true);
     pl_busy_begin(self);
     error = spawn_task(rt, self, out, options, PL_FLAG_COUNTED);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "sched/runtime.h"
 
+#include <parla/log.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -94,6 +95,22 @@ static bool is_unfinished(pl_task *task)
     parla_task_state state = pl_task_state(task);
     return pl_load_acquire(&task->refs_shared) > 0 &&
            (state == PARLA_TASK_WAITING || state == PARLA_TASK_SUSPENDED || state == PARLA_TASK_RESERVED);
+}
+
+void pl_log_unfinished(parla_runtime *rt)
+{
+    uint32_t n_slots = pl_slab_count(&rt->slabs);
+    for (uint32_t i = 1; i <= n_slots; i++) {
+        pl_task *task = pl_slot_at(&rt->slabs, i);
+        parla_task_state state = pl_task_state(task);
+        if (pl_load_acquire(&task->refs_shared) == 0 || (state != PARLA_TASK_RUNNING && state != PARLA_TASK_LAUNCHED))
+            continue;
+        report r = {.length = 0};
+        add_name(&r, task);
+        parla_log(PARLA_LOG_WARN, "the end of the runtime waits for %s, which is %s; Ctrl-\\ ends the process", r.text,
+                  state == PARLA_TASK_RUNNING ? "still in its body" : "held by something outside");
+        return;
+    }
 }
 
 int pl_report_stuck(parla_runtime *rt, const parla_task *awaited)

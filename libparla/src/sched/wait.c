@@ -133,9 +133,9 @@ static bool has_rested(parla_runtime *rt, uint64_t *until)
     uint64_t activity = pl_load_seq(&rt->n_wakes) + 1;
     for (pl_worker *guest = pl_load_seq(&rt->guests); guest; guest = guest->next_guest)
         activity += pl_load_acquire(&guest->n_spawned_shared) + pl_load_acquire(&guest->n_ended_shared);
-    if (pl_load_relaxed(&rt->rest_activity) != activity) {
-        pl_store_relaxed(&rt->rest_activity, activity);
+    if (pl_load_acquire(&rt->rest_activity) != activity) {
         pl_store_relaxed(&rt->rest_since_ns, now_ns);
+        pl_store_release(&rt->rest_activity, activity); /* who sees it sees the moment above, or a later one */
     }
     uint64_t end_ns = pl_load_relaxed(&rt->rest_since_ns) + GRACE_NS;
     if (*until == 0 || end_ns < *until)
@@ -302,12 +302,13 @@ int parla_task_wait(parla_runtime *rt, const parla_task *tasks, size_t n_tasks, 
     pl_worker *self = pl_self(rt);
     if (!self)
         return PARLA_E_NOMEM;
-    if (skip_ended(tasks, 0, n_tasks) < n_tasks) {
+    pl_inside_begin(self);
+    if (skip_ended(tasks, 0, n_tasks) < n_tasks)
         error = wait_blocking(rt, self, tasks, n_tasks, deadline_of(timeout_ns));
-        if (error)
-            return error;
-    }
-    return first_failure(rt, self, tasks, n_tasks);
+    if (!error)
+        error = first_failure(rt, self, tasks, n_tasks);
+    pl_inside_end(self);
+    return error;
 }
 
 int parla_runtime_wait(parla_runtime *rt, int64_t timeout_ns)
@@ -318,5 +319,10 @@ int parla_runtime_wait(parla_runtime *rt, int64_t timeout_ns)
     if (pl_current() && pl_current()->rt == rt)
         return pl_error_set(PARLA_E_STATE, "a task cannot wait for all tasks: it is one of them");
     pl_worker *self = pl_self(rt);
-    return self ? explained(rt, NULL, pl_wait_quiet(rt, self, deadline_of(timeout_ns))) : PARLA_E_NOMEM;
+    if (!self)
+        return PARLA_E_NOMEM;
+    pl_inside_begin(self);
+    error = explained(rt, NULL, pl_wait_quiet(rt, self, deadline_of(timeout_ns)));
+    pl_inside_end(self);
+    return error;
 }

@@ -408,7 +408,7 @@ void pl_busy_begin(pl_worker *self)
 {
     if (self->index >= 0)
         return;
-    pl_store_relaxed(&self->n_inside_shared, pl_load_relaxed(&self->n_inside_shared) + 1);
+    pl_inside_begin(self);
     pl_store_release(&self->n_busy_shared, pl_load_relaxed(&self->n_busy_shared) + 1);
 }
 
@@ -419,7 +419,7 @@ void pl_busy_end(parla_runtime *rt, pl_worker *self)
     pl_store_seq(&self->n_busy_shared, pl_load_relaxed(&self->n_busy_shared) - 1);
     if (pl_load_seq(&rt->n_rest_waiters) > 0)
         pl_notify_rest(rt);
-    pl_store_release(&self->n_inside_shared, pl_load_relaxed(&self->n_inside_shared) - 1); /* pairs with wait_for_guests */
+    pl_inside_end(self);
 }
 
 bool pl_pin(parla_runtime *rt, pl_worker *self, parla_task handle)
@@ -437,9 +437,7 @@ bool pl_pin(parla_runtime *rt, pl_worker *self, parla_task handle)
 static PL_COLD void drop_name(parla_runtime *rt, pl_worker *self, pl_task *task)
 {
     pl_task_revive(task);
-    parla_failure *failure = pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "the task was dropped before it was spawned");
-    if (!pl_cancel(rt, self, task, failure))
-        parla_failure_unref(failure);
+    (void)pl_cancel(rt, self, task, "the task was dropped before it was spawned");
     pl_unpin(rt, self, task);
 }
 

@@ -26,7 +26,8 @@ typedef struct pl_worker {
     _Atomic int n_busy_shared;      /* of a guest: between pl_busy_begin and pl_busy_end; they nest */
     _Atomic bool is_spawner_shared; /* of a guest: a thread of the application that spawns, outside bodies */
     _Atomic int n_waiting_shared;   /* in parla_runtime_wait or parla_task_wait */
-    _Atomic int n_inside_shared;    /* the same, lowered last of all; see wait_for_guests in runtime.c */
+    _Atomic int n_inside_shared;    /* of a guest: calls under way that end or await tasks; see wait_for_guests in runtime.c */
+    int n_ending;                   /* calls of pl_end under way: what on_end spawns is not spawned by the application */
     /* Counters: written by the owner, read by all. */
     _Alignas(PL_CACHE_LINE) _Atomic uint64_t n_spawned_shared;
     _Atomic uint64_t n_ended_shared;
@@ -49,6 +50,19 @@ struct parla_context {
 
 /* This thread's worker or guest of a runtime; makes a guest if needed. NULL when memory is out. */
 pl_worker *pl_self(parla_runtime *rt);
+
+/* Around each call of a guest that ends or awaits tasks: the runtime is not freed before its last access. They nest. */
+static inline void pl_inside_begin(pl_worker *self)
+{
+    if (self->index < 0)
+        pl_store_relaxed(&self->n_inside_shared, pl_load_relaxed(&self->n_inside_shared) + 1);
+}
+
+static inline void pl_inside_end(pl_worker *self)
+{
+    if (self->index < 0) /* pairs with wait_for_guests in runtime.c */
+        pl_store_release(&self->n_inside_shared, pl_load_relaxed(&self->n_inside_shared) - 1);
+}
 
 /* Around each call of a guest that counts, readies or ends tasks: wait.c takes no guest for idle in between, and the runtime is not freed
  * before the last instruction of pl_busy_end, though what the call did may let another thread destroy it. Workers need no mark. */
@@ -75,7 +89,10 @@ void pl_run(parla_runtime *rt, pl_worker *self, pl_task *task, bool on_queue);
 void pl_end(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state how, parla_failure *failure, bool may_chain);
 
 /* Cancels a task that has not started: true if this call did it. The caller pins the task. Takes over `failure` if so. */
-bool pl_cancel(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *failure);
+bool pl_cancel(parla_runtime *rt, pl_worker *self, pl_task *task, const char *why);
+
+/* The same for a task that follows a failure, of which a reference is taken over either way. */
+bool pl_cancel_following(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *cause);
 
 /* Cancels every task that has not started, and with `all` also names never spawned and pending events. Returns how many tasks. */
 size_t pl_cancel_all(parla_runtime *rt, pl_worker *self, bool all);

@@ -36,11 +36,12 @@ enum {
 };
 
 enum {
-    PL_FLAG_MANAGED = 1,  /* body goes through the runtime's runner */
-    PL_FLAG_EVENT = 2,    /* no body; completed from outside */
-    PL_FLAG_INTERNAL = 4, /* a data movement: not counted, not traced as a task */
-    PL_FLAG_PLACED = 16,  /* extra->placed is there */
-    PL_FLAG_COUNTED = 32, /* counts as spawned, so its end counts too */
+    PL_FLAG_MANAGED = 1,    /* body goes through the runtime's runner */
+    PL_FLAG_EVENT = 2,      /* no body; completed from outside */
+    PL_FLAG_INTERNAL = 4,   /* a data movement: not counted, not traced as a task */
+    PL_FLAG_PLACED = 16,    /* extra->placed is there */
+    PL_FLAG_COUNTED = 32,   /* counts as spawned, so its end counts too */
+    PL_FLAG_UNCOUNTED = 64, /* an event that does not count as outside progress */
 };
 
 /* One predecessor of one task. */
@@ -133,7 +134,7 @@ static inline parla_task_state pl_task_state(pl_task *task) { return (parla_task
 static inline bool pl_task_move(pl_task *task, parla_task_state from, parla_task_state to)
 {
     uint8_t expected = (uint8_t)from;
-    return pl_cas_acq_rel(&task->state_shared, &expected, (uint8_t)to);
+    return pl_cas_seq(&task->state_shared, &expected, (uint8_t)to); /* seq: against cancel_shared, see link_and_start in spawn.c */
 }
 
 static inline pl_extra *pl_task_extra_or_null(pl_task *task) { return pl_load_acquire(&task->extra_shared); }
