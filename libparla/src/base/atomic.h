@@ -24,11 +24,8 @@
 #define pl_add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
 #define pl_add_acq_rel(p, v) atomic_fetch_add_explicit((p), (v), memory_order_acq_rel)
 #define pl_add_seq(p, v) atomic_fetch_add_explicit((p), (v), memory_order_seq_cst)
-#define pl_sub_relaxed(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
 #define pl_sub_acq_rel(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_acq_rel)
 #define pl_sub_seq(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_seq_cst)
-#define pl_or_relaxed(p, v) atomic_fetch_or_explicit((p), (v), memory_order_relaxed)
-#define pl_or_seq(p, v) atomic_fetch_or_explicit((p), (v), memory_order_seq_cst)
 
 /* Compare and swap: true on success; on failure *expected holds what was found. The weak form may fail for no reason. */
 #define pl_cas_acq_rel(p, expected, desired)                                                                                       \

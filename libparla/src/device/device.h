@@ -44,7 +44,6 @@ typedef struct pl_device {
     size_t used_bytes;
     size_t reserved_bytes;
     double free_vcus;
-    int n_launched;
 
     /* Atomic. */
     _Atomic uint64_t n_tasks;

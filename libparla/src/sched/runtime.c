@@ -56,18 +56,6 @@ static void registry_remove(parla_runtime *rt)
     pthread_mutex_unlock(&registry.lock);
 }
 
-bool pl_registry_lock_if_alive(uint64_t rt_id)
-{
-    pthread_mutex_lock(&registry.lock);
-    for (parla_runtime *rt = registry.first; rt; rt = rt->next_runtime)
-        if (rt->id == rt_id)
-            return true;
-    pthread_mutex_unlock(&registry.lock);
-    return false;
-}
-
-void pl_registry_unlock(void) { pthread_mutex_unlock(&registry.lock); }
-
 void pl_registry_each(void (*function)(parla_runtime *rt))
 {
     pthread_mutex_lock(&registry.lock);

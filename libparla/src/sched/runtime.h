@@ -72,10 +72,6 @@ struct parla_runtime {
 /* Is this the process that made the runtime? Every entry point asks. Returns 0 or PARLA_E_FORKED. */
 int pl_runtime_check(const parla_runtime *rt);
 
-/* Is a runtime with this id alive? If so the registry stays locked, and it stays alive, until unlock. */
-bool pl_registry_lock_if_alive(uint64_t rt_id);
-void pl_registry_unlock(void);
-
 /* Calls the function for each runtime of this process that is alive; none is destroyed meanwhile. */
 void pl_registry_each(void (*function)(parla_runtime *rt));
 
