@@ -24,20 +24,18 @@ enum {
 };
 
 #ifdef PL_TESTING
-#include "base/atomic.h"
 #include <stdlib.h>
 
-static inline bool pl_is_broken(int rule)
+static int pl_broken_rule;
+
+/* Before main, so that asking is no access that threads share. */
+__attribute__((constructor)) static void pl_read_broken_rule(void)
 {
-    static _Atomic int broken = -1; /* not read yet */
-    int now = pl_load_relaxed(&broken);
-    if (now < 0) {
-        const char *text = getenv("PL_BREAK");
-        now = text ? atoi(text) : 0;
-        pl_store_relaxed(&broken, now);
-    }
-    return now == rule;
+    const char *text = getenv("PL_BREAK");
+    pl_broken_rule = text ? atoi(text) : 0;
 }
+
+static inline bool pl_is_broken(int rule) { return pl_broken_rule == rule; }
 #else
 static inline bool pl_is_broken(int rule)
 {
