@@ -50,14 +50,14 @@ T_TEST(nothing_to_read)
 T_TEST(version_2)
 {
     begin();
-    put("proc/self/cgroup", "0::/a/b\n");
-    put("sys/fs/cgroup/a/b/cpu.max", "max 100000\n");
+    put("proc/self/cgroup", "0::/usr/b\n");
+    put("sys/fs/cgroup/usr/b/cpu.max", "max 100000\n");
     T_EQ(pl_quota_cores(root), 0);
-    put("sys/fs/cgroup/a/cpu.max", "350000 100000\n"); /* that of a group around it holds */
+    put("sys/fs/cgroup/usr/cpu.max", "350000 100000\n"); /* that of a group around it holds */
     T_EQ(pl_quota_cores(root), 4);
-    put("sys/fs/cgroup/a/b/cpu.max", "150000 100000\n");
+    put("sys/fs/cgroup/usr/b/cpu.max", "150000 100000\n");
     T_EQ(pl_quota_cores(root), 2);
-    put("sys/fs/cgroup/a/b/cpu.max", "20000 100000\n");
+    put("sys/fs/cgroup/usr/b/cpu.max", "20000 100000\n");
     T_EQ(pl_quota_cores(root), 1);
     end();
 }

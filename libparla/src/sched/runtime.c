@@ -1,8 +1,8 @@
 /* runtime.c - starting and stopping a runtime, and the registry of those that are alive.
  *
- * Start opens, in this order: topology, trace, slabs, locks, devices, workers. Stop refuses further spawns, cancels what has not started (again and
- * again, since resumed bodies may still hold names), waits for what runs, then lets the placed path write arrays back, ends the threads,
- * writes the trace, and frees everything in reverse.
+ * Start opens, in this order: topology, trace, slabs, locks, devices, workers. Stop refuses further spawns, cancels what has not started
+ * (again and again, since resumed bodies may still hold names), waits for what runs, then lets the placed path write arrays back, ends
+ * the threads, writes the trace, and frees everything in reverse.
  *
  * Fork: the registry counts the forks of the process; a runtime that was made before the last one is refused, and its destruction does nothing,
  * since its threads do not exist in the child. */
