@@ -6,6 +6,7 @@
 #include "threads.h"
 
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -19,6 +20,9 @@ long __real_syscall(long number, ...);
 
 cd_state cd;
 static _Thread_local cd_thread *self_of_thread;
+static bool had_late_stores;
+
+bool cd_may_have_late_stores(void) { return had_late_stores; }
 
 cd_thread *cd_self(void) { return cd.strategy ? self_of_thread : NULL; }
 
@@ -112,8 +116,13 @@ uint64_t cd_enabled(void)
 
 /* --- Steps ------------------------------------------------------------------------------------------------------------------ */
 
+/* A thread that is alone needs nobody's leave. */
+static bool is_alone(const cd_thread *self) { return cd.n_alive == 1 && self->n_stores == 0; }
+
 void cd_step(cd_thread *self, cd_op op)
 {
+    if (is_alone(self) && op.kind != CD_ASLEEP)
+        return;
     self->op = op;
     proceed(self);
 }
@@ -158,7 +167,9 @@ void *cd_before_store(volatile void *address, size_t n_bytes, bool is_seq, const
     cd_thread *self = cd_self();
     if (!self || cd.strategy->goes_on())
         return (void *)address;
-    bool is_late = cd.strategy->has_store_buffers && !is_seq;
+    bool may_be_late = !is_seq && !is_alone(self);
+    bool is_late = may_be_late && cd.strategy->has_store_buffers;
+    had_late_stores |= may_be_late;
     if (!is_late || self->n_stores == CD_MAX_STORES)
         cd_step(self, access_of(CD_WRITE, address, n_bytes, cd.strategy->has_store_buffers, place));
     if (!is_late)
@@ -247,6 +258,7 @@ cd_thread *cd_thread_new(cd_thread *creator)
 {
     int i = free_place();
     cd_thread *thread = &cd.threads[i];
+    cd.n_alive++;
     *thread = (cd_thread){.index = i, .is_alive = true, .op = {.place = {__FILE__, __LINE__, "begins"}}};
     if (creator)
         cd.strategy->on_create(creator->index, i);
@@ -263,6 +275,7 @@ void cd_thread_leave(cd_thread *self)
 {
     cd_step(self, access_of(CD_WRITE, self, sizeof *self, true, CD_HERE("ends")));
     self->is_alive = false;
+    cd.n_alive--;
     self_of_thread = NULL;
     proceed(self);
 }
@@ -275,8 +288,22 @@ static void print_and_abort(int number)
     raise(number);
 }
 
+/* One thread at a time is fastest on one core. */
+static void stay_on_a_core(void)
+{
+    static bool is_placed;
+    cpu_set_t set;
+    if (is_placed)
+        return;
+    is_placed = true;
+    CPU_ZERO(&set);
+    CPU_SET(sched_getcpu(), &set);
+    (void)!sched_setaffinity(0, sizeof set, &set);
+}
+
 void cd_begin(const cd_strategy *strategy)
 {
+    stay_on_a_core();
     memset(&cd, 0, sizeof cd);
     cd.now_ns = 1000000000;
     cd.strategy = strategy;
@@ -307,8 +334,8 @@ static const char *base_name(const char *path)
 void cd_print_place(int process, const cd_place *place, const char *word)
 {
     bool is_store = process >= CD_MAX_THREADS;
-    fprintf(stderr, "#   thread %d %s%s:%d %s%s\n", is_store ? process - CD_MAX_THREADS : process, is_store ? "is seen to have done " : "",
-            base_name(place->file), place->line, place->text, word);
+    fprintf(stderr, "#   thread %d %s%s:%d %s%s\n", is_store ? process - CD_MAX_THREADS : process,
+            is_store ? "is seen to have done " : "", base_name(place->file), place->line, place->text, word);
 }
 
 void cd_print(void)

@@ -3,7 +3,6 @@
  * probabilistic guarantees of finding bugs", Burckhardt and others, ASPLOS 2010): it finds what needs one thread to be very late. */
 #include "threads.h"
 
-#include <sched.h>
 #include <stdio.h>
 
 enum { LOG = 256, PATIENCE = 3000, MAX_ASKED = 4000000 };
@@ -95,23 +94,10 @@ static void print(void)
         cd_print_place(its.log[i % LOG].thread, &its.log[i % LOG].place, "");
 }
 
-/* One thread at a time is fastest on one core. */
-static void stay_on_a_core(void)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(sched_getcpu(), &set);
-    (void)!sched_setaffinity(0, sizeof set, &set);
-}
-
 uint64_t cd_perturb(uint64_t seed, void (*scenario)(void))
 {
     static const cd_strategy strategy = {
         .pick = pick, .goes_on = goes_on, .choose = choose, .on_create = on_create, .on_wake = on_wake, .print = print};
-    static bool is_placed;
-    if (!is_placed)
-        stay_on_a_core();
-    is_placed = true;
     its.state = seed;
     its.is_walk = draw(2);
     its.mean = UINT64_C(1) << draw(8);

@@ -70,7 +70,7 @@ typedef struct cd_strategy {
 typedef struct cd_state {
     const cd_strategy *strategy; /* NULL: nothing is conducted */
     cd_thread threads[CD_MAX_THREADS];
-    int n_threads;
+    int n_threads, n_alive;
     int current;
     uint64_t now_ns;
     uint64_t n_switches;

@@ -236,6 +236,7 @@ int __wrap_pthread_create(pthread_t *out, const pthread_attr_t *attributes, void
     int error = __real_pthread_create(&thread->pthread, attributes, run_thread, thread);
     if (error) {
         thread->is_alive = false;
+        cd.n_alive--;
         thread->run = NULL;
         return error;
     }

@@ -6,8 +6,8 @@
 enum { MAX_ITEMS = 8 };
 
 static pl_deque deque;
-static int contents[MAX_ITEMS + 1];    /* written before the item is pushed, plainly */
-static int takers[MAX_ITEMS + 1];      /* by who takes it */
+static int contents[MAX_ITEMS + 1];        /* written before the item is pushed, plainly */
+static int takers[MAX_ITEMS + 1];          /* by who takes it */
 static _Atomic int n_taken[MAX_ITEMS + 1]; /* not through the conductor: no part of the protocol */
 
 static void push(uintptr_t item)
