@@ -16,7 +16,7 @@ static const parla_demand any_demand = {.arch = PARLA_ARCH_ANY, .number = PARLA_
 /* --- Making room for a record: one block of memory ---------------------------------------------------------------------------- */
 
 typedef struct sizes {
-    size_t n_alternatives, n_members, n_accesses;
+    size_t n_alternatives, n_members, n_accesses, n_devices;
 } sizes;
 
 static size_t align_up(size_t n) { return (n + 15) & ~(size_t)15; }
@@ -28,7 +28,8 @@ static pl_placed *placed_alloc(const sizes *n)
     size_t alternatives = align_up(n->n_alternatives * sizeof(pl_alternative));
     size_t uses = align_up(n->n_accesses * sizeof(pl_use));
     size_t content = align_up(n->n_accesses * sizeof(pl_task *));
-    char *memory = calloc(1, head + members + alternatives + uses + content + n->n_accesses * sizeof(uint16_t));
+    size_t judged = align_up(n->n_members * n->n_devices * sizeof(pl_judged));
+    char *memory = calloc(1, head + members + alternatives + uses + content + judged + n->n_accesses * sizeof(uint16_t));
     if (!memory)
         return NULL;
     pl_placed *placed = (pl_placed *)memory;
@@ -40,7 +41,9 @@ static pl_placed *placed_alloc(const sizes *n)
     placed->uses = (pl_use *)memory;
     memory += uses;
     placed->content = (pl_task **)memory;
-    placed->use_of_access = (uint16_t *)(memory + content);
+    memory += content;
+    placed->judged = (pl_judged *)memory;
+    placed->use_of_access = (uint16_t *)(memory + judged);
     return placed;
 }
 
@@ -146,8 +149,23 @@ static int check_one_place(const pl_placed *placed)
     return 0;
 }
 
+/* An array that the task both reads and writes, or NULL. */
+static const parla_data *updated_array(const parla_task_options *options)
+{
+    for (size_t i = 0; i < options->n_accesses; i++) {
+        int mode = 0;
+        for (size_t k = 0; k < options->n_accesses; k++)
+            if (options->accesses[k].data == options->accesses[i].data)
+                mode |= options->accesses[k].mode & PARLA_INOUT;
+        if (mode == PARLA_INOUT)
+            return options->accesses[i].data;
+    }
+    return NULL;
+}
+
 static int take_accesses(pl_placed *placed, const parla_task_options *options)
 {
+    const parla_data *updated;
     for (size_t i = 0; i < options->n_accesses; i++) {
         bool is_whole;
         int rc = check_access(options, i, &is_whole);
@@ -156,6 +174,12 @@ static int take_accesses(pl_placed *placed, const parla_task_options *options)
         merge_access(placed, &options->accesses[i], is_whole, i);
         placed->n_accesses++;
     }
+    if (options->n_retries > 0 && (updated = updated_array(options)))
+        return pl_error_set(
+            PARLA_E_INVALID,
+            "%s is updated (read and written) by a task with %d retries, which would find there what a failed try left: "
+            "write to another array, or spawn it without retries",
+            pl_data_label(updated), options->n_retries);
     return check_one_place(placed);
 }
 
@@ -259,7 +283,7 @@ static bool are_distinct(const pl_member *members, size_t n)
 }
 
 /* Adds a choice as an alternative. Errors: it can never be met. */
-static int add_choice(parla_runtime *rt, pl_placed *placed, const parla_choice *choice, size_t first)
+static int add_choice(parla_runtime *rt, pl_placed *placed, const parla_choice *choice, size_t first, size_t i_choice)
 {
     pl_member *members = placed->members + first;
     for (size_t k = 0; k < choice->n_members; k++) {
@@ -283,7 +307,7 @@ static int add_choice(parla_runtime *rt, pl_placed *placed, const parla_choice *
                             "the task asks for %zu distinct devices at once, more than match it; this runtime has %s",
                             choice->n_members, names);
     }
-    placed->alternatives[placed->n_alternatives++] = (pl_alternative){.first = first, .n = choice->n_members};
+    placed->alternatives[placed->n_alternatives++] = (pl_alternative){.first = first, .n = choice->n_members, .i_choice = i_choice};
     return 0;
 }
 
@@ -293,7 +317,7 @@ static int take_choices(parla_runtime *rt, pl_placed *placed, const parla_choice
     char detail[PL_ERROR_DETAIL_BYTES] = "";
     size_t first = 0;
     for (size_t i = 0; i < n_choices; i++) {
-        int rc = add_choice(rt, placed, &choices[i], first);
+        int rc = add_choice(rt, placed, &choices[i], first, i);
         first += choices[i].n_members;
         if (rc == PARLA_E_INVALID)
             return rc;
@@ -307,9 +331,15 @@ static int take_choices(parla_runtime *rt, pl_placed *placed, const parla_choice
 
 /* --- The whole ---------------------------------------------------------------------------------------------------------------- */
 
-static int check_lists(const parla_task_options *options, sizes *out)
+static int check_lists(parla_runtime *rt, const parla_task_options *options, sizes *out)
 {
-    *out = (sizes){.n_alternatives = options->n_choices > 0 ? options->n_choices : 1, .n_accesses = options->n_accesses};
+    *out = (sizes){.n_alternatives = options->n_choices > 0 ? options->n_choices : 1,
+                   .n_accesses = options->n_accesses,
+                   .n_devices = (size_t)rt->place.devices.n};
+    if (options->n_choices > UINT16_MAX)
+        return pl_error_set(PARLA_E_INVALID, "a task has at most %d choices, not %zu", UINT16_MAX, options->n_choices);
+    if (options->n_retries < 0)
+        return pl_error_set(PARLA_E_INVALID, "a task cannot have %d retries", options->n_retries);
     if (options->n_accesses > UINT16_MAX)
         return pl_error_set(PARLA_E_INVALID, "a task names at most %d arrays, not %zu", UINT16_MAX, options->n_accesses);
     for (size_t i = 0; i < options->n_choices; i++) {
@@ -329,10 +359,26 @@ static int check_lists(const parla_task_options *options, sizes *out)
     return 0;
 }
 
+/* What runs, and what is known of it. */
+static void take_kernels(pl_placed *placed, const parla_task_options *options)
+{
+    for (size_t i = 0; i < placed->n_alternatives; i++) {
+        parla_body variant = options->variants ? options->variants[placed->alternatives[i].i_choice] : NULL;
+        placed->alternatives[i].body = variant ? variant : options->body;
+    }
+    for (size_t i = 0; i < placed->n_uses; i++)
+        if (placed->uses[i].order_mode) /* one for each array */
+            placed->n_bytes += placed->uses[i].data->n_bytes;
+    parla_body body = options->body ? options->body : options->variants[0];
+    placed->kernel = options->kernel ? options->kernel : (const void *)(uintptr_t)body;
+    placed->prefer = options->prefer;
+    placed->n_tries_left = options->n_retries;
+}
+
 int pl_demand_create(parla_runtime *rt, pl_task *task, const parla_task_options *options, pl_placed **out)
 {
     sizes n;
-    int rc = check_lists(options, &n);
+    int rc = check_lists(rt, options, &n);
     if (rc < 0)
         return rc;
     pl_placed *placed = placed_alloc(&n);
@@ -351,6 +397,7 @@ int pl_demand_create(parla_runtime *rt, pl_task *task, const parla_task_options 
     if (rc == 0)
         rc = take_choices(rt, placed, options->n_choices > 0 ? options->choices : &plain,
                           options->n_choices > 0 ? options->n_choices : 1);
+    take_kernels(placed, options);
     if (rc == 0)
         rc = pl_attach(rt, placed); /* last: a spawn that is refused leaves its arrays to other runtimes */
     if (rc < 0) {

@@ -150,6 +150,7 @@ static void count_reservation(parla_runtime *rt, pl_placed *placed)
     for (int k = 0; k < placed->n_devices; k++) {
         pl_site *site = &rt->place.sites[placed->devices[k]];
         site->n_holders++;
+        site->backlog_ns += placed->expected_ns;
         site->store.device->free_vcus -= member_of(placed, k)->vcus;
         site->store.device->reserved_bytes += member_of(placed, k)->memory_bytes;
     }
@@ -183,10 +184,13 @@ void pl_unreserve(parla_runtime *rt, pl_placed *placed)
     for (int k = 0; k < placed->n_devices; k++) {
         pl_site *site = &rt->place.sites[placed->devices[k]];
         site->n_holders--;
+        site->backlog_ns -= placed->expected_ns;
         site->store.device->free_vcus += member_of(placed, k)->vcus;
         site->store.device->reserved_bytes -= member_of(placed, k)->memory_bytes;
-        if (site->n_holders == 0)
-            site->store.device->free_vcus = 1; /* sums of shares are not exact */
+        if (site->n_holders == 0) { /* sums are not exact */
+            site->store.device->free_vcus = 1;
+            site->backlog_ns = 0;
+        }
     }
     placed->has_resources = false;
 }
