@@ -2,8 +2,9 @@
 
 usage: fault_test.py RUN PROGRAM [--rounds N] [--seed N]
 
-Each round runs PROGRAM (fault_program.c) on 2 to 4 ranks with a victim, an end, a moment and a transport drawn from the seed. Afterwards the lines of
-the survivors, the time from the victim's end to the job's, processes, /dev/shm, System V segments and the private TMPDIR are checked.
+Each round runs PROGRAM (fault_program.c) on 2 to 4 ranks with a victim, an end, a moment and a transport drawn from the seed. Afterwards
+the lines of the survivors, the time from the victim's end to the job's, processes, /dev/shm, System V segments and the private TMPDIR are
+checked.
 """
 
 import argparse

@@ -1,7 +1,8 @@
 /* failure.c - what happens when a rank fails or dies.
  *
- * Under "abort" the job ends: a rank that fails calls MPI_Abort; when one dies, every rank of its node says so, waits until the others have said it
- * too, and then one of them calls MPI_Abort for all. MPI may hang with a rank missing, so a thread ends the process if MPI_Abort has not.
+ * Under "abort" the job ends: a rank that fails calls MPI_Abort; when one dies, every rank of its node says so, waits until the others have
+ * said it too, and then one of them calls MPI_Abort for all. MPI may hang with a rank missing, so a thread ends the process if MPI_Abort has
+ * not.
  *
  * Under "raise" nothing ends. Whatever waits for a request or for a transfer with the lost rank fails with words that name the rank, also what
  * is handed over later: nobody can tell which requests would still complete. */

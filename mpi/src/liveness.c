@@ -1,8 +1,8 @@
 /* liveness.c - see liveness.h.
  *
- * The thread sleeps in poll(2) on the pidfds of the node's other ranks and on this rank's bell (node_board.h). An end is a death unless the rank
- * has left or failed before, which its seat says: it is written before the process ends, so whoever sees the end sees it too. Every LOOK_MS it
- * looks whether somebody is stopped, which is told but is no death. Without pidfds it looks for ends as well, every BLIND_MS.
+ * The thread sleeps in poll(2) on the pidfds of the node's other ranks and on this rank's bell (node_board.h). An end is a death unless the
+ * rank has left or failed before, which its seat says: it is written before the process ends, so whoever sees the end sees it too. Every
+ * LOOK_MS it looks whether somebody is stopped, which is told but is no death. Without pidfds it looks for ends as well, every BLIND_MS.
  *
  * The launcher ends a job with SIGTERM, a second before SIGKILL. Where the program leaves that signal alone, a handler hands it to the thread,
  * which says so for the whole node and then lets it kill. */

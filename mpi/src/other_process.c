@@ -1,7 +1,7 @@
 /* other_process.c - see other_process.h.
  *
- * Only a parent may wait for a process. Others learn its exit status from the zombie's entry in /proc, until its parent has seen it, and from its
- * pidfd after that, where the kernel keeps it (PIDFD_GET_INFO, Linux 6.15). */
+ * Only a parent may wait for a process. Others learn its exit status from the zombie's entry in /proc, until its parent has seen it, and from
+ * its pidfd after that, where the kernel keeps it (PIDFD_GET_INFO, Linux 6.15). */
 #include "other_process.h"
 
 #include <errno.h>
