@@ -292,9 +292,8 @@ static PyMethodDef layer_methods[] = {
 PyTypeObject *layer_type_make(PyObject *module)
 {
     PyType_Slot slots[] = {
-        {Py_tp_doc,
-         "Layer(runtime, comm, transport=None, aborts=False, is_log_silent=False): a runtime joined to MPI, and the transport that it moves along, "
-         "both as capsules; comm is an address."},
+        {Py_tp_doc, "Layer(runtime, comm, transport=None, aborts=False, is_log_silent=False): a runtime joined to MPI, and the "
+                    "transport that it moves along, both as capsules; comm is an address."},
         {Py_tp_new, layer_new},
         {Py_tp_dealloc, layer_dealloc},
         {Py_tp_methods, layer_methods},
