@@ -31,7 +31,7 @@ static void begin(user *u)
 static void add_part(pl_tiles *tiles, user *u, int mode, const pl_span *region)
 {
     pl_part *part = &u->parts[u->n_parts++];
-    *part = (pl_part){.use = &u->use, .order = &u->use, .next = u->use.parts, .mode = (uint8_t)mode, .order_mode = (uint8_t)mode};
+    *part = (pl_part){.use = &u->use, .order = &u->use, .next = u->use.parts, .mode = (uint8_t)mode};
     u->use.parts = part;
     u->use.order_mode |= (uint8_t)mode;
     T_OK(pl_part_cover(tiles, part, region));

@@ -116,26 +116,26 @@ static int wait_for_readers(pl_use *use, const pl_tile *tile, uint64_t since, pl
     return rc;
 }
 
-/* The writer that covers the node, and, for a new writer, the readers since that do. */
-static int look_up(pl_use *use, const pl_tile *tile, bool writes, pl_uses *before)
+/* The writer that covers the node, and, for one that comes after readers, the readers since that do. */
+static int look_up(pl_use *use, const pl_tile *tile, bool is_last, pl_uses *before)
 {
     int rc = 0;
     const pl_mark *writer = pl_tile_writer(tile);
     if (writer)
         rc = wait_for(use, writer, before);
     /* The readers above the node may be older or younger than its writer, which has waited for the older ones. */
-    for (const pl_tile *at = tile; writes && rc == 0 && at; at = at->parent)
+    for (const pl_tile *at = tile; is_last && rc == 0 && at; at = at->parent)
         rc = wait_for_readers(use, at, writer ? writer->use->seq : 0, before);
     return rc;
 }
 
-static int look_down(pl_use *use, const pl_tile *top, bool writes, pl_uses *before)
+static int look_down(pl_use *use, const pl_tile *top, bool is_last, pl_uses *before)
 {
     int rc = 0;
     for (const pl_tile *at = pl_tile_walk(top, top); rc == 0 && at && !pl_is_broken(PL_BREAK_BELOW); at = pl_tile_walk(at, top)) {
         if (at->writer)
             rc = wait_for(use, at->writer, before);
-        if (rc == 0 && writes)
+        if (rc == 0 && is_last)
             rc = wait_for_readers(use, at, 0, before);
     }
     return rc;
@@ -152,10 +152,10 @@ static int depend_on(pl_use *use, const pl_mark *mark, pl_uses *content)
 
 static int look_at_mark(pl_use *use, const pl_part *part, pl_tile *tile, pl_uses *before, pl_uses *content)
 {
-    bool writes = part->order_mode & PARLA_OUT;
-    int rc = look_up(use, tile, writes, before);
+    bool is_last = part->is_alone || (part->mode & PARLA_OUT);
+    int rc = look_up(use, tile, is_last, before);
     if (rc == 0)
-        rc = look_down(use, tile, writes, before);
+        rc = look_down(use, tile, is_last, before);
     if (!pl_part_reads(part))
         return rc;
     for (pl_tile *leaf = pl_tile_first(tile); rc == 0 && leaf; leaf = pl_tile_next(leaf, tile))
@@ -230,7 +230,7 @@ void pl_order_enter(pl_use *use, pl_use *const *before, size_t n, pl_wait *waits
     use->n_before = (int)n;
     for (pl_part *part = use->parts; part; part = part->next)
         for (uint32_t i = 0; i < part->n_marks; i++)
-            enter_mark(&part->marks[i], part->order_mode & PARLA_OUT);
+            enter_mark(&part->marks[i], part->mode & PARLA_OUT);
 }
 
 void pl_order_leave(pl_tiles *tiles, pl_use *use, pl_use **out_free)

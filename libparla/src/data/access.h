@@ -47,7 +47,7 @@ struct pl_part {
     pl_use *order;       /* that orders its task by this array */
     pl_part *next;       /* of the same `order` */
     uint8_t mode;        /* PARLA_IN … INOUT: what the body does there */
-    uint8_t order_mode;  /* the same, or INOUT for a task that wants to be alone */
+    bool is_alone;       /* reads, but comes after the readers before it, too */
     bool may_be_absent;  /* begins without content if nothing was ever written */
     bool is_coarse;      /* covers more than its region: the rest must stay as it is */
     pl_mark *marks;      /* &own, or malloc'ed */
@@ -100,7 +100,7 @@ void pl_part_uncover(pl_tiles *tiles, pl_part *part);
 pl_mark *pl_tile_writer(const pl_tile *tile);
 
 /* Does a part see what was there before? */
-static inline bool pl_part_reads(const pl_part *part) { return (part->order_mode & PARLA_IN) || part->is_coarse; }
+static inline bool pl_part_reads(const pl_part *part) { return (part->mode & PARLA_IN) || part->is_coarse; }
 
 /* Appends to `before` the uses that a use with covered parts must wait for, and to `content` those whose content it sees; each once.
  * Errors: PARLA_E_NOMEM. */

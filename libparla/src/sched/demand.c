@@ -122,14 +122,13 @@ static void add_part(pl_placed *placed, const parla_access *access)
         first = use;
         parla_data_ref(access->data);
     }
-    int order_mode = access->mode & PL_MODE_ALONE ? PARLA_INOUT : mode;
-    first->order_mode = (uint8_t)(first->order_mode | order_mode);
+    first->order_mode = (uint8_t)(first->order_mode | mode);
     first->is_written = first->is_written || (mode & PARLA_OUT);
 
     pl_part *part = &placed->parts[placed->n_accesses++];
     *part = (pl_part){.use = use, .order = first, .next = first->parts, .may_be_absent = !needs_content};
     part->mode = (uint8_t)mode;
-    part->order_mode = (uint8_t)order_mode;
+    part->is_alone = access->mode & PL_MODE_ALONE;
     first->parts = part;
 }
 

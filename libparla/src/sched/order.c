@@ -153,7 +153,7 @@ static int look_all(pl_placed *placed, pl_uses *before, pl_uses *writers)
 
 static void cure_part(const pl_part *part, pl_todo *todo)
 {
-    if (part->order_mode != PARLA_OUT || part->is_coarse)
+    if (part->mode != PARLA_OUT || part->is_coarse)
         return;
     for (uint32_t i = 0; i < part->n_marks; i++) {
         pl_tile *top = part->marks[i].tile;
@@ -262,11 +262,10 @@ static void poison_leaf(pl_placed *placed, pl_tile *leaf, pl_todo *todo)
     leaf->poison = &placed->poison;
 }
 
-/* A task that is alone with the array but only reads it spoils nothing when it fails; when it is cancelled, what was before it
- * did. What a later writer stands behind is that one's matter. */
-static void poison_part(pl_placed *placed, pl_part *part, parla_task_state how, pl_todo *todo)
+/* What a later writer stands behind is that one's matter. */
+static void poison_part(pl_placed *placed, pl_part *part, pl_todo *todo)
 {
-    if (pl_is_broken(PL_BREAK_POISON) || !((part->mode & PARLA_OUT) || how == PARLA_TASK_CANCELLED))
+    if (pl_is_broken(PL_BREAK_POISON))
         return;
     for (uint32_t i = 0; i < part->n_marks; i++) {
         pl_mark *mark = &part->marks[i];
@@ -364,7 +363,7 @@ void pl_order_end(parla_runtime *rt, pl_placed *placed, parla_task_state how, pl
         if (!use->order_mode)
             continue;
         for (pl_part *part = use->parts; part && how != PARLA_TASK_DONE; part = part->next)
-            poison_part(placed, part, how, todo);
+            poison_part(placed, part, todo);
         if (how != PARLA_TASK_DONE && use->is_written)
             keep_failure(placed);
         use->is_ghost = use->n_before > 0;

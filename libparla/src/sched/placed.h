@@ -159,7 +159,7 @@ enum {
     PL_TASK_TRANSFER = 1 << 17, /* pl_placed.is_transfer */
     PL_TASK_FOLLOWS = 1 << 18,  /* pl_placed.follows */
 };
-/* Or-ed to a mode: alone among the array's users, like a writer; begins without content, like a writer. */
+/* Or-ed to a mode: comes after all users before it, like a writer; begins without content, like a writer. */
 enum { PL_MODE_ALONE = 8, PL_MODE_ABSENT = 16 };
 
 /* Checks what a task asks for and makes its record, not yet in any order. Takes references on the arrays. Called without the lock.
