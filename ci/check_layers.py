@@ -33,7 +33,7 @@ PARTS = {
 }
 
 VENDOR = {
-    r"hwloc": r"^mpi/src/node\.c$",
+    r"hwloc": r"^libparla/src/sched/topology\.c$|^mpi/src/node\.c$",
     r"Python\.h|structmember\.h|numpy/": r"^(python|crosspy)/",
     r"mpi\.h": r"^mpi/src/|^mpi/include/parla/mpi\w*\.h$|^bench/raw_\w+\.[ch]$",
     r"cuda": r"^libparla/cuda/",

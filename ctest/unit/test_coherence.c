@@ -115,18 +115,19 @@ T_TEST(random_walks_keep_the_content)
 /* What a tile's protocol must keep true, beside what is in the memory: a copy is fresh if it has what was written last. */
 typedef struct world {
     pl_coherence now;
-    unsigned fresh;    /* bit i: the copy on device i */
-    int source[N];     /* of a copy that is on its way to device i */
-    bool carries[N];   /* did it read fresh content? */
+    unsigned fresh;  /* bit i: the copy on device i */
+    uint64_t flying; /* bit i: a copy is really on its way to device i, whatever the protocol says */
+    int source[N];   /* of that copy */
+    bool carries[N]; /* did it read fresh content? */
     bool is_written;
 } world;
 
-/* Fits into 2^17: the sources of what is not arriving do not count. */
+/* Fits into 19 bits: the sources of what is not on its way do not count. */
 static unsigned key_of(const world *w)
 {
-    unsigned key = (unsigned)w->now.valid | (unsigned)w->now.arriving << 3 | w->fresh << 6 | (unsigned)w->is_written << 9;
+    unsigned key = (unsigned)w->now.valid | (unsigned)w->flying << 3 | w->fresh << 6 | (unsigned)w->is_written << 9;
     for (int i = 0; i < N; i++)
-        if (w->now.arriving >> i & 1)
+        if (w->flying >> i & 1)
             key |= ((unsigned)w->source[i] | (unsigned)w->carries[i] << 2) << (10 + 3 * i);
     return key;
 }
@@ -134,11 +135,12 @@ static unsigned key_of(const world *w)
 static void check_world(const world *w)
 {
     T_EQ(w->now.valid & w->now.arriving, 0);
+    T_EQ(w->now.arriving, w->flying);
     T_EQ(w->now.valid & ~(uint64_t)w->fresh, 0); /* nobody reads what is stale */
     if (w->is_written)
         T_TRUE(w->now.valid != 0); /* nothing is lost */
     for (int i = 0; i < N; i++)
-        if (w->now.arriving >> i & 1) {
+        if (w->flying >> i & 1) {
             T_TRUE(pl_coherence_is_valid(w->now, w->source[i])); /* is still there to be read */
             T_TRUE(w->carries[i]);
         }
@@ -166,7 +168,7 @@ static void reach(exploration *x, const world *w)
 static bool is_read_from(const world *w, int device)
 {
     for (int i = 0; i < N; i++)
-        if ((w->now.arriving >> i & 1) && w->source[i] == device)
+        if ((w->flying >> i & 1) && w->source[i] == device)
             return true;
     return false;
 }
@@ -179,6 +181,7 @@ static void read_on(exploration *x, world w, int device)
     pl_coherence_step step = pl_coherence_plan(w.now, device, PARLA_IN, link_bytes[0]);
     if (step.source < 0)
         return;
+    w.flying |= UINT64_C(1) << device;
     w.source[device] = step.source;
     w.carries[device] = w.fresh >> step.source & 1;
     w.now = pl_coherence_leaving(w.now, device);
@@ -187,8 +190,9 @@ static void read_on(exploration *x, world w, int device)
 
 static void arrive_on(exploration *x, world w, int device, bool is_whole)
 {
-    if (!pl_coherence_is_arriving(w.now, device))
+    if (!(w.flying >> device & 1))
         return;
+    w.flying &= ~(UINT64_C(1) << device);
     w.now = pl_coherence_arrived(w.now, device, is_whole);
     w.fresh = (w.fresh & ~(1u << device)) | (unsigned)(is_whole && w.carries[device]) << device;
     reach(x, &w);

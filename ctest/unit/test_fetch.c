@@ -155,7 +155,8 @@ T_TEST(a_failure_spoils_its_region_only)
     run_on(rt, &read_good, on_gpu(0), data);
     T_EQ(finish(rt, spawn_on(rt, &read_across, on_cpu(), data, work)), PARLA_E_CANCELLED);
     T_HAS_STR(parla_error_detail(), "this part failed");
-    region_task cure = {.region = &inside, .mode = PARLA_OUT, .value = 3}, read_inside = {.region = &inside, .mode = PARLA_IN, .value = 3};
+    region_task cure = {.region = &inside, .mode = PARLA_OUT, .value = 3},
+                read_inside = {.region = &inside, .mode = PARLA_IN, .value = 3};
     run_on(rt, &cure, on_cpu(), data);
     run_on(rt, &read_inside, on_gpu(0), data);
     T_EQ(finish(rt, spawn_on(rt, &read_across, on_cpu(), data, work)), PARLA_E_CANCELLED);

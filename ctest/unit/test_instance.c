@@ -26,7 +26,10 @@ static void set_up(fixture *f)
 
 static pl_instance *copy_of(fixture *f, int i) { return pl_data_instance(f->data[i], 1); }
 
-static void set_valid(parla_data *data, uint64_t valid) { pl_data_set_coherence(data, &data->tiles.root, (pl_coherence){.valid = valid}); }
+static void set_valid(parla_data *data, uint64_t valid)
+{
+    pl_data_set_coherence(data, &data->tiles.root, (pl_coherence){.valid = valid});
+}
 
 static void tear_down(fixture *f)
 {

@@ -2,8 +2,10 @@
 #ifndef PLM_PLM_H
 #define PLM_PLM_H
 
+#include "at_finalize.h"
 #include "progress.h"
 #include "request.h"
+#include "transport_source.h"
 
 #include <parla/mpi.h>
 #include <pthread.h>
@@ -14,7 +16,6 @@ struct parla_mpi {
     parla_runtime *rt;
     MPI_Comm comm; /* MPI_COMM_NULL once closed */
     int rank, n_ranks;
-    int keyval;    /* of the attribute of MPI_COMM_SELF whose deletion closes this */
     pid_t process; /* who made it: a forked child leaves it alone */
     bool has_prefix;
     bool is_serialized;
@@ -22,6 +23,8 @@ struct parla_mpi {
     pthread_mutex_t serial; /* recursive; brackets every MPI call while is_serialized */
     plm_table table;
     plm_progress progress;
+    plm_transport_source transport;
+    plm_at_finalize at_finalize;
 };
 
 /* Brackets of the library's MPI calls. */

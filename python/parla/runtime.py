@@ -38,7 +38,7 @@ class Companion(Protocol):
 
     aborts: bool  # `failed` does not return
 
-    def workers(self) -> int:
+    def starting(self) -> int:
         """Prepare the process for a runtime; return how many workers it should have, or 0."""
 
     def started(self, parla: Parla) -> None:
@@ -46,6 +46,9 @@ class Companion(Protocol):
 
     def stopping(self) -> None:
         """The runtime is about to stop; called once for each that started."""
+
+    def stopped(self) -> None:
+        """The runtime has stopped, or did not start after all; called once for each call of `starting`."""
 
     def failed(self, error: BaseException) -> None:
         """An exception is about to leave a `with` block."""
@@ -128,13 +131,18 @@ class Parla:
             from . import mpi
 
             mpi.init(None if self._mpi is True else self._mpi)
-        if _companion is not None:
-            n_workers = n_workers or _companion.workers()
-        runtime = _parla.Runtime(n_workers, *others)
+        runtime = None
         try:
+            if _companion is not None:
+                advised = _companion.starting()
+                n_workers = n_workers or advised
+            runtime = _parla.Runtime(n_workers, *others)
             runtime.activate()
         except BaseException:
-            runtime.stop()
+            if runtime is not None:
+                runtime.stop()
+            if _companion is not None:
+                _companion.stopped()
             raise
         self._runtime = runtime
         self._switch_interval = sys.getswitchinterval()
@@ -156,17 +164,11 @@ class Parla:
                 self._wait_for_all()
         except BaseException as raised:
             interruption = raised
-        told = error if error is not None else interruption
-        if told is not None and _companion is not None and not isinstance(told, _parla.StuckError):
-            _companion.failed(told)  # before the stop, which may wait for bodies that wait for other ranks
-        present = _companion
-        failures = self._stop()
-        try:
-            _raise(error, interruption, failures)
-        except BaseException as raised:
-            if present is not None:
-                present.failed(raised)
-            raise
+        failures = self._runtime.take_failures()
+        if _companion is not None and _companion.aborts:
+            _end_all(_companion, error, interruption, failures)  # before the stop, which may wait for other ranks
+        failures += self._stop()
+        _raise(error, interruption, failures)
         return False
 
     def _wait_for_all(self) -> None:
@@ -191,14 +193,16 @@ class Parla:
     def _stop(self) -> list[BaseException]:
         """Stop the runtime and return the failures that nobody has looked at."""
         global _current
-        runtime = self._runtime
+        runtime, present = self._runtime, _companion
         try:
-            if _companion is not None:
-                _companion.stopping()
+            if present is not None:
+                present.stopping()
             failures = runtime.take_failures()
             runtime.stop()
             failures += runtime.take_failures()
         finally:
+            if present is not None:
+                present.stopped()
             listener.stop()
             array.forget_adopted()
             self._blas.restore()
@@ -302,6 +306,18 @@ def _raise(error: BaseException | None, interruption: BaseException | None, fail
     if len(failures) == 1:
         raise failures[0]
     raise BaseExceptionGroup(f"{len(failures)} Parla tasks failed", failures)
+
+
+def _end_all(
+    present: Companion, error: BaseException | None, interruption: BaseException | None, failures: list[BaseException]
+) -> None:
+    """Hand what is about to leave the block to the companion, which ends the ranks; return if there is nothing."""
+    try:
+        _raise(error, interruption, failures)
+    except BaseException as raised:
+        present.failed(raised)
+    if error is not None:
+        present.failed(error)
 
 
 def run(main: Coroutine | object, **options: object) -> object:

@@ -43,14 +43,14 @@ typedef struct pl_mark {
 
 /* One access: its region, as marks. */
 struct pl_part {
-    pl_use *use;         /* whose copy of the array it works on */
-    pl_use *order;       /* that orders its task by this array */
-    pl_part *next;       /* of the same `order` */
-    uint8_t mode;        /* PARLA_IN … INOUT: what the body does there */
-    bool is_alone;       /* reads, but comes after the readers before it, too */
-    bool may_be_absent;  /* begins without content if nothing was ever written */
-    bool is_coarse;      /* covers more than its region: the rest must stay as it is */
-    pl_mark *marks;      /* &own, or malloc'ed */
+    pl_use *use;        /* whose copy of the array it works on */
+    pl_use *order;      /* that orders its task by this array */
+    pl_part *next;      /* of the same `order` */
+    uint8_t mode;       /* PARLA_IN … INOUT: what the body does there */
+    bool is_alone;      /* reads, but comes after the readers before it, too */
+    bool may_be_absent; /* begins without content if nothing was ever written */
+    bool is_coarse;     /* covers more than its region: the rest must stay as it is */
+    pl_mark *marks;     /* &own, or malloc'ed */
     uint32_t n_marks, capacity;
     pl_mark own;
 };
@@ -60,15 +60,15 @@ struct pl_use {
     void *owner;        /* the task's record */
     uint8_t order_mode; /* of its parts together; 0: another use of the task orders for this one */
     /* The order; under the owner's lock. */
-    pl_part *parts;       /* that it orders */
-    int n_before;         /* uses that it still waits for */
-    pl_wait *followers;   /* that wait for it */
-    bool is_ghost;        /* its task has ended before its turn */
+    pl_part *parts;     /* that it orders */
+    int n_before;       /* uses that it still waits for */
+    pl_wait *followers; /* that wait for it */
+    bool is_ghost;      /* its task has ended before its turn */
     bool has_left;
-    uint64_t seq;         /* its number among those that have entered the array's order */
-    uint64_t seen_by;     /* the last one that was told to wait for it, */
-    uint64_t content_by;  /* and the last one that was told to depend on it */
-    pl_use *next_left;    /* for pl_order_leave's caller */
+    uint64_t seq;        /* its number among those that have entered the array's order */
+    uint64_t seen_by;    /* the last one that was told to wait for it, */
+    uint64_t content_by; /* and the last one that was told to depend on it */
+    pl_use *next_left;   /* for pl_order_leave's caller */
 
     /* What the placed path (sched) keeps with it. */
     uint8_t mode;         /* of all that the body does there */

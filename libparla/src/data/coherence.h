@@ -66,7 +66,10 @@ static inline pl_coherence pl_coherence_arrived(pl_coherence now, int i_device, 
     return (pl_coherence){is_whole ? now.valid | device : now.valid, now.arriving & ~device};
 }
 
-static inline pl_coherence pl_coherence_fetched(pl_coherence now, int i_device) { return pl_coherence_arrived(now, i_device, true); }
+static inline pl_coherence pl_coherence_fetched(pl_coherence now, int i_device)
+{
+    return pl_coherence_arrived(now, i_device, true);
+}
 
 static inline pl_coherence pl_coherence_written(int i_device) { return (pl_coherence){UINT64_C(1) << i_device, 0}; }
 

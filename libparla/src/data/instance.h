@@ -18,13 +18,13 @@ typedef struct pl_instance {
 
     void *memory; /* NULL: none; the first byte of the library's memory, or base of the user's */
     parla_strided box;
-    size_t current_bytes;   /* of the tiles whose content is current here, */
-    size_t sole_bytes;      /* and current nowhere else */
+    size_t current_bytes; /* of the tiles whose content is current here, */
+    size_t sole_bytes;    /* and current nowhere else */
     int n_pins;
-    int n_leaving;          /* movements that write it back to make room */
-    bool has_stayed;        /* of those, one has failed */
-    bool is_kept;           /* writing it back failed: no victim until it is used again */
-    bool is_listed;         /* is among the unpinned */
+    int n_leaving;   /* movements that write it back to make room */
+    bool has_stayed; /* of those, one has failed */
+    bool is_kept;    /* writing it back failed: no victim until it is used again */
+    bool is_listed;  /* is among the unpinned */
     struct pl_instance *older, *newer;
 } pl_instance;
 

@@ -109,8 +109,9 @@ static void drop_content(pl_tile *tile)
 
 static bool has_equal_content(const pl_tile *a, const pl_tile *b)
 {
-    return (a->coherence.valid == b->coherence.valid || pl_is_broken(PL_BREAK_JOIN)) && a->coherence.arriving == b->coherence.arriving && a->poison == b->poison &&
-           a->spoilt == b->spoilt && a->is_lost == b->is_lost;
+    return (a->coherence.valid == b->coherence.valid || pl_is_broken(PL_BREAK_JOIN)) &&
+           a->coherence.arriving == b->coherence.arriving && a->poison == b->poison && a->spoilt == b->spoilt &&
+           a->is_lost == b->is_lost;
 }
 
 /* --- Splitting ---------------------------------------------------------------------------------------------------------------- */
@@ -204,7 +205,8 @@ static int replace_in_list(pl_tiles *tiles, pl_tile *leaf, int64_t n_along, cons
             give_content(pieces[i], leaf);
     leaf->n_items = leaf->n_items / n_along * spans[i_kept].n;
     leaf->span = spans[i_kept];
-    memmove(&parent->children[at + n], &parent->children[at + 1], (size_t)(parent->n_children - at - 1) * sizeof parent->children[0]);
+    memmove(&parent->children[at + n], &parent->children[at + 1],
+            (size_t)(parent->n_children - at - 1) * sizeof parent->children[0]);
     memcpy(&parent->children[at], pieces, (size_t)n * sizeof pieces[0]);
     parent->n_children += n - 1;
     renumber(parent, at);

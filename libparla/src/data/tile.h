@@ -50,9 +50,9 @@ struct pl_tile {
 
     /* Content, of a leaf. */
     pl_coherence coherence;
-    pl_poison *poison;             /* NULL: none */
-    struct parla_failure *spoilt;  /* how the last writer whose turn is over failed, a reference; NULL: it did not */
-    bool is_lost;                  /* there was content, which could not be kept */
+    pl_poison *poison;            /* NULL: none */
+    struct parla_failure *spoilt; /* how the last writer whose turn is over failed, a reference; NULL: it did not */
+    bool is_lost;                 /* there was content, which could not be kept */
 };
 
 typedef struct pl_tiles {

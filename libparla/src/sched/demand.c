@@ -16,7 +16,7 @@ static const parla_demand any_demand = {.arch = PARLA_ARCH_ANY, .number = PARLA_
 /* --- Making room for a record: one block of memory ---------------------------------------------------------------------------- */
 
 typedef struct sizes {
-    size_t n_alternatives, n_members, n_accesses;
+    size_t n_alternatives, n_members, n_accesses, n_devices;
 } sizes;
 
 static size_t align_up(size_t n) { return (n + 15) & ~(size_t)15; }
@@ -27,7 +27,8 @@ static pl_placed *placed_alloc(const sizes *n)
     size_t members = align_up(n->n_members * sizeof(pl_member));
     size_t alternatives = align_up(n->n_alternatives * sizeof(pl_alternative));
     size_t uses = align_up(n->n_accesses * sizeof(pl_use));
-    char *memory = calloc(1, head + members + alternatives + uses + n->n_accesses * sizeof(pl_part));
+    size_t judged = align_up(n->n_members * n->n_devices * sizeof(pl_judged));
+    char *memory = calloc(1, head + members + alternatives + uses + judged + n->n_accesses * sizeof(pl_part));
     if (!memory)
         return NULL;
     pl_placed *placed = (pl_placed *)memory;
@@ -37,7 +38,9 @@ static pl_placed *placed_alloc(const sizes *n)
     placed->alternatives = (pl_alternative *)memory;
     memory += alternatives;
     placed->uses = (pl_use *)memory;
-    placed->parts = (pl_part *)(memory + uses);
+    memory += uses;
+    placed->judged = (pl_judged *)memory;
+    placed->parts = (pl_part *)(memory + judged);
     return placed;
 }
 
@@ -171,14 +174,33 @@ static int check_places(const parla_task_options *options)
     return rc;
 }
 
+/* An array of which the task both reads and writes some elements, or NULL. */
+static const parla_data *updated_array(const parla_task_options *options)
+{
+    for (size_t i = 0; i < options->n_accesses; i++)
+        for (size_t k = 0; k < options->n_accesses; k++) {
+            const parla_access *a = &options->accesses[i], *b = &options->accesses[k];
+            if (a->data == b->data && (a->mode & PARLA_IN) && (b->mode & PARLA_OUT) && regions_meet(a, b))
+                return a->data;
+        }
+    return NULL;
+}
+
 static int take_accesses(pl_placed *placed, const parla_task_options *options)
 {
+    const parla_data *updated;
     for (size_t i = 0; i < options->n_accesses; i++) {
         int rc = check_access(options, i);
         if (rc < 0)
             return rc;
         add_part(placed, &options->accesses[i]);
     }
+    if (options->n_retries > 0 && (updated = updated_array(options)))
+        return pl_error_set(
+            PARLA_E_INVALID,
+            "%s is updated (read and written) by a task with %d retries, which would find there what a failed try left: "
+            "write to another array, or spawn it without retries",
+            pl_data_label(updated), options->n_retries);
     return check_places(options);
 }
 
@@ -282,7 +304,7 @@ static bool are_distinct(const pl_member *members, size_t n)
 }
 
 /* Adds a choice as an alternative. Errors: it can never be met. */
-static int add_choice(parla_runtime *rt, pl_placed *placed, const parla_choice *choice, size_t first)
+static int add_choice(parla_runtime *rt, pl_placed *placed, const parla_choice *choice, size_t first, size_t i_choice)
 {
     pl_member *members = placed->members + first;
     for (size_t k = 0; k < choice->n_members; k++) {
@@ -306,7 +328,7 @@ static int add_choice(parla_runtime *rt, pl_placed *placed, const parla_choice *
                             "the task asks for %zu distinct devices at once, more than match it; this runtime has %s",
                             choice->n_members, names);
     }
-    placed->alternatives[placed->n_alternatives++] = (pl_alternative){.first = first, .n = choice->n_members};
+    placed->alternatives[placed->n_alternatives++] = (pl_alternative){.first = first, .n = choice->n_members, .i_choice = i_choice};
     return 0;
 }
 
@@ -316,7 +338,7 @@ static int take_choices(parla_runtime *rt, pl_placed *placed, const parla_choice
     char detail[PL_ERROR_DETAIL_BYTES] = "";
     size_t first = 0;
     for (size_t i = 0; i < n_choices; i++) {
-        int rc = add_choice(rt, placed, &choices[i], first);
+        int rc = add_choice(rt, placed, &choices[i], first, i);
         first += choices[i].n_members;
         if (rc == PARLA_E_INVALID)
             return rc;
@@ -330,9 +352,15 @@ static int take_choices(parla_runtime *rt, pl_placed *placed, const parla_choice
 
 /* --- The whole ---------------------------------------------------------------------------------------------------------------- */
 
-static int check_lists(const parla_task_options *options, sizes *out)
+static int check_lists(parla_runtime *rt, const parla_task_options *options, sizes *out)
 {
-    *out = (sizes){.n_alternatives = options->n_choices > 0 ? options->n_choices : 1, .n_accesses = options->n_accesses};
+    *out = (sizes){.n_alternatives = options->n_choices > 0 ? options->n_choices : 1,
+                   .n_accesses = options->n_accesses,
+                   .n_devices = (size_t)rt->place.devices.n};
+    if (options->n_choices > UINT16_MAX)
+        return pl_error_set(PARLA_E_INVALID, "a task has at most %d choices, not %zu", UINT16_MAX, options->n_choices);
+    if (options->n_retries < 0)
+        return pl_error_set(PARLA_E_INVALID, "a task cannot have %d retries", options->n_retries);
     if (options->n_accesses > UINT16_MAX)
         return pl_error_set(PARLA_E_INVALID, "a task names at most %d arrays, not %zu", UINT16_MAX, options->n_accesses);
     for (size_t i = 0; i < options->n_choices; i++) {
@@ -352,10 +380,26 @@ static int check_lists(const parla_task_options *options, sizes *out)
     return 0;
 }
 
+/* What runs, and what is known of it. */
+static void take_kernels(pl_placed *placed, const parla_task_options *options)
+{
+    for (size_t i = 0; i < placed->n_alternatives; i++) {
+        parla_body variant = options->variants ? options->variants[placed->alternatives[i].i_choice] : NULL;
+        placed->alternatives[i].body = variant ? variant : options->body;
+    }
+    for (size_t i = 0; i < placed->n_uses; i++)
+        if (placed->uses[i].order_mode) /* one for each array */
+            placed->n_bytes += placed->uses[i].data->n_bytes;
+    parla_body body = options->body ? options->body : options->variants[0];
+    placed->kernel = options->kernel ? options->kernel : (const void *)(uintptr_t)body;
+    placed->prefer = options->prefer;
+    placed->n_tries_left = options->n_retries;
+}
+
 int pl_demand_create(parla_runtime *rt, pl_task *task, const parla_task_options *options, pl_placed **out)
 {
     sizes n;
-    int rc = check_lists(options, &n);
+    int rc = check_lists(rt, options, &n);
     if (rc < 0)
         return rc;
     pl_placed *placed = placed_alloc(&n);
@@ -374,6 +418,7 @@ int pl_demand_create(parla_runtime *rt, pl_task *task, const parla_task_options 
     if (rc == 0)
         rc = take_choices(rt, placed, options->n_choices > 0 ? options->choices : &plain,
                           options->n_choices > 0 ? options->n_choices : 1);
+    take_kernels(placed, options);
     if (rc == 0)
         rc = pl_attach(rt, placed); /* last: a spawn that is refused leaves its arrays to other runtimes */
     if (rc < 0) {

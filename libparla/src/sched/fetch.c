@@ -268,8 +268,8 @@ static void leave_node(void *ctx, pl_tile *node)
     leaving *l = ctx;
     if (pl_coherence_owner(pl_tile_first(node)->coherence) != l->i_from)
         return;
-    pl_move *move = pl_move_create(l->f.rt, node, pl_data_instance(l->f.data, l->f.i_device), pl_data_instance(l->f.data, l->i_from),
-                                   l->f.todo);
+    pl_move *move = pl_move_create(l->f.rt, node, pl_data_instance(l->f.data, l->f.i_device),
+                                   pl_data_instance(l->f.data, l->i_from), l->f.todo);
     if (!move) {
         l->is_all = false;
         return;
@@ -280,7 +280,8 @@ static void leave_node(void *ctx, pl_tile *node)
 
 int pl_fetch_sole(parla_runtime *rt, parla_data *data, int i_to, int i_from, bool makes_room, bool *out_all, pl_todo *todo)
 {
-    leaving l = {.f = {.rt = rt, .data = data, .i_device = i_to, .todo = todo}, .i_from = i_from, .makes_room = makes_room, .is_all = true};
+    leaving l = {
+        .f = {.rt = rt, .data = data, .i_device = i_to, .todo = todo}, .i_from = i_from, .makes_room = makes_room, .is_all = true};
     visit_uniform(&data->tiles.root, leave_node, &l);
     *out_all = l.is_all;
     return l.n;

@@ -44,9 +44,10 @@ static int check_gang(const pl_placed *placed)
         for (size_t k = 0; placed->parts[i].is_coarse && k < placed->n_accesses; k++) {
             const pl_part *a = &placed->parts[i], *b = &placed->parts[k];
             if (a->order == b->order && a->use->member != b->use->member && ((a->mode | b->mode) & PARLA_OUT))
-                return pl_error_set(PARLA_E_RESOURCES,
-                                    "the regions of %s need more than %d tiles: members of one task cannot write parts of it any more",
-                                    pl_data_label(a->order->data), PL_TILES_MAX);
+                return pl_error_set(
+                    PARLA_E_RESOURCES,
+                    "the regions of %s need more than %d tiles: members of one task cannot write parts of it any more",
+                    pl_data_label(a->order->data), PL_TILES_MAX);
         }
     return 0;
 }
@@ -204,8 +205,8 @@ static int prepare(parla_runtime *rt, pl_worker *self, pl_placed *placed, size_t
     return 0;
 }
 
-int pl_order_task(parla_runtime *rt, pl_worker *self, pl_placed *placed, const parla_task_options *options,
-                  parla_task **out_deps, pl_todo *todo)
+int pl_order_task(parla_runtime *rt, pl_worker *self, pl_placed *placed, const parla_task_options *options, parla_task **out_deps,
+                  pl_todo *todo)
 {
     pl_uses before, writers;
     int rc = cover_all(placed, options);

@@ -6,7 +6,9 @@
 #include "sched/placed.h"
 #include "sched/policy.h"
 #include "sched/ready.h"
+#include "task/failure.h"
 
+#include <parla/log.h>
 #include <stdlib.h>
 
 /* --- Beginning and end -------------------------------------------------------------------------------------------------------- */
@@ -57,6 +59,7 @@ void pl_place_fini(parla_runtime *rt)
     pl_detach_all(rt);
     wait_until_calm(place); /* a thread that has dropped an array's last reference may still unpin its poison */
     pl_devices_close(&place->devices);
+    pl_history_fini(&place->history);
     pthread_cond_destroy(&place->calm);
     pthread_mutex_destroy(&place->lock);
     free(place->sites);
@@ -135,6 +138,8 @@ static void end(parla_runtime *rt, pl_worker *self, pl_placed *placed, parla_tas
 {
     pl_todo todo = {0};
     pl_place_lock(rt);
+    if (how == PARLA_TASK_DONE && placed->run_ns > 0 && !(placed->task->flags & PL_FLAG_INTERNAL))
+        pl_history_add(&rt->place.history, placed->kernel, placed->devices[0], placed->n_bytes, (double)placed->run_ns);
     leave_stage(rt, placed, &todo);
     pl_unreserve(rt, placed);
     pl_order_end(rt, placed, how, &todo);
@@ -211,6 +216,53 @@ void pl_place_suspend(parla_runtime *rt, pl_worker *self, pl_task *task)
     pl_unreserve(rt, placed);
     pl_pump(rt, &todo);
     pl_place_unlock_and_do(rt, self, &todo);
+}
+
+void pl_place_ran(pl_task *task, uint64_t run_ns) { pl_placed_of(task)->run_ns += run_ns; }
+
+/* --- Once more ---------------------------------------------------------------------------------------------------------------- */
+
+/* What the failed try left, and its reason. */
+static void forget_try(pl_task *task, parla_failure *failure)
+{
+    pl_extra *extra = pl_task_extra_or_null(task);
+    parla_failure *of_hold = pl_exchange_acq_rel(&extra->failure_shared, (parla_failure *)NULL);
+    const parla_failure *reason = failure ? failure : of_hold;
+    pl_placed *placed = extra->placed;
+    placed->n_tries_left--;
+    placed->i_attempt++;
+    placed->run_ns = 0;
+    parla_log(PARLA_LOG_INFO, "%s failed and is tried again (%d more): %s", pl_placed_label(placed), placed->n_tries_left,
+              reason ? parla_failure_message(reason) : "no reason was given");
+    parla_failure_unref(failure);
+    parla_failure_unref(of_hold);
+}
+
+static void give_all_back(parla_runtime *rt, pl_placed *placed)
+{
+    pl_place_lock(rt);
+    placed->stage = PL_STAGE_SPAWNED;
+    pl_unreserve(rt, placed);
+    placed->is_resumed = false;
+    placed->n_devices = 0;
+    pl_place_unlock(rt); /* what became free is offered by pl_place_ready */
+}
+
+/* As at its spawn: first it can be cancelled, then this thread looks whether somebody asked for it; parla_task_cancel asks first and then
+ * looks at the state. */
+bool pl_place_retry(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *failure)
+{
+    pl_placed *placed = pl_placed_of(task);
+    if (placed->n_tries_left == 0 || pl_load_seq(&task->cancel_shared))
+        return false;
+    forget_try(task, failure);
+    give_all_back(rt, placed);
+    if (!pl_task_move(task, PARLA_TASK_RUNNING, PARLA_TASK_WAITING))
+        pl_task_move(task, PARLA_TASK_LAUNCHED, PARLA_TASK_WAITING);
+    if (pl_load_seq(&task->cancel_shared))
+        (void)pl_cancel(rt, self, task, "cancelled before it was tried again");
+    pl_place_ready(rt, self, task);
+    return true;
 }
 
 /* --- Questions ---------------------------------------------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
  *   order.c    before and after other tasks       reserve.c  memory, shares, pins            todo.c   what is done after unlocking
  *   fetch.c    content to where tasks run
  *   ready.c    tasks that wait for resources      pump.c     from waiting to launched        place.c  the entry points
+ *   explain.c  why a task is where it is
  *
  * Everything here is guarded by rt->place.lock, except where a line says otherwise. */
 #ifndef PL_SCHED_PLACED_H
@@ -36,7 +37,17 @@ typedef struct pl_member {
 /* One way to place a task: members[first … first + n) on distinct devices. */
 typedef struct pl_alternative {
     size_t first, n;
+    size_t i_choice; /* in the options */
+    parla_body body;
 } pl_alternative;
+
+/* What pl_choose thought of one device for one member; for parla_task_explain. */
+typedef struct pl_judged {
+    uint16_t i_alternative;
+    uint8_t member, i_device, verdict;
+    bool was_asked; /* the policy, for the cost */
+    float cost;
+} pl_judged;
 
 struct pl_placed {
     /* Constant after spawn. */
@@ -45,7 +56,10 @@ struct pl_placed {
     pl_member *members;
     pl_alternative *alternatives;
     size_t n_alternatives;
-    pl_use *uses; /* one for each array, member and way of access */
+    uint64_t prefer;    /* devices that it likes better */
+    const void *kernel; /* whose runs tell how long it will take … */
+    size_t n_bytes;     /* … with arrays of this size */
+    pl_use *uses;       /* one for each array, member and way of access */
     size_t n_uses;
     pl_part *parts; /* one for each access */
     size_t n_accesses;
@@ -61,6 +75,11 @@ struct pl_placed {
     size_t n_unmet;  /* its uses that others are still before */
     bool is_resumed; /* was suspended: keeps its devices */
     bool has_resources;
+    int n_tries_left, i_attempt;
+    uint64_t run_ns;    /* in its body so far */
+    double expected_ns; /* for the whole body, on the chosen device */
+    pl_judged *judged;  /* of the last look at it; room for each member on each device */
+    size_t n_judged;
     bool is_void;           /* a host access that nobody waits for any more, or a spawn that failed: it writes nothing */
     int n_passed;           /* tasks that took resources while it was waiting for them */
     int n_moving;           /* uses that wait for movements */
@@ -81,6 +100,7 @@ struct pl_placed {
 typedef struct pl_site {
     pl_store store;
     int n_holders;        /* tasks that have reserved something there */
+    double backlog_ns;    /* what they are expected to take in all */
     int n_moves;          /* movements that begin or end there */
     int n_handed;         /* bodies handed over and not begun */
     int max_handed;       /* more are not handed over, so that they can still go elsewhere */

@@ -178,6 +178,7 @@ static bool commit(parla_runtime *rt, pl_placed *placed, pl_todo *todo)
         return false;
     }
     placed->stage = PL_STAGE_MOVING;
+    placed->task->body = placed->alternatives[placed->i_alternative].body; /* of a resumed task: the same as before */
     take_turn(rt, placed);
     next_turn(rt, placed);
     pl_fetch_all(rt, placed, todo);

@@ -49,7 +49,8 @@ static bool write_back(parla_runtime *rt, pl_instance *victim, pl_todo *todo)
         return true;
     }
     bool is_all;
-    victim->n_leaving = has_host_memory(rt, victim->data) ? pl_fetch_sole(rt, victim->data, 0, victim->i_device, true, &is_all, todo) : 0;
+    victim->n_leaving =
+        has_host_memory(rt, victim->data) ? pl_fetch_sole(rt, victim->data, 0, victim->i_device, true, &is_all, todo) : 0;
     if (victim->n_leaving == 0)
         return false;
     victim->has_stayed = !is_all;
@@ -151,6 +152,7 @@ static void count_reservation(parla_runtime *rt, pl_placed *placed)
     for (int k = 0; k < placed->n_devices; k++) {
         pl_site *site = &rt->place.sites[placed->devices[k]];
         site->n_holders++;
+        site->backlog_ns += placed->expected_ns;
         site->store.device->free_vcus -= member_of(placed, k)->vcus;
         site->store.device->reserved_bytes += member_of(placed, k)->memory_bytes;
     }
@@ -184,10 +186,13 @@ void pl_unreserve(parla_runtime *rt, pl_placed *placed)
     for (int k = 0; k < placed->n_devices; k++) {
         pl_site *site = &rt->place.sites[placed->devices[k]];
         site->n_holders--;
+        site->backlog_ns -= placed->expected_ns;
         site->store.device->free_vcus += member_of(placed, k)->vcus;
         site->store.device->reserved_bytes -= member_of(placed, k)->memory_bytes;
-        if (site->n_holders == 0)
-            site->store.device->free_vcus = 1; /* sums of shares are not exact */
+        if (site->n_holders == 0) { /* sums are not exact */
+            site->store.device->free_vcus = 1;
+            site->backlog_ns = 0;
+        }
     }
     placed->has_resources = false;
 }

@@ -38,6 +38,8 @@ static int traced_body(parla_runtime *rt, parla_context *context, pl_task *task)
     uint64_t t1 = pl_now_ns();
     int device = device_of(task);
     pl_add_relaxed(&rt->place.devices.list[device].busy_ns, t1 - t0);
+    if (task->flags & PL_FLAG_PLACED)
+        pl_place_ran(task, t1 - t0);
     if (pl_trace_is_on(rt->trace))
         pl_trace_span(rt->trace, PL_TRACE_TASK, task->name ? task->name : "task", t0, t1, pl_task_id(task), device, 0);
     return result;
@@ -74,6 +76,8 @@ static parla_failure *body_failure(parla_context *context, pl_task *task, int re
 static void finish(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state how, parla_failure *failure)
 {
     int device = device_of(task);
+    if (pl_unlikely(how == PARLA_TASK_FAILED) && (task->flags & PL_FLAG_PLACED) && pl_place_retry(rt, self, task, failure))
+        return;
     if ((task->flags & PL_FLAG_PLACED) && !(task->flags & PL_FLAG_INTERNAL))
         pl_add_relaxed(&rt->place.devices.list[device].n_tasks, 1);
     pl_end(rt, self, task, how, failure, self->index >= 0 && current == NULL);

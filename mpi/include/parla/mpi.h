@@ -11,6 +11,7 @@
 
 #include <mpi.h>
 #include <parla/task.h>
+#include <parla/transport.h>
 
 PARLA_BEGIN_DECLS
 
@@ -21,6 +22,9 @@ typedef struct parla_mpi parla_mpi;
 typedef struct parla_mpi_options {
     size_t size;        /* sizeof(parla_mpi_options); PARLA_MPI_OPTIONS_INIT sets it */
     bool is_log_silent; /* do not put "rank N" in front of the log's lines */
+    /* From parla_mpi_transport: moved along together with the requests until parla_mpi_fini; nobody else needs to. It stays the caller's, who
+     * closes it after that. NULL: none. */
+    parla_transport *transport;
 } parla_mpi_options;
 
 #define PARLA_MPI_OPTIONS_INIT ((parla_mpi_options){.size = sizeof(parla_mpi_options)})

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "../adopt.h"
+#include "transport_type.h"
 
 typedef struct LayerObject {
     PyObject_HEAD mpi_state *state;
@@ -23,16 +24,19 @@ typedef struct LayerObject {
 
 static PyObject *layer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *const names[] = {"runtime", "comm", "is_log_silent", NULL};
+    static char *const names[] = {"runtime", "comm", "transport", "is_log_silent", NULL};
     parla_mpi_options options = PARLA_MPI_OPTIONS_INIT;
-    PyObject *runtime, *address;
+    PyObject *runtime, *address, *transport = Py_None;
     parla_runtime *rt;
     LayerObject *self;
     MPI_Comm comm;
     int is_log_silent = 0, code;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|p:Layer", (char **)names, &runtime, &address, &is_log_silent) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|Op:Layer", (char **)names, &runtime, &address, &transport, &is_log_silent) ||
         !(rt = PyCapsule_GetPointer(runtime, "parla_runtime")) || mpi_comm_at(address, &comm) < 0) {
+        return NULL;
+    }
+    if (transport != Py_None && !(options.transport = PyCapsule_GetPointer(transport, TRANSPORT_CAPSULE))) {
         return NULL;
     }
     self = (LayerObject *)type->tp_alloc(type, 0);
@@ -266,7 +270,9 @@ static PyMethodDef layer_methods[] = {
 PyTypeObject *layer_type_make(PyObject *module)
 {
     PyType_Slot slots[] = {
-        {Py_tp_doc, "Layer(runtime, comm, is_log_silent=False): a runtime (capsule) joined to MPI; comm is an address."},
+        {Py_tp_doc,
+         "Layer(runtime, comm, transport=None, is_log_silent=False): a runtime joined to MPI, and the transport that it moves along, "
+         "both as capsules; comm is an address."},
         {Py_tp_new, layer_new},
         {Py_tp_dealloc, layer_dealloc},
         {Py_tp_methods, layer_methods},
