@@ -5,7 +5,7 @@
  *   order.c    before and after other tasks       reserve.c  memory, shares, pins            todo.c   what is done after unlocking
  *   fetch.c    content to where tasks run
  *   ready.c    tasks that wait for resources      pump.c     from waiting to launched        place.c  the entry points
- *   explain.c  why a task is where it is
+ *   explain.c  why a task is where it is      launch.c   work that a body left behind in a device's queue
  *
  * Everything here is guarded by rt->place.lock, except where a line says otherwise. */
 #ifndef PL_SCHED_PLACED_H
