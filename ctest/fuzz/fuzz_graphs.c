@@ -19,13 +19,15 @@ static void scenario(void)
                        .one_in_fails = t_below(&rng, 2) ? 8 : 0,
                        .n_sims = (int)t_below(&rng, 5) - 2,
                        .n_spawners = 1 + (int)t_below(&rng, GRAPH_MAX_SPAWNERS),
+                       .n_waiters = (int)t_below(&rng, GRAPH_MAX_WAITERS + 1),
                        .is_cancelling = t_below(&rng, 3) == 0};
     plan.n_sims = plan.n_sims < 0 ? 0 : plan.n_sims;
     plan.one_in_placed = t_below(&rng, 3) ? 3 : 0;
     options.n_workers = 1 + (int)t_below(&rng, 3);
     options.devices = devices[plan.n_sims];
     T_OK(parla_runtime_create(&rt, &options));
-    if (t_below(&rng, 4) == 0) {
+    plan.is_polling = t_below(&rng, 3) == 0;
+    if (!plan.is_polling && t_below(&rng, 4) == 0) {
         graph_run_and_cut_off(rt, &rng, &plan);
         return;
     }

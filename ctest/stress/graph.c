@@ -27,7 +27,7 @@ static graph_kind draw_kind(t_rng *rng, int one_in_fails)
         return t_below(rng, 3) == 0 ? GRAPH_HOLD_FAILS : GRAPH_FAILS;
     }
     uint64_t die = t_below(rng, 20);
-    return die < 13 ? GRAPH_PLAIN : die < 16 ? GRAPH_SUSPENDS : die < 17 ? GRAPH_BLOCKS : GRAPH_HOLDS;
+    return die < 12 ? GRAPH_PLAIN : die < 13 ? GRAPH_FLAKY : die < 16 ? GRAPH_SUSPENDS : die < 17 ? GRAPH_BLOCKS : GRAPH_HOLDS;
 }
 
 /* Shares of a device and memory on it; two of the largest fit on no device together. */
@@ -154,6 +154,9 @@ static int body(parla_context *context, void *arg)
     if (step == 0) {
         T_EQ(atomic_fetch_add_explicit(&node->n_starts, 1, memory_order_relaxed), 0);
     }
+    if (node->kind == GRAPH_FLAKY && parla_context_attempt(context) == 0) {
+        return parla_fail(context, PARLA_E_USER, "node %d fails at first", node->index);
+    }
     if (node->kind == GRAPH_SUSPENDS && step < 2) {
         return suspend(context, node);
     }
@@ -206,6 +209,7 @@ void graph_spawn(graph_node *node)
     options.deps = deps;
     options.n_deps = (size_t)node->n_deps;
     options.priority = node->priority;
+    options.n_retries = node->kind == GRAPH_FLAKY;
     parla_choice choice = {node->members, (size_t)node->n_members};
     if (node->n_members > 0) {
         options.choices = &choice;

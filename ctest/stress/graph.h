@@ -10,7 +10,7 @@
 #include <parla/parla.h>
 #include <stdatomic.h>
 
-enum { GRAPH_MAX_DEPS = 6, GRAPH_MAX_AWAITED = 3, GRAPH_MAX_SPAWNERS = 3, GRAPH_SIM_BYTES = 1024 };
+enum { GRAPH_MAX_DEPS = 6, GRAPH_MAX_AWAITED = 3, GRAPH_MAX_SPAWNERS = 3, GRAPH_MAX_WAITERS = 2, GRAPH_SIM_BYTES = 1024 };
 
 /* What graphs to draw, and how to run them. */
 typedef struct graph_plan {
@@ -19,6 +19,8 @@ typedef struct graph_plan {
     int one_in_placed; /* one in so many goes through the placed path: a priority, demands of one device or of two at once */
     int n_sims;        /* simulated devices that there are for these, each with GRAPH_SIM_BYTES */
     int n_spawners;    /* threads that spawn */
+    int n_waiters;     /* threads that wait for tasks of the graph meanwhile */
+    bool is_polling;   /* holds are released by a progress function, not by a thread; no cutting off then */
     bool is_cancelling;
 } graph_plan;
 
@@ -29,6 +31,7 @@ typedef enum graph_kind {
     GRAPH_BLOCKS,     /* waits for `awaited` on its thread */
     GRAPH_HOLDS,      /* completes when a thread outside releases it */
     GRAPH_HOLD_FAILS, /* the same with a failure */
+    GRAPH_FLAKY,      /* fails, and succeeds when it is repeated */
     GRAPH_N_KINDS
 } graph_kind;
 

@@ -4,9 +4,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* Releases the holds of nodes, from outside. */
+/* Releases the holds of nodes, from outside: a thread, or a progress function that is kicked. */
 typedef struct releaser {
     pthread_t thread;
+    parla_poll *poll; /* instead of the thread */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     graph_node **queue;
@@ -21,6 +22,19 @@ static void release_later(graph *g, graph_node *node)
     self->queue[self->n_queued++] = node;
     pthread_cond_signal(&self->changed);
     pthread_mutex_unlock(&self->mutex);
+    if (self->poll) {
+        parla_poll_kick(self->poll);
+    }
+}
+
+/* Called with the mutex held, which is given back meanwhile. */
+static void release_one(releaser *self)
+{
+    graph_node *node = self->queue[self->n_released++];
+    pthread_mutex_unlock(&self->mutex);
+    bool is_failure = node->kind == GRAPH_HOLD_FAILS;
+    T_OK(parla_release(node->task, is_failure ? PARLA_E_USER : 0, is_failure ? "the hold failed" : NULL));
+    pthread_mutex_lock(&self->mutex);
 }
 
 static void *release_all(void *arg)
@@ -30,26 +44,38 @@ static void *release_all(void *arg)
     while (!self->is_over || self->n_released < self->n_queued) {
         if (self->n_released == self->n_queued) {
             pthread_cond_wait(&self->changed, &self->mutex);
-            continue;
+        } else {
+            release_one(self);
         }
-        graph_node *node = self->queue[self->n_released++];
-        pthread_mutex_unlock(&self->mutex);
-        bool is_failure = node->kind == GRAPH_HOLD_FAILS;
-        T_OK(parla_release(node->task, is_failure ? PARLA_E_USER : 0, is_failure ? "the hold failed" : NULL));
-        pthread_mutex_lock(&self->mutex);
     }
     pthread_mutex_unlock(&self->mutex);
     return NULL;
 }
 
-static void releaser_start(releaser *self, graph *g)
+static int release_some(void *arg)
+{
+    releaser *self = arg;
+    int n = 0;
+    pthread_mutex_lock(&self->mutex);
+    for (; self->n_released < self->n_queued; n++) {
+        release_one(self);
+    }
+    pthread_mutex_unlock(&self->mutex);
+    return n > 0 ? n : -1;
+}
+
+static void releaser_start(releaser *self, graph *g, const graph_plan *plan, parla_runtime *rt)
 {
     *self = (releaser){.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-    self->queue = calloc((size_t)g->n_nodes, sizeof(graph_node *));
+    self->queue = calloc((size_t)g->n_nodes * 3, sizeof(graph_node *)); /* bodies that are repeated hold more than once */
     T_TRUE(self->queue != NULL);
     g->release_later = release_later;
     g->ctx = self;
-    T_EQ(pthread_create(&self->thread, NULL, release_all, self), 0);
+    if (plan->is_polling) {
+        T_OK(parla_poll_add(rt, &self->poll, release_some, self));
+    } else {
+        T_EQ(pthread_create(&self->thread, NULL, release_all, self), 0);
+    }
 }
 
 static void releaser_stop(releaser *self)
@@ -58,7 +84,12 @@ static void releaser_stop(releaser *self)
     self->is_over = true;
     pthread_cond_signal(&self->changed);
     pthread_mutex_unlock(&self->mutex);
-    pthread_join(self->thread, NULL);
+    if (self->poll) {
+        parla_poll_remove(self->poll);
+    } else {
+        pthread_join(self->thread, NULL);
+    }
+    T_EQ(self->n_released, self->n_queued);
     free(self->queue);
 }
 
@@ -123,9 +154,7 @@ static int *draw_order(t_rng *rng, int n)
 static void spawn_all(graph *g, t_rng *rng, int n_spawners, bool is_cancelling)
 {
     part parts[GRAPH_MAX_SPAWNERS];
-    parla_task spawning;
     int *order = draw_order(rng, g->n_nodes);
-    T_OK(parla_event_create(g->rt, &spawning, "spawning")); /* more tasks come from threads that the runtime does not know */
     for (int i = 0; i < n_spawners; i++) {
         parts[i] = (part){.g = g, .order = order, .begin = g->n_nodes * i / n_spawners, .end = g->n_nodes * (i + 1) / n_spawners};
         parts[i].rng.state = is_cancelling ? t_next(rng) | 1 : 0;
@@ -134,9 +163,49 @@ static void spawn_all(graph *g, t_rng *rng, int n_spawners, bool is_cancelling)
     for (int i = 0; i < n_spawners; i++) {
         pthread_join(parts[i].thread, NULL);
     }
-    T_OK(parla_event_complete(spawning, 0, NULL));
-    parla_task_unref(spawning);
     free(order);
+}
+
+/* --- Waiting from outside --------------------------------------------------------------------------------------------------- */
+
+typedef struct waiter {
+    pthread_t thread;
+    graph *g;
+    t_rng rng;
+} waiter;
+
+/* What a wait says is true: success only of tasks that are done, a failure only if one of them is not. */
+static void wait_for_some(waiter *self)
+{
+    enum { MAX = 3 };
+    const graph_node *nodes[MAX];
+    parla_task tasks[MAX];
+    size_t n = 1 + t_below(&self->rng, MAX);
+    bool all_done = true;
+    for (size_t i = 0; i < n; i++) {
+        nodes[i] = &self->g->nodes[t_below(&self->rng, (uint64_t)self->g->n_nodes)];
+        tasks[i] = nodes[i]->task;
+    }
+    int code = parla_task_wait(self->g->rt, tasks, n, t_below(&self->rng, 3) ? PARLA_FOREVER : (int64_t)t_below(&self->rng, 20000));
+    if (code == PARLA_E_TIMEOUT) {
+        return;
+    }
+    if (code != 0 && code != PARLA_E_USER && code != PARLA_E_CANCELLED) {
+        T_FAIL("a wait returned %d %s", code, parla_error_detail());
+    }
+    for (size_t i = 0; i < n; i++) {
+        T_TRUE(parla_task_has_ended(tasks[i]));
+        all_done = all_done && parla_task_query(tasks[i]) == PARLA_TASK_DONE;
+    }
+    T_EQ(code == 0, all_done);
+}
+
+static void *wait_often(void *arg)
+{
+    for (int i = 0; i < 4; i++) {
+        wait_for_some(arg);
+    }
+    return NULL;
 }
 
 /* --- One graph -------------------------------------------------------------------------------------------------------------- */
@@ -145,12 +214,24 @@ void graph_run(parla_runtime *rt, t_rng *rng, const graph_plan *plan)
 {
     graph g;
     releaser releases;
+    waiter waiters[GRAPH_MAX_WAITERS];
+    parla_task spawning;
     graph_draw(&g, rng, plan);
     graph_predict(&g);
-    releaser_start(&releases, &g);
+    releaser_start(&releases, &g, plan, rt);
     graph_create(&g, rt);
+    T_OK(parla_event_create(rt, &spawning, "spawning")); /* tasks come from threads that the runtime does not know yet */
+    for (int i = 0; i < plan->n_waiters; i++) {
+        waiters[i] = (waiter){.g = &g, .rng = {t_next(rng)}};
+        T_EQ(pthread_create(&waiters[i].thread, NULL, wait_often, &waiters[i]), 0);
+    }
     spawn_all(&g, rng, plan->n_spawners, plan->is_cancelling);
+    T_OK(parla_event_complete(spawning, 0, NULL));
+    parla_task_unref(spawning);
     T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+    for (int i = 0; i < plan->n_waiters; i++) {
+        pthread_join(waiters[i].thread, NULL);
+    }
     releaser_stop(&releases);
     graph_check_order(&g);
     if (!plan->is_cancelling) {
@@ -167,7 +248,7 @@ void graph_run_and_cut_off(parla_runtime *rt, t_rng *rng, const graph_plan *plan
     graph g;
     releaser releases;
     graph_draw(&g, rng, plan);
-    releaser_start(&releases, &g);
+    releaser_start(&releases, &g, plan, rt);
     graph_create(&g, rt);
     for (int k = 0; k < g.n_nodes; k++) {
         graph_spawn(&g.nodes[k]);
