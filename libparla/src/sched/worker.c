@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <parla/log.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,8 +153,10 @@ static void become_idle(parla_runtime *rt)
 
 static void stop_being_idle(parla_runtime *rt)
 {
-    if (pl_is_broken(PL_BREAK_WAKE_FIRST))
+    if (pl_is_broken(PL_BREAK_WAKE_FIRST)) {
         pl_add_seq(&rt->n_wakes, 1);
+        sched_yield(); /* so that the broken rule shows */
+    }
     pl_sub_seq(&rt->n_idle, 1);
     if (!pl_is_broken(PL_BREAK_WAKE_FIRST))
         pl_add_seq(&rt->n_wakes, 1);
