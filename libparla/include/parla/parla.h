@@ -19,5 +19,6 @@
 #include <parla/task.h>
 #include <parla/trace.h>
 #include <parla/transport.h>
+#include <parla/vlc.h>
 
 #endif
