@@ -170,10 +170,21 @@ void bench_compare(const char *name, int n_threads, long n_items, const bench_si
     fflush(stdout);
 }
 
+void bench_report(const char *name, int n_threads, const char *metric, const char *unit, double value, const char *peer,
+                  double peer_value)
+{
+    printf("{\"bench\": \"%s\", \"case\": \"%s@%d\", \"metric\": \"%s\", \"unit\": \"%s\", \"value\": %.2f, ", bench_name, name,
+           n_threads, metric, unit, value);
+    if (peer != NULL) {
+        double ratio = value > 0 ? peer_value / value : 0;
+        printf("\"peer\": \"%s\", \"peer_value\": %.2f, \"ratio\": %.3f}\n", peer, peer_value, ratio);
+    } else {
+        printf("\"peer\": null, \"peer_value\": null, \"ratio\": null}\n");
+    }
+    fflush(stdout);
+}
+
 void bench_count(const char *name, int n_threads, const char *metric, const char *unit, double value)
 {
-    printf("{\"bench\": \"%s\", \"case\": \"%s@%d\", \"metric\": \"%s\", \"unit\": \"%s\", \"value\": %.2f, \"peer\": null, "
-           "\"peer_value\": null, \"ratio\": null}\n",
-           bench_name, name, n_threads, metric, unit, value);
-    fflush(stdout);
+    bench_report(name, n_threads, metric, unit, value, NULL, 0);
 }

@@ -30,6 +30,11 @@ bool bench_on_cores(int n_cores, void (*body)(int n_cores));
 /* Measures both sides and prints a line with the time of one item. `peer` may be NULL. */
 void bench_compare(const char *name, int n_threads, long n_items, const bench_side *ours, const bench_side *peer);
 
+/* Prints a line of a figure that the program formed itself, the smaller the better, beside a peer's. `peer` may be NULL; a value of 0 means
+ * that there is none. */
+void bench_report(const char *name, int n_threads, const char *metric, const char *unit, double value, const char *peer,
+                  double peer_value);
+
 /* Prints a line of a figure that was counted, not timed. */
 void bench_count(const char *name, int n_threads, const char *metric, const char *unit, double value);
 

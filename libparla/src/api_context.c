@@ -37,6 +37,9 @@ void *parla_context_queue(const parla_context *context, size_t member)
     return device->backend->queue_native(device->queues[i_queue % device->n_queues]);
 }
 
+size_t parla_context_choice(const parla_context *context) { return pl_place_choice(context->task); }
+int parla_context_attempt(const parla_context *context) { return pl_place_attempt(context->task); }
+
 bool parla_context_is_cancelled(const parla_context *context) { return pl_load_acquire(&context->task->cancel_shared); }
 
 int parla_suspend_on(parla_context *context, const parla_task *tasks, size_t n_tasks)

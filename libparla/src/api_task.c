@@ -144,6 +144,28 @@ size_t parla_task_devices(parla_task handle, int *out, size_t capacity)
     return n;
 }
 
+int parla_task_explain(parla_task handle, parla_explanation *out, parla_judgement *judgements, size_t capacity)
+{
+    pl_worker *self;
+    if (!out || out->size != sizeof *out)
+        return pl_error_set(PARLA_E_INVALID, "parla_explanation.size is %zu, expected %zu", out ? out->size : 0, sizeof *out);
+    if (capacity > 0 && !judgements)
+        return pl_error_set(PARLA_E_INVALID, "room for %zu judgements, but judgements is NULL", capacity);
+    int error = pin_of(&self, handle);
+    if (error)
+        return error;
+    pl_task *task = pl_task_of(handle);
+    parla_task_state state = pl_task_state(task);
+    if (state == PARLA_TASK_CREATED || (int)state == PL_TASK_SPAWNING)
+        error = pl_error_set(PARLA_E_STATE, "the task was not spawned: nothing was decided about it");
+    else if (task->flags & PL_FLAG_PLACED)
+        pl_place_explain(task, out, judgements, capacity);
+    else
+        *out = (parla_explanation){.size = sizeof *out, .policy = "none: a plain task of the CPU goes to any worker"};
+    pl_unpin(self->rt, self, task);
+    return error;
+}
+
 int parla_task_cancel(parla_task handle)
 {
     pl_worker *self;

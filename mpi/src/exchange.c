@@ -3,21 +3,17 @@
  * Whoever posts also tries to send what it posted; where another thread has the wire, that thread sends it before it lets go of the wire
  * for good (flush). So nothing lies unsent, and no thread waits for another.
  *
- * Closing is collective. Receives without a message are cancelled, sends are withdrawn, and what is matched runs to its end, so both sides
- * always agree how a message ended. Then the ranks meet in a barrier, after which nobody expects an answer, tell each other how many notes
- * they sent, and leave when as many have arrived. */
+ * Whoever watches is told when something becomes pending, so that somebody progresses it. */
 #include "exchange_state.h"
 
 #include "box.h"
-#include "error.h"
 
 #include <parla/error.h>
 #include <parla/log.h>
 
 #include <inttypes.h>
-#include <sched.h>
 #include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
 /* --- Queues ------------------------------------------------------------------------------------------------------------------ */
 
@@ -100,8 +96,20 @@ static void copy_direct(plm_exchange *self)
     }
 }
 
+static void count_locked(plm_exchange *self, const plm_operation *op)
+{
+    plm_traffic *traffic = &self->peers[op->item.rank].traffic;
+    if (op->status == 0) {
+        *(op->is_send ? &traffic->n_sent : &traffic->n_received) += 1;
+        *(op->is_send ? &traffic->n_sent_bytes : &traffic->n_received_bytes) += op->n_bytes;
+    }
+}
+
 static void call_done(plm_exchange *self, plm_operation *op)
 {
+    pthread_mutex_lock(&self->lock);
+    count_locked(self, op); /* before the callback, so that who learns of the end finds it counted */
+    pthread_mutex_unlock(&self->lock);
     if (op->status == PARLA_E_TRANSPORT && op->peer_bytes != op->n_bytes) {
         (void)parla_error_set(op->status, "message with tag %" PRIu64 ": %zu bytes were sent, but the receiver takes %zu",
                               op->item.tag, op->is_send ? op->n_bytes : op->peer_bytes, op->is_send ? op->peer_bytes : op->n_bytes);
@@ -128,8 +136,7 @@ static int call_completed(plm_exchange *self)
     return n_called;
 }
 
-/* Sends what there is to send. If another thread has the wire, it will look again after it has let go of it. */
-static void flush(plm_exchange *self)
+void plm_exchange_flush(plm_exchange *self)
 {
     while (plm_has_outgoing(self) && pthread_mutex_trylock(&self->wire) == 0) {
         plm_drain(self, true);
@@ -138,17 +145,19 @@ static void flush(plm_exchange *self)
 }
 
 /* Answers go last: what callbacks post is more urgent. */
-static int exchange_progress(void *context)
+int plm_exchange_progress(void *context)
 {
     plm_exchange *self = context;
     if (pthread_mutex_trylock(&self->wire) == 0) {
-        self->carrier->poll(self->carrier_self);
-        plm_drain(self, false);
+        if (!self->is_shut) {
+            self->carrier->poll(self->carrier_self);
+            plm_drain(self, false);
+        }
         pthread_mutex_unlock(&self->wire);
     }
     copy_direct(self);
     int n_called = call_completed(self);
-    flush(self);
+    plm_exchange_flush(self);
     return n_called;
 }
 
@@ -181,7 +190,7 @@ static plm_operation *operation_create(int rank, uint64_t tag, const parla_trans
     return op;
 }
 
-static int enter_locked(plm_exchange *self, plm_operation *op)
+static int enter_locked(plm_exchange *self, plm_operation *op, bool *out_was_idle)
 {
     if (self->is_closing) {
         return parla_error_set(PARLA_E_STATE, "the transport is being closed");
@@ -191,17 +200,17 @@ static int enter_locked(plm_exchange *self, plm_operation *op)
     }
     int code = plm_slots_add(&self->operations, op, &op->number);
     if (code == 0) {
-        self->n_live++;
+        *out_was_idle = self->n_live++ == 0;
     }
     return code;
 }
 
 /* A receive, or a send to this rank: finds its partner or waits for it. A message that is here already is not the lock's business. */
-static int post_matched(plm_exchange *self, plm_operation *op, parla_transfer *out_number)
+static int post_matched(plm_exchange *self, plm_operation *op, parla_transfer *out_number, bool *out_was_idle)
 {
     plm_arrival *arrival = NULL;
     pthread_mutex_lock(&self->lock);
-    int code = enter_locked(self, op);
+    int code = enter_locked(self, op, out_was_idle);
     if (code != 0) {
         pthread_mutex_unlock(&self->lock);
         return code;
@@ -227,7 +236,7 @@ static int post_matched(plm_exchange *self, plm_operation *op, parla_transfer *o
     return 0;
 }
 
-static int post_remote(plm_exchange *self, plm_operation *op, parla_transfer *out_number)
+static int post_remote(plm_exchange *self, plm_operation *op, parla_transfer *out_number, bool *out_was_idle)
 {
     bool is_eager = op->n_bytes <= self->carrier->eager_bytes;
     plm_note *note =
@@ -243,7 +252,7 @@ static int post_remote(plm_exchange *self, plm_operation *op, parla_transfer *ou
     note->header.tag = op->item.tag;
     note->header.n_bytes = op->n_bytes;
     pthread_mutex_lock(&self->lock);
-    int code = enter_locked(self, op);
+    int code = enter_locked(self, op, out_was_idle);
     if (code == 0) {
         *out_number = note->header.sender = op->number;
         plm_note_post_locked(self, note);
@@ -255,14 +264,24 @@ static int post_remote(plm_exchange *self, plm_operation *op, parla_transfer *ou
     return code;
 }
 
+static void tell_watcher(plm_exchange *self)
+{
+    pthread_mutex_lock(&self->watch);
+    if (self->on_pending != NULL) {
+        self->on_pending(self->watcher);
+    }
+    pthread_mutex_unlock(&self->watch);
+}
+
 static int post(plm_exchange *self, parla_transfer *out, plm_operation *op)
 {
     parla_transfer number = 0;
+    bool was_idle = false;
     if (op == NULL) {
         return PARLA_E_NOMEM;
     }
     bool is_remote = op->is_send && op->item.rank != self->table.rank;
-    int code = is_remote ? post_remote(self, op, &number) : post_matched(self, op, &number);
+    int code = is_remote ? post_remote(self, op, &number, &was_idle) : post_matched(self, op, &number, &was_idle);
     if (code != 0) {
         free(op);
         return code;
@@ -270,7 +289,10 @@ static int post(plm_exchange *self, parla_transfer *out, plm_operation *op)
     if (out != NULL) {
         *out = number;
     }
-    flush(self);
+    plm_exchange_flush(self);
+    if (was_idle) {
+        tell_watcher(self);
+    }
     return 0;
 }
 
@@ -290,8 +312,7 @@ static int exchange_receive(void *self, parla_transfer *out, int rank, uint64_t 
 
 /* --- Cancelling -------------------------------------------------------------------------------------------------------------- */
 
-/* Asks the receiver to forget a message; its answer ends the send. */
-static int withdraw_locked(plm_exchange *self, plm_operation *send)
+int plm_withdraw_locked(plm_exchange *self, plm_operation *send)
 {
     plm_note *note = plm_note_create(self, PLM_WITHDRAW, send->item.rank, 0);
     if (note == NULL) {
@@ -315,14 +336,14 @@ static int exchange_cancel(void *context, parla_transfer number)
     if (is_waiting && plm_match_remove(&self->waiting, &op->item)) {
         plm_slots_remove(&self->operations, number);
     } else if (is_waiting) {
-        code = withdraw_locked(self, op);
+        code = plm_withdraw_locked(self, op);
     }
     pthread_mutex_unlock(&self->lock);
     if (code == 0) {
         op->status = PARLA_E_CANCELLED;
         call_done(self, op);
     } else if (code == PARLA_PENDING) {
-        flush(self);
+        plm_exchange_flush(self);
     } else if (code == PARLA_E_STATE) {
         (void)parla_error_set(code, "transfer %" PRIu64 " is matched, cancelled or completed already", number);
     }
@@ -370,140 +391,29 @@ void plm_exchange_lose_peer(plm_exchange *self, int rank)
     } while (receive != NULL);
 }
 
-/* --- Meeting the other ranks --------------------------------------------------------------------------------------------------- */
-
-/* Progresses until an MPI request is done. */
-static int wait_for(plm_exchange *self, MPI_Request *request)
+void plm_exchange_lose(plm_exchange *self, int rank, const char *words)
 {
-    int is_done = 0, code = MPI_SUCCESS;
-    while (code == MPI_SUCCESS && !is_done) {
-        int n_called = exchange_progress(self);
-        pthread_mutex_lock(&self->wire);
-        code = MPI_Test(request, &is_done, MPI_STATUS_IGNORE);
-        pthread_mutex_unlock(&self->wire);
-        if (n_called == 0 && !is_done) {
-            sched_yield();
-        }
-    }
-    return plm_error_set(code, "waiting for the other ranks");
-}
-
-static int exchange_barrier(void *context)
-{
-    plm_exchange *self = context;
-    MPI_Request request;
     pthread_mutex_lock(&self->wire);
-    int code = MPI_Ibarrier(self->comm, &request);
+    if (!self->is_shut) {
+        plm_exchange_lose_peer(self, rank);
+        parla_log(PARLA_LOG_DEBUG, "transfers with rank %d have failed: %s", rank, words);
+    }
     pthread_mutex_unlock(&self->wire);
-    return code == MPI_SUCCESS ? wait_for(self, &request) : plm_error_set(code, "MPI_Ibarrier");
 }
 
-/* --- Closing ----------------------------------------------------------------------------------------------------------------- */
+/* --- Making ------------------------------------------------------------------------------------------------------------------ */
 
-static void withdraw_sends_locked(plm_exchange *self)
-{
-    for (uint32_t i = 0; i < self->operations.n_slots; i++) {
-        plm_operation *op = plm_slots_at(&self->operations, i);
-        bool is_remote = op != NULL && op->is_send && op->item.rank != self->table.rank;
-        if (is_remote && op->phase == PLM_WAITING && !op->is_withdrawn && withdraw_locked(self, op) < 0) {
-            parla_log(PARLA_LOG_ERROR, "no memory to withdraw a message to rank %d: closing waits until it is received",
-                      op->item.rank);
-        }
-    }
-}
-
-static plm_item *pop_waiting(plm_exchange *self)
-{
-    pthread_mutex_lock(&self->lock);
-    plm_item *item = plm_match_pop(&self->waiting);
-    pthread_mutex_unlock(&self->lock);
-    return item;
-}
-
-static void cancel_waiting(plm_exchange *self)
-{
-    for (plm_item *item; (item = pop_waiting(self)) != NULL;) {
-        if (item->is_receive || item->rank == self->table.rank) {
-            plm_exchange_ended(self, (plm_operation *)item, PARLA_E_CANCELLED);
-        } else {
-            plm_arrival *arrival = (plm_arrival *)item;
-            plm_answer(self, item->rank, arrival->header.sender, PARLA_E_CANCELLED, arrival->header.n_bytes);
-            free(arrival);
-        }
-    }
-}
-
-static size_t count_live(plm_exchange *self)
-{
-    pthread_mutex_lock(&self->lock);
-    size_t n = self->n_live;
-    pthread_mutex_unlock(&self->lock);
-    return n;
-}
-
-/* Waits until every note sent to this rank has arrived. */
-static int collect_notes(plm_exchange *self)
-{
-    int n = self->table.n_ranks, code = PARLA_E_NOMEM;
-    uint32_t *counts = malloc(2 * (size_t)n * sizeof *counts);
-    if (counts == NULL) {
-        return parla_error_set(code, "no memory to close a transport");
-    }
-    MPI_Request request;
-    pthread_mutex_lock(&self->wire);
-    plm_drain(self, true);
-    for (int i = 0; i < n; i++) {
-        counts[i] = self->peers[i].n_sent;
-    }
-    code = MPI_Ialltoall(counts, 1, MPI_UINT32_T, counts + n, 1, MPI_UINT32_T, self->comm, &request);
-    pthread_mutex_unlock(&self->wire);
-    code = code == MPI_SUCCESS ? wait_for(self, &request) : plm_error_set(code, "MPI_Ialltoall");
-    for (int i = 0; code == 0 && i < n; i++) {
-        while (self->peers[i].n_arrived != counts[n + i]) { /* written by this thread: nobody else progresses any more */
-            (void)exchange_progress(self);
-            sched_yield();
-        }
-    }
-    free(counts);
-    return code;
-}
-
-static void destroy(plm_exchange *self)
+void plm_exchange_destroy(plm_exchange *self)
 {
     plm_match_fini(&self->waiting);
     plm_slots_fini(&self->operations);
     pthread_mutex_destroy(&self->wire);
     pthread_mutex_destroy(&self->lock);
+    pthread_mutex_destroy(&self->watch);
     free(self->answered);
     free(self->peers);
     free(self);
 }
-
-/* The caller lets no other call run any more; only callbacks may still try to post, and are refused. */
-static void exchange_close(void *context)
-{
-    plm_exchange *self = context;
-    pthread_mutex_lock(&self->lock);
-    self->is_closing = true;
-    withdraw_sends_locked(self);
-    pthread_mutex_unlock(&self->lock);
-    cancel_waiting(self);
-    while (count_live(self) > 0) {
-        if (exchange_progress(self) == 0) {
-            sched_yield();
-        }
-    }
-    int code = exchange_barrier(self);
-    code = code == 0 ? collect_notes(self) : code;
-    if (code != 0) {
-        parla_log(PARLA_LOG_ERROR, "the transport between ranks was not closed in order: %s", parla_error_detail());
-    }
-    self->carrier->close(self->carrier_self);
-    MPI_Comm_free(&self->comm);
-    destroy(self);
-}
-
-/* --- Making ------------------------------------------------------------------------------------------------------------------ */
 
 static parla_transport make_table(plm_exchange *self)
 {
@@ -513,9 +423,9 @@ static parla_transport make_table(plm_exchange *self)
                              .send = exchange_send,
                              .receive = exchange_receive,
                              .cancel = exchange_cancel,
-                             .progress = exchange_progress,
-                             .barrier = exchange_barrier,
-                             .close = exchange_close};
+                             .progress = plm_exchange_progress,
+                             .barrier = plm_exchange_barrier,
+                             .close = plm_exchange_close};
     MPI_Comm_rank(self->comm, &table.rank);
     MPI_Comm_size(self->comm, &table.n_ranks);
     return table;
@@ -530,26 +440,58 @@ int plm_exchange_create(plm_exchange **out, MPI_Comm comm, const plm_carrier *ca
     self->carrier = carrier;
     self->carrier_self = carrier_self;
     self->comm = comm;
+    self->process = getpid();
     self->table = make_table(self);
     pthread_mutex_init(&self->wire, NULL);
     pthread_mutex_init(&self->lock, NULL);
+    pthread_mutex_init(&self->watch, NULL);
     plm_slots_init(&self->operations, carrier->most_operations);
     int code = plm_match_init(&self->waiting);
     self->answered = calloc((size_t)self->table.n_ranks, sizeof *self->answered);
     self->peers = calloc((size_t)self->table.n_ranks, sizeof *self->peers);
     if (code != 0 || self->answered == NULL || self->peers == NULL) {
-        destroy(self);
+        plm_exchange_destroy(self);
         return parla_error_set(PARLA_E_NOMEM, "no memory for a transport");
     }
     *out = self;
     return 0;
 }
 
-void plm_exchange_discard(plm_exchange *self) { destroy(self); }
+int plm_exchange_hang_on_mpi(plm_exchange *self) { return plm_at_finalize_set(&self->at_finalize, plm_exchange_shut, self); }
 
 parla_transport *plm_exchange_table(plm_exchange *self) { return &self->table; }
 
-plm_exchange *plm_exchange_of(parla_transport *table) { return table->close == exchange_close ? table->self : NULL; }
+plm_exchange *plm_exchange_of(parla_transport *table) { return table->close == plm_exchange_close ? table->self : NULL; }
+
+plm_traffic plm_exchange_traffic(plm_exchange *self, int rank)
+{
+    pthread_mutex_lock(&self->lock);
+    plm_traffic traffic = self->peers[rank].traffic;
+    pthread_mutex_unlock(&self->lock);
+    return traffic;
+}
+
+/* --- Being progressed ----------------------------------------------------------------------------------------------------------- */
+
+void plm_exchange_watch(plm_exchange *self, void (*on_pending)(void *watcher), void *watcher)
+{
+    pthread_mutex_lock(&self->watch);
+    self->on_pending = on_pending;
+    self->watcher = watcher;
+    pthread_mutex_unlock(&self->watch);
+}
+
+bool plm_exchange_is_pending(plm_exchange *self)
+{
+    pthread_mutex_lock(&self->lock);
+    bool is_pending = self->n_live > 0 || self->first_note != NULL || self->n_answered > 0;
+    pthread_mutex_unlock(&self->lock);
+    if (!is_pending && pthread_mutex_trylock(&self->wire) == 0) {
+        is_pending = !self->is_shut && self->carrier->is_busy(self->carrier_self);
+        pthread_mutex_unlock(&self->wire);
+    }
+    return is_pending;
+}
 
 /* --- The carrier's other services ---------------------------------------------------------------------------------------------- */
 
@@ -564,7 +506,7 @@ int plm_exchange_arm(plm_exchange *self, int *out_fd)
     if (is_busy || pthread_mutex_trylock(&self->wire) != 0) {
         return PARLA_PENDING;
     }
-    int code = self->carrier->arm(self->carrier_self, out_fd);
+    int code = self->is_shut ? PARLA_E_STATE : self->carrier->arm(self->carrier_self, out_fd);
     pthread_mutex_unlock(&self->wire);
     return code;
 }

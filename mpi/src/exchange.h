@@ -44,7 +44,8 @@ typedef struct plm_done {
 /* A note on its way out: header and payload lie in one piece. */
 typedef struct plm_note {
     struct plm_note *next;
-    int rank; /* its reader */
+    int rank;     /* its reader */
+    void *sender; /* the carrier's own */
     size_t n_payload;
     plm_header header;
     alignas(8) unsigned char payload[];
@@ -89,7 +90,7 @@ typedef struct plm_operation {
 
 #define PLM_DESCRIPTION_BYTES ((size_t)512)
 
-/* All functions but `describe` are called by one thread at a time. */
+/* All functions but `describe` are called by one thread at a time, and `poll` and `is_busy` not after `shut`. */
 typedef struct plm_carrier {
     const char *name;
     size_t eager_bytes;       /* the longest payload of a note, at least PLM_DESCRIPTION_BYTES */
@@ -110,15 +111,21 @@ typedef struct plm_carrier {
     /* Memory that peers on this node can address. */
     int (*alloc)(void *self, size_t n_bytes, void **out);
     int (*release)(void *self, void *memory);
-    /* Collective, when all notes have arrived. */
-    void (*close)(void *self);
+    /* Something of its own is on the way, and has to be polled until it is gone. */
+    bool (*is_busy)(void *self);
+    /* Collective, when all notes have arrived: leaves the other ranks and MPI. Afterwards only alloc, release and free are called. */
+    void (*shut)(void *self);
+    void (*free)(void *self);
 } plm_carrier;
 
-/* Makes the transport; `comm` is freed when it is closed, `carrier_self` by carrier->close. Errors: PARLA_E_NOMEM; nothing is freed then. */
+/* Makes the transport; `comm` is freed when it is closed, `carrier_self` by carrier->free. Errors: PARLA_E_NOMEM; nothing is freed then. */
 int plm_exchange_create(plm_exchange **out, MPI_Comm comm, const plm_carrier *carrier, void *carrier_self);
 
-/* Frees one that was never used, but neither its communicator nor its carrier. */
-void plm_exchange_discard(plm_exchange *self);
+/* Frees one that is used no more, but neither its communicator nor its carrier. */
+void plm_exchange_destroy(plm_exchange *self);
+
+/* Lets MPI_Finalize shut it, if nobody has closed it before. Errors: PARLA_E_TRANSPORT. */
+int plm_exchange_hang_on_mpi(plm_exchange *self);
 
 parla_transport *plm_exchange_table(plm_exchange *self);
 
@@ -139,6 +146,25 @@ int plm_exchange_accept(plm_exchange *self, plm_operation *op, uint64_t data_tag
 
 /* The connection to a rank is broken: operations with it fail, also those posted later. From: the carrier's poll. */
 void plm_exchange_lose_peer(plm_exchange *self, int rank);
+
+/* The same from any thread, for a rank that has ended: what was to come from it fails. */
+void plm_exchange_lose(plm_exchange *self, int rank, const char *words);
+
+/* Who is told when something becomes pending where nothing was; NULL: nobody. When it returns, the one before is not being told. */
+void plm_exchange_watch(plm_exchange *self, void (*on_pending)(void *watcher), void *watcher);
+
+/* Something has to be progressed: an operation, or what the carrier still has to send. */
+bool plm_exchange_is_pending(plm_exchange *self);
+
+/* The table's function. */
+int plm_exchange_progress(void *self);
+
+/* Messages that got through to and from a rank so far. */
+typedef struct plm_traffic {
+    uint64_t n_sent, n_sent_bytes, n_received, n_received_bytes;
+} plm_traffic;
+
+plm_traffic plm_exchange_traffic(plm_exchange *self, int rank);
 
 /* See plm_carrier. */
 int plm_exchange_arm(plm_exchange *self, int *out_fd);

@@ -6,10 +6,12 @@
 #ifndef PLM_EXCHANGE_STATE_H
 #define PLM_EXCHANGE_STATE_H
 
+#include "at_finalize.h"
 #include "exchange.h"
 #include "slots.h"
 
 #include <pthread.h>
+#include <sys/types.h>
 
 /* A message that came before its receive. */
 typedef struct plm_arrival {
@@ -33,6 +35,7 @@ typedef struct plm_peer {
     plm_early *early;           /* under `wire` */
     plm_note *answers;          /* a DONE note that is being filled; under `lock` */
     bool is_lost;               /* under `lock` */
+    plm_traffic traffic;        /* under `lock` */
 } plm_peer;
 
 typedef struct plm_queue {
@@ -45,7 +48,14 @@ struct plm_exchange {
     const plm_carrier *carrier;
     void *carrier_self;
     MPI_Comm comm;
+    plm_at_finalize at_finalize;
+    pid_t process; /* who made it */
     pthread_mutex_t wire;
+    bool is_shut; /* under `wire` */
+
+    pthread_mutex_t watch; /* held while on_pending runs; no other lock is */
+    void (*on_pending)(void *watcher);
+    void *watcher;
 
     pthread_mutex_t lock;
     plm_slots operations;
@@ -65,6 +75,20 @@ struct plm_exchange {
 
 void plm_queue_push(plm_queue *queue, plm_operation *op);
 plm_operation *plm_queue_pop(plm_queue *queue);
+
+/* Sends what there is to send. If another thread has the wire, it will look again after it has let go of it. */
+void plm_exchange_flush(plm_exchange *self);
+
+/* Asks the receiver to forget a message; its answer ends the send. Returns PARLA_PENDING, or PARLA_E_NOMEM. */
+int plm_withdraw_locked(plm_exchange *self, plm_operation *send);
+
+/* --- exchange_close.c --------------------------------------------------------------------------------------------------------- */
+
+/* The table's functions, and the first half of close. The caller lets no other call run any more; only callbacks may still try to post, and
+ * are refused. */
+int plm_exchange_barrier(void *self);
+void plm_exchange_shut(void *self);
+void plm_exchange_close(void *self);
 
 /* --- protocol.c ------------------------------------------------------------------------------------------------------------- */
 

@@ -1,7 +1,6 @@
 /* mpi.c - the life of a parla_mpi.
  *
- * Shut-down hangs on an attribute of MPI_COMM_SELF: MPI_Finalize deletes the attributes of that communicator before anything else, and so calls
- * `closed_by_mpi` while MPI still works, whoever calls it. parla_mpi_fini deletes the attribute itself; either way close_all runs once. */
+ * close_all runs once: in parla_mpi_fini, or when MPI_Finalize is called before (at_finalize.h). */
 #include "error.h"
 #include "plm.h"
 
@@ -67,25 +66,19 @@ static void give_up(plm_wait *pending)
     }
 }
 
-static void close_all(parla_mpi *mpi)
+static void close_all(void *ctx)
 {
+    parla_mpi *mpi = ctx;
     size_t n_pending = plm_table_pending(&mpi->table);
     if (n_pending > 0)
         parla_log(PARLA_LOG_WARN, "MPI is left with %zu requests pending: what waits for them is cancelled", n_pending);
+    plm_liveness_stop(&mpi->liveness);
+    plm_transport_source_remove(&mpi->transport, &mpi->progress);
     plm_progress_stop(&mpi->progress);
     give_up(plm_table_close(&mpi->table));
     MPI_Comm_free(&mpi->comm);
     if (mpi->has_prefix)
         parla_log_set_prefix(NULL);
-}
-
-static int closed_by_mpi(MPI_Comm self, int keyval, void *mpi, void *unused)
-{
-    (void)self;
-    (void)keyval;
-    (void)unused;
-    close_all(mpi);
-    return MPI_SUCCESS;
 }
 
 static void free_mpi(parla_mpi *mpi)
@@ -101,8 +94,7 @@ void parla_mpi_fini(parla_mpi *mpi)
         return;
     if (mpi->comm != MPI_COMM_NULL) {
         plm_enter(mpi);
-        MPI_Comm_delete_attr(MPI_COMM_SELF, mpi->keyval);
-        MPI_Comm_free_keyval(&mpi->keyval);
+        plm_at_finalize_run(&mpi->at_finalize);
         plm_leave(mpi);
     }
     free_mpi(mpi);
@@ -140,16 +132,7 @@ static int open_comm(parla_mpi *mpi, MPI_Comm comm)
     return 0;
 }
 
-/* From here on MPI_Finalize closes it. */
-static int hang_on_self(parla_mpi *mpi)
-{
-    int code = MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, closed_by_mpi, &mpi->keyval, NULL);
-    if (code == MPI_SUCCESS)
-        code = MPI_Comm_set_attr(MPI_COMM_SELF, mpi->keyval, mpi);
-    return plm_error_set(code, "parla_mpi_init: watching for MPI_Finalize");
-}
-
-static int open_all(parla_mpi *mpi, MPI_Comm comm)
+static int open_all(parla_mpi *mpi, MPI_Comm comm, parla_transport *transport)
 {
     int rc = plm_table_init(&mpi->table);
     if (rc < 0)
@@ -158,9 +141,13 @@ static int open_all(parla_mpi *mpi, MPI_Comm comm)
         goto fini_table;
     if ((rc = plm_progress_start(&mpi->progress, mpi)) < 0)
         goto free_comm;
-    if ((rc = hang_on_self(mpi)) < 0)
+    if ((rc = plm_transport_source_add(&mpi->transport, &mpi->progress, transport)) < 0)
         goto stop_progress;
+    if ((rc = plm_at_finalize_set(&mpi->at_finalize, close_all, mpi)) < 0)
+        goto remove_transport;
     return 0;
+remove_transport:
+    plm_transport_source_remove(&mpi->transport, &mpi->progress);
 stop_progress:
     plm_progress_stop(&mpi->progress);
 free_comm:
@@ -218,9 +205,12 @@ int parla_mpi_init(parla_mpi **out, parla_runtime *rt, MPI_Comm comm, const parl
     *mpi = (parla_mpi){.rt = rt, .comm = MPI_COMM_NULL, .process = getpid(), .is_serialized = is_serialized};
     init_serial(mpi);
     plm_enter(mpi);
-    rc = open_all(mpi, comm);
-    if (rc == 0)
+    rc = open_all(mpi, comm, options->transport);
+    if (rc == 0) {
+        mpi->aborts = options->on_failure == PARLA_MPI_ABORT || (!options->on_failure && mpi->n_ranks > 1);
         warn_of_oversubscription(mpi);
+        plm_liveness_start(&mpi->liveness, mpi);
+    }
     plm_leave(mpi);
     if (rc < 0) {
         pthread_mutex_destroy(&mpi->serial);

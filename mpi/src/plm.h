@@ -2,8 +2,11 @@
 #ifndef PLM_PLM_H
 #define PLM_PLM_H
 
+#include "at_finalize.h"
+#include "liveness.h"
 #include "progress.h"
 #include "request.h"
+#include "transport_source.h"
 
 #include <parla/mpi.h>
 #include <pthread.h>
@@ -14,14 +17,18 @@ struct parla_mpi {
     parla_runtime *rt;
     MPI_Comm comm; /* MPI_COMM_NULL once closed */
     int rank, n_ranks;
-    int keyval;    /* of the attribute of MPI_COMM_SELF whose deletion closes this */
     pid_t process; /* who made it: a forked child leaves it alone */
     bool has_prefix;
     bool is_serialized;
+    bool aborts; /* a failure of one rank ends all */
 
     pthread_mutex_t serial; /* recursive; brackets every MPI call while is_serialized */
     plm_table table;
     plm_progress progress;
+    plm_transport_source transport;
+    plm_at_finalize at_finalize;
+    plm_liveness liveness;
+    char broken[256]; /* why nothing more is taken; written once, before the table is closed */
 };
 
 /* Brackets of the library's MPI calls. */

@@ -2,7 +2,8 @@
  *
  * Workers call run_from_worker between tasks, and every 50 µs while they are idle and something is pending. When nobody has done so for
  * TAKE_OVER_NS because all workers are inside long bodies, the progress thread does. It sleeps
- *   - without end while nothing is pending, on the descriptors of the sources and on wake_fd, which plm_progress_kick writes;
+ *   - without end while nothing is pending, on the descriptors of the sources and on wake_fd, which plm_progress_kick writes; but only
+ *     IDLE_NS where a source has no descriptor;
  *   - until the take-over is due while something is pending and the workers see to it;
  *   - for a while that grows from NAP_MIN_NS to NAP_MAX_NS while it polls itself in vain, since MPI has no descriptor.
  *
@@ -23,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TAKE_OVER_NS = 200000, NAP_MIN_NS = 100000, NAP_MAX_NS = 1000000, MAX_SOURCES = 7 };
+enum { TAKE_OVER_NS = 200000, NAP_MIN_NS = 100000, NAP_MAX_NS = 1000000, IDLE_NS = 10000000, MAX_SOURCES = 7 };
 
 static uint64_t now_ns(void)
 {
@@ -105,15 +106,17 @@ void plm_progress_kick(plm_progress *progress)
 
 /* --- The thread ----------------------------------------------------------------------------------------------------------------- */
 
-/* Gets the descriptors of all sources ready for a sleep without end. Returns how many, or -1 if there is something to do first. */
-static int arm_sources(plm_progress *progress, struct pollfd *fds)
+/* Gets the descriptors of all sources ready for a sleep of *out_nap_ns (0: without end). Returns how many, or -1 if there is something to do
+ * first. */
+static int arm_sources(plm_progress *progress, struct pollfd *fds, uint64_t *out_nap_ns)
 {
     int n = 0;
+    *out_nap_ns = 0;
     pthread_mutex_lock(&progress->right);
     for (plm_source *source = progress->sources; source && n >= 0; source = source->next) {
         if (!source->arm || n == MAX_SOURCES)
-            continue;
-        if (source->arm(source->ctx) == 0)
+            *out_nap_ns = IDLE_NS;
+        else if (source->arm(source->ctx) == 0)
             fds[n++] = (struct pollfd){.fd = source->fd, .events = POLLIN};
         else
             n = -1;
@@ -168,10 +171,10 @@ static void *thread_main(void *arg)
         if (seen.is_over)
             return NULL;
         if (!seen.is_pending) {
-            int n = arm_sources(progress, fds);
+            int n = arm_sources(progress, fds, &nap_ns);
             if (n >= 0)
-                sleep_on(progress, fds, n, 0);
-            if (n != 0)
+                sleep_on(progress, fds, n, nap_ns);
+            if (n != 0 || nap_ns > 0)
                 (void)plm_progress_run(progress);
             nap_ns = NAP_MIN_NS;
         } else if (seen.since_worker_ns < TAKE_OVER_NS) {

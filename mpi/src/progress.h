@@ -13,8 +13,8 @@ typedef struct plm_source {
     void *ctx;
     /* Returns how many operations completed, or a negative number if nothing is pending. Must not block. From: the holder of the right. */
     int (*run)(void *ctx);
-    /* Makes `fd` readable when there is something to do; NULL where there is no such thing. Returns 0, or PARLA_PENDING if there is something
-     * to do now. From: the progress thread only, with the right. */
+    /* Makes `fd` readable when there is something to do; NULL where there is no such thing: then it is run every 10 ms at rest. Returns 0,
+     * or PARLA_PENDING if there is something to do now. From: the progress thread only, with the right. */
     int (*arm)(void *ctx);
     int fd; /* or -1 */
     struct plm_source *next;

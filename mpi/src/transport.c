@@ -27,8 +27,9 @@ bool plm_all_agree(MPI_Comm comm, bool mine)
     return MPI_Allreduce(&one, &all, 1, MPI_INT, MPI_LAND, comm) == MPI_SUCCESS && all;
 }
 
-static int choose(choice *out, const parla_mpi_transport_options *options)
+static int choose(choice *out, MPI_Comm comm, const parla_mpi_transport_options *options)
 {
+    int n_ranks = 1;
     const char *variable = getenv("PARLA_TRANSPORT");
     *out = (choice){NULL, "the default"};
     if (options != NULL && options->size != sizeof *options) {
@@ -38,6 +39,8 @@ static int choose(choice *out, const parla_mpi_transport_options *options)
         *out = (choice){options->kind, "asked for by the program"};
     } else if (variable != NULL && variable[0] != '\0') {
         *out = (choice){variable, "asked for by PARLA_TRANSPORT"};
+    } else if (MPI_Comm_size(comm, &n_ranks) == MPI_SUCCESS && n_ranks == 1) {
+        *out = (choice){"mpi", "there is one rank"};
     }
     if (out->kind != NULL && strcmp(out->kind, "ucx") != 0 && strcmp(out->kind, "mpi") != 0) {
         return parla_error_set(PARLA_E_CONFIG, "transport '%s' (%s): expected %s", out->kind, out->why, grammar);
@@ -105,7 +108,7 @@ int parla_mpi_transport(parla_transport **out, MPI_Comm comm, const parla_mpi_tr
     plm_exchange *exchange;
     MPI_Comm own;
     int code = check_mpi();
-    code = code != 0 ? code : choose(&wanted, options);
+    code = code != 0 ? code : choose(&wanted, comm, options);
     if (code != 0) {
         return code;
     }
@@ -117,6 +120,10 @@ int parla_mpi_transport(parla_transport **out, MPI_Comm comm, const parla_mpi_tr
     if (code != 0) {
         MPI_Comm_free(&own);
         return code;
+    }
+    code = plm_exchange_hang_on_mpi(exchange);
+    if (code != 0) { /* MPI has no memory left, and the others wait for this rank to close */
+        parla_log(PARLA_LOG_WARN, "the transport must be closed before MPI_Finalize: %s", parla_error_detail());
     }
     *out = plm_exchange_table(exchange);
     return 0;
@@ -146,6 +153,22 @@ int parla_mpi_memory_free(parla_transport *transport, void *memory)
     plm_exchange *exchange;
     int code = find_exchange(transport, &exchange);
     return code != 0 ? code : plm_exchange_release(exchange, memory);
+}
+
+int parla_mpi_transport_traffic(parla_transport *transport, int rank, parla_mpi_traffic *out)
+{
+    plm_exchange *exchange;
+    int code = find_exchange(transport, &exchange);
+    if (code != 0) {
+        return code;
+    }
+    if (out->size != sizeof *out || rank < 0 || rank >= transport->n_ranks) {
+        return parla_error_set(PARLA_E_INVALID, "traffic with rank %d of %d (parla_mpi_traffic.size is %zu, expected %zu)", rank,
+                               transport->n_ranks, out->size, sizeof *out);
+    }
+    plm_traffic found = plm_exchange_traffic(exchange, rank);
+    *out = (parla_mpi_traffic){sizeof *out, found.n_sent, found.n_sent_bytes, found.n_received, found.n_received_bytes};
+    return 0;
 }
 
 int parla_mpi_transport_arm(parla_transport *transport, int *out_fd)

@@ -184,6 +184,8 @@ static void poll_carrier(void *context)
     test_pending(context);
 }
 
+static bool is_busy(void *context) { return ((const mpi_carrier *)context)->n_pending > 0; }
+
 /* --- Data -------------------------------------------------------------------------------------------------------------------- */
 
 /* The memory that MPI sends from or receives into: the box's own, or a buffer. */
@@ -309,7 +311,7 @@ static void close_ring(mpi_carrier *self)
 }
 
 /* All notes have arrived, so what is pending are sends that have only to be looked at. */
-static void close_carrier(void *context)
+static void shut_carrier(void *context)
 {
     mpi_carrier *self = context;
     MPI_Waitall(self->n_pending, self->requests, MPI_STATUSES_IGNORE);
@@ -318,6 +320,11 @@ static void close_carrier(void *context)
     }
     close_ring(self);
     plm_datatypes_fini(&self->datatypes);
+}
+
+static void free_carrier(void *context)
+{
+    mpi_carrier *self = context;
     free(self->requests);
     free(self->owners);
     free(self->buffers);
@@ -344,7 +351,9 @@ static plm_carrier functions_of(MPI_Comm comm)
                          .arm = arm,
                          .alloc = alloc_memory,
                          .release = release_memory,
-                         .close = close_carrier};
+                         .is_busy = is_busy,
+                         .shut = shut_carrier,
+                         .free = free_carrier};
 }
 
 static mpi_carrier *carrier_create(MPI_Comm comm)
@@ -382,8 +391,9 @@ int plm_carrier_mpi_open(plm_exchange **out, MPI_Comm comm)
         return 0;
     }
     if (self != NULL) {
-        plm_exchange_discard(self->exchange);
-        close_carrier(self);
+        plm_exchange_destroy(self->exchange);
+        shut_carrier(self);
+        free_carrier(self);
     }
     return parla_error_set(PARLA_E_NOMEM, "a rank has no memory for a transport over MPI");
 }

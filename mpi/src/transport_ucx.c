@@ -37,6 +37,7 @@ typedef struct ucx_carrier {
     int *address_at;          /* where each begins */
     bool *is_near;            /* ranks on this node */
     ucp_ep_h *endpoints;      /* NULL until used */
+    size_t n_notes;           /* that UCX has not sent yet */
 } ucx_carrier;
 
 static int ucx_error(ucs_status_t status, const char *what)
@@ -133,6 +134,7 @@ static void on_note_sent(void *request, ucs_status_t status, void *note)
     if (status != UCS_OK && status != UCS_ERR_CANCELED) {
         parla_log(PARLA_LOG_ERROR, "a note to rank %d is lost: %s", ((plm_note *)note)->rank, ucs_status_string(status));
     }
+    ((ucx_carrier *)((plm_note *)note)->sender)->n_notes--;
     free(note);
     ucp_request_free(request);
 }
@@ -152,6 +154,7 @@ static int send_note(void *context, plm_note *note)
                                  .cb = {.send = on_note_sent},
                                  .user_data = note,
                                  .memory_type = UCS_MEMORY_TYPE_HOST};
+    note->sender = self;
     ucs_status_ptr_t request = ucp_am_send_nbx(endpoint, NOTE_ID, NULL, 0, &note->header, plm_note_bytes(note), &param);
     if (UCS_PTR_IS_ERR(request)) {
         code = ucx_error(UCS_PTR_STATUS(request), "ucp_am_send_nbx");
@@ -159,10 +162,13 @@ static int send_note(void *context, plm_note *note)
     if (request == NULL || code != 0) {
         free(note);
     } else {
+        self->n_notes++;
         (void)ucp_worker_progress(self->worker); /* the first long note to a rank leaves only now */
     }
     return code;
 }
+
+static bool is_busy(void *context) { return ((const ucx_carrier *)context)->n_notes > 0; }
 
 /* --- Data ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -330,8 +336,9 @@ static void close_endpoints(ucx_carrier *self)
 }
 
 /* Frees what has been made so far. */
-static void carrier_free(ucx_carrier *self)
+static void free_carrier(void *context)
 {
+    ucx_carrier *self = context;
     if (self->worker != NULL) {
         ucp_worker_destroy(self->worker);
     }
@@ -349,13 +356,12 @@ static void carrier_free(ucx_carrier *self)
     free(self);
 }
 
-static void close_carrier(void *context)
+static void shut_carrier(void *context)
 {
     ucx_carrier *self = context;
     plm_ucx_memory_forget(&self->memory);
     close_endpoints(self);
     meet_others(self);
-    carrier_free(self);
 }
 
 static const plm_carrier functions = {.name = "ucx",
@@ -369,7 +375,9 @@ static const plm_carrier functions = {.name = "ucx",
                                       .arm = arm,
                                       .alloc = alloc_memory,
                                       .release = release_memory,
-                                      .close = close_carrier};
+                                      .is_busy = is_busy,
+                                      .shut = shut_carrier,
+                                      .free = free_carrier};
 
 static ucs_status_t open_context(ucx_carrier *self)
 {
@@ -499,10 +507,10 @@ int plm_carrier_ucx_open(plm_exchange **out, MPI_Comm comm)
         return 0;
     }
     if (self != NULL && self->exchange != NULL) {
-        plm_exchange_discard(self->exchange);
+        plm_exchange_destroy(self->exchange);
     }
     if (self != NULL) {
-        carrier_free(self);
+        free_carrier(self);
     }
     return parla_error_set(PARLA_E_UNSUPPORTED, "UCX cannot be used: %s",
                            status != UCS_OK ? ucs_status_string(status)

@@ -10,6 +10,7 @@ import gc
 import os
 import socket
 import sys
+import time
 import traceback
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
@@ -20,25 +21,30 @@ from mpi4py import MPI
 from . import _mpi, _parla, runtime, tasks
 from ._parla import Task
 
-__all__ = ["Pending", "card", "init", "request", "wait"]
+__all__ = ["Pending", "card", "init", "request", "transport", "wait"]
 
 
 class _Ranks:
     """What joins each runtime of this process to a communicator (see `runtime.Companion`)."""
 
-    def __init__(self, comm: MPI.Comm, on_failure: str, share: bool, is_implicit: bool = False) -> None:
+    def __init__(self, comm: MPI.Comm, on_failure: str, share: bool, kind: str | None = None, is_implicit: bool = False) -> None:
         self.comm = comm
+        self.rank = comm.rank
+        self.n_ranks = comm.size
         self.aborts = on_failure == "abort"
         self.card = ""
         self.layer: _mpi.Layer | None = None
+        self.transport: _mpi.Transport | None = None
+        self._kind = kind
         self._shares = share
         self._is_implicit = is_implicit
         self._whole: set[int] | None = None  # the cores before they were narrowed to this rank's part
 
     # --- Life of a runtime ---
 
-    def workers(self) -> int:
-        """Narrow this process to its part of the node's cores; return how many workers fit, 0 for the library's choice."""
+    def starting(self) -> int:
+        """Open the transport, narrow this process to its part of the node's cores; return how many workers fit, 0 for the library's choice."""
+        self._open_transport()
         if not self._shares or os.environ.get("PARLA_WORKERS"):
             return 0
         part = _mpi.share(MPI._addressof(self.comm))
@@ -49,10 +55,16 @@ class _Ranks:
 
     def started(self, parla: runtime.Parla) -> None:
         """Join a runtime that has just started."""
-        self.layer = _mpi.Layer(parla.__parla_runtime__(), MPI._addressof(self.comm), self._is_implicit)
+        self._open_transport()
+        carried = self.transport.__parla_transport__() if self.transport is not None else None
+        self.layer = _mpi.Layer(parla.__parla_runtime__(), MPI._addressof(self.comm), carried, self.aborts, self._is_implicit)
         if not self._is_implicit:
             self.card = _card(self.comm, parla)
             _mpi.log_info(self.card if self.comm.rank == 0 else "")
+
+    def _open_transport(self) -> None:
+        if self.transport is None and not self._is_implicit:
+            self.transport = _mpi.Transport(MPI._addressof(self.comm), self._kind)
 
     def stopping(self) -> None:
         """Leave a runtime that is about to stop."""
@@ -60,28 +72,63 @@ class _Ranks:
         if layer is not None:
             _forget_completed()
             layer.close()
+
+    def stopped(self) -> None:
+        """Close what a runtime that has stopped, or could not start, has used."""
+        opened, self.transport = self.transport, None
+        if opened is not None:
+            opened.close()
         if self._whole is not None:
             os.sched_setaffinity(0, self._whole)
             self._whole = None
         if self._is_implicit:
             runtime.set_companion(None)
 
+    def traffic(self) -> dict[tuple[int, int], dict[str, int]]:
+        """Return what went through the transport, by (from rank, to rank)."""
+        counts = {}
+        for other, (n_sent, n_sent_bytes, n_received, n_received_bytes) in enumerate(self.transport.traffic() if self.transport else ()):
+            if n_sent:
+                counts[self.rank, other] = {"n_messages": n_sent, "n_bytes": n_sent_bytes}
+            if n_received and other != self.rank:
+                counts[other, self.rank] = {"n_messages": n_received, "n_bytes": n_received_bytes}
+        return counts
+
     def failed(self, error: BaseException) -> None:
         """End the job because of an error on this rank, after telling it; return only under ``on_failure="raise"``."""
-        if not self.aborts or (isinstance(error, SystemExit) and not error.code):
+        if isinstance(error, SystemExit) and not error.code:
             return
-        if not isinstance(error, SystemExit):
+        if not self.aborts:
+            if self.layer is not None:
+                self.layer.fail(1, _summary(error))
+            return
+        if not isinstance(error, (KeyboardInterrupt, SystemExit)):
             _show(type(error), error, error.__traceback__)
-        _abort(self.comm, error)
+        _abort(self, error)
 
 
-def _abort(comm: MPI.Comm, error: BaseException) -> None:
-    code = 130 if isinstance(error, KeyboardInterrupt) else 1
-    if isinstance(error, SystemExit) and isinstance(error.code, int):
-        code = error.code
+_OTHERS_S = 1.0  # how long a rank that was interrupted waits for rank 0, which was too, to end the job
+
+
+def _summary(error: BaseException) -> str:
+    return traceback.format_exception_only(type(error), error)[-1].strip()
+
+
+def _abort(ranks: _Ranks, error: BaseException) -> None:
+    """End the job. Does not return."""
+    comm, status, what = ranks.comm, 1, type(error).__name__
+    if isinstance(error, KeyboardInterrupt):
+        status, what = 130, "interrupted (Ctrl-C)"
+        if comm.rank != 0:
+            time.sleep(_OTHERS_S)
+    elif isinstance(error, SystemExit):
+        status = error.code if isinstance(error.code, int) else 1
+        what = f"exit({error.code!r})"
     sys.stdout.flush()
-    _tell(f"rank {comm.rank} of {comm.size} on {socket.gethostname()} ends the job: {type(error).__name__}\n")
-    MPI.COMM_WORLD.Abort(code)
+    _tell(f"rank {comm.rank} of {comm.size} on {socket.gethostname()} ends the job: {what}\n")
+    if ranks.layer is not None:
+        ranks.layer.fail(status, _summary(error))
+    MPI.COMM_WORLD.Abort(status)
 
 
 def _tell(text: str) -> None:
@@ -120,9 +167,11 @@ def _show(kind: type, error: BaseException, trace: TracebackType | None) -> None
 
 def _hook(kind: type, error: BaseException, trace: TracebackType | None) -> None:
     companion = runtime.companion()
-    _show(kind, error, trace)
-    if isinstance(companion, _Ranks) and companion.aborts:
-        _abort(companion.comm, error)
+    ranks = companion if isinstance(companion, _Ranks) else None
+    if ranks is None or not (ranks.aborts and issubclass(kind, KeyboardInterrupt)):
+        _show(kind, error, trace)
+    if ranks is not None and ranks.aborts:
+        _abort(ranks, error)
 
 
 def _install_hook() -> None:
@@ -135,7 +184,7 @@ def _install_hook() -> None:
 # --- Use ---
 
 
-def init(comm: MPI.Comm | None = None, *, on_failure: str | None = None, share: bool = True) -> None:
+def init(comm: MPI.Comm | None = None, *, on_failure: str | None = None, share: bool = True, transport: str | None = None) -> None:
     """Join the active runtime, and each that starts later, to the ranks of a communicator. Collective over it, as each start is then.
 
     Parameters
@@ -148,6 +197,8 @@ def init(comm: MPI.Comm | None = None, *, on_failure: str | None = None, share: 
     share : bool
         Share out the cores of each node among its ranks before a runtime starts: sets the number of workers where neither the program nor
         PARLA_WORKERS does, and this process's CPU affinity while the runtime is active.
+    transport : {"ucx", "mpi"}, optional
+        How arrays travel between ranks, see `transport`. Default: PARLA_TRANSPORT, else UCX where every rank can use it.
     """
     comm = MPI.COMM_WORLD if comm is None else comm
     if on_failure not in (None, "abort", "raise"):
@@ -158,11 +209,12 @@ def init(comm: MPI.Comm | None = None, *, on_failure: str | None = None, share: 
         if present.comm == comm:
             return
         raise _parla.StateError("parla.mpi.init(): the active runtime is joined to another communicator; leave its `with` block first")
-    ranks = _Ranks(comm, on_failure, share)
+    ranks = _Ranks(comm, on_failure, share, transport)
     active = runtime.current()
     if active is not None:
         if present is not None:
             present.stopping()
+            present.stopped()
         ranks.started(active)
     runtime.set_companion(ranks)
     _install_hook()
@@ -172,6 +224,18 @@ def card() -> str:
     """Return one line on the ranks, their cores and devices; "" before a runtime was joined."""
     companion = runtime.companion()
     return companion.card if isinstance(companion, _Ranks) else ""
+
+
+def transport() -> object:
+    """Return a capsule "parla_transport" with the transport between the ranks (parla/transport.h), for other extensions.
+
+    It belongs to the active runtime, which progresses it, and is valid until the end of its `with` block. Nobody else closes it.
+    """
+    companion = runtime.companion()
+    opened = companion.transport if isinstance(companion, _Ranks) else None
+    if opened is None or companion.layer is None:
+        raise _parla.StateError("parla.mpi.transport(): needs a runtime that is joined to ranks: `with Parla(mpi=True):`")
+    return opened.__parla_transport__()
 
 
 def _layer() -> _mpi.Layer:

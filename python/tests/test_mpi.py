@@ -384,3 +384,29 @@ def test_interrupt(tmp_path):
         process.send_signal(2)
         process.communicate(timeout=40)
     assert process.returncode not in (0, 110)
+
+
+def test_transport_belongs_to_the_runtime(job):
+    done = job(
+        2,
+        """
+        for kind in ("mpi", None):
+            parla.mpi.init(transport=kind)
+            with Parla(n_workers=1):
+                assert "parla_transport" in repr(parla.mpi.transport())
+        try:
+            parla.mpi.transport()
+        except parla.StateError as error:
+            print("refused:", "Parla(mpi=True)" in str(error))
+        """,
+        PARLA_LOG="info",
+    )
+    assert passed(done) == ["refused: True"]
+    assert "transport mpi: asked for by the program" in done.stderr
+    assert done.stderr.count("transport ") == 2
+
+
+def test_malformed_transport(job):
+    done = job(2, "parla.mpi.init(on_failure='abort')\nwith Parla(): pass", PARLA_TRANSPORT="pigeon")
+    assert done.returncode != 0
+    assert "transport 'pigeon' (asked for by PARLA_TRANSPORT): expected ucx or mpi" in done.stderr

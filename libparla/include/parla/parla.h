@@ -12,7 +12,9 @@
 #include <parla/error.h>
 #include <parla/event.h>
 #include <parla/log.h>
+#include <parla/policy.h>
 #include <parla/poll.h>
+#include <parla/receipt.h>
 #include <parla/runtime.h>
 #include <parla/space.h>
 #include <parla/strided.h>

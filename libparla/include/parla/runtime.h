@@ -23,11 +23,16 @@ typedef struct parla_runner {
 
 typedef struct parla_options {
     size_t size;                /* sizeof(parla_options); PARLA_OPTIONS_INIT sets it */
-    int n_workers;              /* worker threads; 0: PARLA_WORKERS, else one for each core that this process may use */
+    int n_workers;              /* worker threads; 0: PARLA_WORKERS, else one for each core that this process may use: by its
+                                   affinity mask (a launcher's binding) and its control group's quota */
     const char *devices;        /* NULL: PARLA_DEVICES, else "cpu"; see parla_devices_grammar() */
     const char *policy;         /* NULL: PARLA_POLICY, else "locality"; also "eager", "round_robin" */
     const char *trace;          /* file for the trace, written when the runtime is destroyed; NULL: PARLA_TRACE, else none */
     const parla_runner *runner; /* copied; NULL: bodies are called directly */
+    /* Where workers run; NULL: PARLA_BIND, else "auto". "core": each is bound to a core of its own, in the order of the machine, and steals
+     * from the nearest first; "none": they run anywhere in the affinity mask of the thread that creates the runtime; "auto": as "core"
+     * if there are as many workers as cores. Threads that a body starts inherit its worker's binding. */
+    const char *bind;
 } parla_options;
 
 #define PARLA_OPTIONS_INIT ((parla_options){.size = sizeof(parla_options)})
@@ -66,6 +71,8 @@ typedef struct parla_runtime_info {
     size_t size; /* sizeof(parla_runtime_info), set by the caller */
     int n_workers;
     int n_devices;
+    int n_cores;        /* that this process may use */
+    bool is_bound;      /* each worker has a core of its own */
     uint64_t n_spawned; /* tasks since the start; internal data movements do not count */
     uint64_t n_ended;
     uint64_t n_failed; /* of those ended */
@@ -75,6 +82,11 @@ typedef struct parla_runtime_info {
 
 /* A snapshot; counters may lag behind running threads. */
 PARLA_API PARLA_MUST_USE int parla_runtime_query(parla_runtime *rt, parla_runtime_info *out);
+
+/* Writes the names of tasks in flight (running, launched or suspended), the first few, with commas between them and cut at `capacity`, and
+ * returns how many there are. For a message about a process that ends: takes no lock, and tells what it sees at a glance.
+ * From: any thread. */
+PARLA_API size_t parla_runtime_in_flight(parla_runtime *rt, char *out, size_t capacity);
 
 /* One line for each PARLA_* variable that the library reads: "NAME\tdefault\tmeaning\n"... Static text. */
 PARLA_API const char *parla_environment(void);

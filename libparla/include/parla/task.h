@@ -82,9 +82,11 @@ typedef struct parla_range {
     int64_t start, stop, step;
 } parla_range;
 
-/* An array that the task uses. Tasks that name the same array are ordered as if they ran one after the other in spawn order, and
- * the array is moved to the task's device. In this version order and movement are per array: a region is widened to its array, and an
- * PARLA_OUT of a region then counts as PARLA_INOUT. */
+/* A region of an array that the task uses. Tasks that name the same elements are ordered as if they ran one after the other in spawn
+ * order; regions without a common element do not order them. What the task reads is moved to its device: exactly the elements that are
+ * not there yet. A task may name several regions of an array, overlapping or not; what it writes on one of its devices it may not use on
+ * another. An array keeps at most 4,096 different tiles apart: beyond that, regions count for more than they name, and what a PARLA_OUT
+ * names is kept as if it were PARLA_INOUT. */
 typedef struct parla_access {
     parla_data *data;
     int mode;                  /* a parla_mode, perhaps | PARLA_ORDER */
@@ -112,6 +114,11 @@ typedef struct parla_task_options {
     size_t n_choices;
     const parla_access *accesses;
     size_t n_accesses;
+    const parla_body *variants; /* NULL, or n_choices bodies: variants[i] runs the task if choices[i] was taken; NULL there: body */
+    uint64_t prefer;            /* bit i: device i is preferred, which only weighs (policy.h); 0: no preference */
+    const void *kernel;         /* any address: tasks with the same one do the same work, and how long they took tells what the next
+                                   one will take; NULL: that of body */
+    int n_retries;              /* how often the task is repeated if its body fails, see parla_context_attempt */
 } parla_task_options;
 
 #define PARLA_TASK_OPTIONS_INIT ((parla_task_options){.size = sizeof(parla_task_options)})
@@ -215,6 +222,18 @@ PARLA_API bool parla_context_is_cancelled(const parla_context *context);
  * If an awaited task fails the body is called all the same: it asks with parla_task_failure.
  * Errors: PARLA_E_NOMEM; PARLA_E_INVALID for the task itself or one of another runtime. */
 PARLA_API PARLA_MUST_USE int parla_suspend_on(parla_context *context, const parla_task *tasks, size_t n_tasks);
+
+/* Which choice was taken: an index into parla_task_options.choices; 0 if there were none. */
+PARLA_API size_t parla_context_choice(const parla_context *context);
+
+/* How often the task was tried before; 0 the first time.
+ *
+ * A task with n_retries is repeated, from the start of its body, when the body fails or a hold is released with a failure, unless it is
+ * asked to cancel. It gives back what it has reserved and is placed anew, perhaps elsewhere; its dependents and waiters learn only how the
+ * last try ended. Its arrays keep their content between tries as far as it only reads them; what it overwrites (PARLA_OUT) is its own
+ * affair. A task that updates an array (PARLA_INOUT) would find there what the failed try left: its spawn is refused with
+ * PARLA_E_INVALID. Inputs that cannot be moved, and memory that no device has, fail it at once. */
+PARLA_API int parla_context_attempt(const parla_context *context);
 
 /* Records why the body fails and returns `code` (negative), to be returned by the body. */
 PARLA_API int parla_fail(parla_context *context, int code, const char *format, ...) PARLA_PRINTF(3, 4);

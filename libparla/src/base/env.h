@@ -6,6 +6,7 @@
 
 /* X(name, default, meaning): the one list of variables. Each is also an argument of some function. */
 #define PL_ENVIRONMENT(X)                                                                                                          \
+    X(PARLA_BIND, "auto", "where workers run: each bound to a core (core), anywhere (none), or core if they take all (auto)")      \
     X(PARLA_DEVICES, "cpu", "devices of a runtime, for example sim:2 or cuda; the CPU is always one")                              \
     X(PARLA_LOG, "warn", "what is written to standard error: off, error, warn, info or debug")                                     \
     X(PARLA_POLICY, "locality", "how tasks are placed on devices: locality, eager or round_robin")                                 \

@@ -4,12 +4,17 @@
  * have a turn again. It never waits for memory or shares while another device fits. Guarded by rt->place.lock. */
 #include "sched/assign.h"
 #include "sched/placed.h"
-#include "sched/policy.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
 static const double vcu_tolerance = 1e-9;
+
+/* Stands in for the time of a task until one has run. */
+static const double guessed_task_ns = 20e3;
+
+/* --- What fits ---------------------------------------------------------------------------------------------------------------- */
 
 /* Bytes of the arrays of a member that lie unpinned on a device: they stay when room is made for the task. */
 static size_t own_idle_bytes(const pl_placed *placed, size_t member, int i_device)
@@ -23,7 +28,12 @@ static size_t own_idle_bytes(const pl_placed *placed, size_t member, int i_devic
     return n;
 }
 
-static pl_fit fit_of(const pl_site *site, const pl_placed *placed, size_t k, uint64_t open)
+typedef struct finding {
+    pl_fit fit;
+    parla_verdict verdict;
+} finding;
+
+static finding fit_of(const pl_site *site, const pl_placed *placed, size_t k, uint64_t open)
 {
     const pl_alternative *alternative = &placed->alternatives[placed->i_alternative];
     const pl_member *member = &placed->members[alternative->first + k];
@@ -32,13 +42,19 @@ static pl_fit fit_of(const pl_site *site, const pl_placed *placed, size_t k, uin
     size_t need = member->memory_bytes + pl_missing_bytes(placed, k, device->index);
     bool has_room = need <= free_bytes || need - free_bytes <= site->store.idle_bytes - own_idle_bytes(placed, k, device->index);
     bool has_share = member->vcus <= device->free_vcus + vcu_tolerance;
+    if ((!has_room || !has_share) && !pl_site_is_used(site))
+        return (finding){PL_HOPELESS, PARLA_VERDICT_HOPELESS};
     if (!has_room || !has_share)
-        return pl_site_is_used(site) ? PL_NO_ROOM : PL_HOPELESS;
+        return (finding){PL_NO_ROOM, has_room ? PARLA_VERDICT_NO_SHARE : PARLA_VERDICT_NO_MEMORY};
     if (!(open >> device->index & 1))
-        return PL_NO_ROOM;                            /* kept for a task that has waited too long */
+        return (finding){PL_NO_ROOM, PARLA_VERDICT_KEPT};
     bool needs_turn = k == 0 && !placed->is_transfer; /* the body runs on member 0 */
-    return !needs_turn || site->n_handed < site->max_handed ? PL_FITS : PL_NO_TURN;
+    if (needs_turn && site->n_handed >= site->max_handed)
+        return (finding){PL_NO_TURN, PARLA_VERDICT_BUSY};
+    return (finding){PL_FITS, PARLA_VERDICT_COSTS_MORE}; /* until it is chosen */
 }
+
+/* --- What it costs ------------------------------------------------------------------------------------------------------------ */
 
 /* Bytes for each second of all links to a device together. */
 static double measured_speed(const pl_devices *devices, int i_device)
@@ -56,45 +72,120 @@ static double measured_speed(const pl_devices *devices, int i_device)
 static size_t bytes_to_move(const pl_placed *placed, size_t member, int i_device)
 {
     size_t n = 0;
-    for (size_t i = 0; i < placed->n_uses; i++) {
-        const pl_use *use = &placed->uses[i];
-        if (!use->is_in_place && use->member == member && (use->mode & PARLA_IN) &&
-            !pl_coherence_is_valid(use->data->coherence, i_device))
-            n += use->data->n_bytes;
+    for (size_t i = 0; i < placed->n_accesses; i++) {
+        const pl_part *part = &placed->parts[i];
+        if (part->use->is_in_place || part->use->member != member || !pl_needs_content(placed, part))
+            continue;
+        for (uint32_t k = 0; k < part->n_marks; k++) {
+            pl_tile *top = part->marks[k].tile;
+            for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top))
+                if (leaf->coherence.valid && !pl_coherence_is_valid(leaf->coherence, i_device))
+                    n += pl_data_tile_bytes(part->use->data, leaf);
+        }
     }
     return n;
+}
+
+static double mean_task_ns(pl_device *device)
+{
+    uint64_t n_tasks = pl_load_relaxed(&device->n_tasks);
+    return n_tasks > 0 ? (double)pl_load_relaxed(&device->busy_ns) / (double)n_tasks : guessed_task_ns;
+}
+
+/* Without a run of the kernel there, what it took elsewhere at best: then the queues and the copies decide, and the device is tried once
+ * others are busy. Without a run anywhere, what tasks take there on average. */
+static pl_expectation expectation_of(parla_runtime *rt, const pl_placed *placed, int i_device)
+{
+    pl_expectation here = pl_history_find(&rt->place.history, placed->kernel, i_device, placed->n_bytes);
+    if (here.n_runs > 0)
+        return here;
+    for (int i = 0; i < rt->place.devices.n; i++) {
+        pl_expectation there = pl_history_find(&rt->place.history, placed->kernel, i, placed->n_bytes);
+        if (there.n_runs > 0 && (here.median_ns == 0 || there.median_ns < here.median_ns))
+            here.median_ns = there.median_ns;
+    }
+    if (here.median_ns == 0)
+        here.median_ns = mean_task_ns(&rt->place.devices.list[i_device]);
+    return here;
 }
 
 static double cost_of(parla_runtime *rt, const pl_placed *placed, size_t k, const pl_site *site)
 {
     pl_device *device = site->store.device;
-    uint64_t n_tasks = pl_load_relaxed(&device->n_tasks);
-    pl_candidate candidate = {
+    pl_expectation expected = expectation_of(rt, placed, device->index);
+    int width = pl_device_runs_bodies(device) ? device->n_queues : rt->n_workers;
+    parla_candidate candidate = {
         .i_device = device->index,
         .n_devices = rt->place.devices.n,
         .n_holders = site->n_holders,
-        .width = pl_device_runs_bodies(device) ? device->n_queues : rt->n_workers,
-        .mean_task_ns = n_tasks > 0 ? (double)pl_load_relaxed(&device->busy_ns) / (double)n_tasks : 0,
+        .width = width,
+        .backlog_ns = site->backlog_ns / width,
+        .expected_ns = expected.median_ns,
+        .spread_ns = expected.deviation_ns,
+        .n_runs = expected.n_runs,
         .missing_bytes = bytes_to_move(placed, k, device->index),
         .link_bytes_per_s = measured_speed(&rt->place.devices, device->index),
+        .has_hint = placed->prefer != 0,
+        .is_preferred = placed->prefer >> device->index & 1,
         .turn = rt->place.turn,
     };
-    return rt->place.policy->cost(&candidate);
+    double cost = rt->place.policy->cost(rt->place.policy->ctx, &candidate);
+    return cost < DBL_MAX ? cost : DBL_MAX; /* also what is no number: a policy cannot keep a task from running */
 }
 
-/* Where the array of use 0 is: the task goes there. */
+/* --- Candidates --------------------------------------------------------------------------------------------------------------- */
+
+/* Where most of the region of access 0 is: the task goes there. */
 static uint64_t followed_device(const pl_placed *placed)
 {
-    uint64_t valid = placed->uses[0].data->coherence.valid;
-    return valid ? valid & -valid : 1;
+    size_t n_bytes[PL_MAX_DEVICES] = {0};
+    const pl_part *part = &placed->parts[0];
+    int most = 0;
+    for (uint32_t k = 0; k < part->n_marks; k++) {
+        pl_tile *top = part->marks[k].tile;
+        for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top))
+            for (uint64_t left = leaf->coherence.valid; left; left &= left - 1)
+                n_bytes[__builtin_ctzll(left)] += pl_data_tile_bytes(part->use->data, leaf);
+    }
+    for (int i = 1; i < placed->rt->place.devices.n; i++)
+        if (n_bytes[i] > n_bytes[most])
+            most = i;
+    return UINT64_C(1) << most;
 }
 
-static uint64_t devices_of(const pl_placed *placed, size_t k, uint64_t excluded)
+/* The devices that member k may have. */
+static uint64_t devices_of(const pl_placed *placed, size_t k)
 {
     if (placed->is_resumed)
-        return (UINT64_C(1) << placed->devices[k]) & ~excluded;
-    uint64_t devices = placed->members[placed->alternatives[placed->i_alternative].first + k].devices & ~excluded;
+        return UINT64_C(1) << placed->devices[k];
+    uint64_t devices = placed->members[placed->alternatives[placed->i_alternative].first + k].devices;
     return placed->follows ? devices & followed_device(placed) : devices;
+}
+
+/* What is asked of each candidate, besides the task. */
+typedef struct question {
+    uint64_t open, excluded;
+} question;
+
+/* Looks at a device for member k, and keeps what was found for parla_task_explain. The policy is asked only where the answer counts. */
+static pl_fit judge(parla_runtime *rt, pl_placed *placed, size_t k, int i_device, const question *q, bool busy_counts,
+                    double *out_cost)
+{
+    const pl_site *site = &rt->place.sites[i_device];
+    finding found = {PL_HOPELESS, PARLA_VERDICT_HOPELESS};
+    if (!(q->excluded >> i_device & 1))
+        found = fit_of(site, placed, k, q->open);
+    pl_judged *judged = &placed->judged[placed->n_judged++];
+    *judged = (pl_judged){.i_alternative = (uint16_t)placed->i_alternative,
+                          .member = (uint8_t)k,
+                          .i_device = (uint8_t)i_device,
+                          .verdict = (uint8_t)found.verdict};
+    if (found.fit == PL_FITS || (found.fit == PL_NO_TURN && busy_counts)) {
+        *out_cost = cost_of(rt, placed, k, site);
+        judged->was_asked = true;
+        judged->cost = (float)*out_cost;
+    }
+    return found.fit;
 }
 
 /* The answer for the alternative i_alternative. */
@@ -104,31 +195,25 @@ typedef struct offer {
     int devices[PL_ASSIGN_MAX];
 } offer;
 
-static offer single_offer(parla_runtime *rt, const pl_placed *placed, uint64_t open, uint64_t excluded)
+static offer single_offer(parla_runtime *rt, pl_placed *placed, const question *q)
 {
     offer best = {.fit = PL_HOPELESS, .cost = INFINITY};
-    for (uint64_t left = devices_of(placed, 0, excluded); left; left &= left - 1) {
+    for (uint64_t left = devices_of(placed, 0); left; left &= left - 1) {
         int i = __builtin_ctzll(left);
-        const pl_site *site = &rt->place.sites[i];
-        pl_fit fit = fit_of(site, placed, 0, open);
-        bool is_candidate = fit == PL_FITS || (fit == PL_NO_TURN && rt->place.policy->is_patient);
-        bool best_is_candidate = best.cost < INFINITY;
-        if (!is_candidate) {
-            if (!best_is_candidate && fit < best.fit)
-                best.fit = fit;
-            continue;
-        }
-        double cost = cost_of(rt, placed, 0, site);
+        double cost = INFINITY;
+        pl_fit fit = judge(rt, placed, 0, i, q, rt->place.policy->is_patient, &cost);
         if (cost < best.cost) {
             best.fit = fit;
             best.cost = cost;
             best.devices[0] = i;
+        } else if (best.cost == INFINITY && fit < best.fit) {
+            best.fit = fit;
         }
     }
     return best;
 }
 
-static offer gang_offer(parla_runtime *rt, const pl_placed *placed, uint64_t open, uint64_t excluded)
+static offer gang_offer(parla_runtime *rt, pl_placed *placed, const question *q)
 {
     offer result = {.fit = PL_HOPELESS, .cost = INFINITY};
     size_t n = placed->alternatives[placed->i_alternative].n;
@@ -138,14 +223,12 @@ static offer gang_offer(parla_runtime *rt, const pl_placed *placed, uint64_t ope
     memset(cost, 0, n * PL_ASSIGN_MAX * sizeof cost[0]);
     for (size_t k = 0; k < n; k++) {
         bool some = false;
-        for (uint64_t left = devices_of(placed, k, excluded); left; left &= left - 1) {
+        for (uint64_t left = devices_of(placed, k); left; left &= left - 1) {
             int i = __builtin_ctzll(left);
-            pl_fit fit = fit_of(&rt->place.sites[i], placed, k, open);
+            pl_fit fit = judge(rt, placed, k, i, q, false, &cost[k * PL_ASSIGN_MAX + (size_t)i]);
             some = some || fit != PL_HOPELESS;
-            if (fit != PL_FITS)
-                continue;
-            candidates[k] |= UINT64_C(1) << i;
-            cost[k * PL_ASSIGN_MAX + (size_t)i] = cost_of(rt, placed, k, &rt->place.sites[i]);
+            if (fit == PL_FITS)
+                candidates[k] |= UINT64_C(1) << i;
         }
         is_hopeless = is_hopeless || !some;
     }
@@ -160,25 +243,37 @@ static offer gang_offer(parla_runtime *rt, const pl_placed *placed, uint64_t ope
     return result;
 }
 
+static void take(parla_runtime *rt, pl_placed *placed, const offer *best)
+{
+    placed->n_devices = (int)placed->alternatives[placed->i_alternative].n;
+    for (int k = 0; k < placed->n_devices; k++)
+        placed->devices[k] = best->devices[k];
+    pl_expectation expected = expectation_of(rt, placed, placed->devices[0]);
+    placed->expected_ns = expected.median_ns + expected.deviation_ns;
+    for (size_t i = 0; i < placed->n_judged; i++) {
+        pl_judged *judged = &placed->judged[i];
+        if (judged->i_alternative == placed->i_alternative && judged->i_device == placed->devices[judged->member])
+            judged->verdict = placed->is_resumed ? PARLA_VERDICT_FIXED : PARLA_VERDICT_CHOSEN;
+    }
+}
+
 pl_fit pl_choose(parla_runtime *rt, pl_placed *placed, uint64_t open, uint64_t excluded)
 {
+    const question q = {open, excluded};
     offer best = {.fit = PL_HOPELESS, .cost = INFINITY};
     size_t i_best = placed->i_alternative;
     size_t begin = placed->is_resumed ? i_best : 0, end = placed->is_resumed ? i_best + 1 : placed->n_alternatives;
+    placed->n_judged = 0;
     for (size_t i = begin; i < end; i++) {
         placed->i_alternative = i;
-        offer now =
-            placed->alternatives[i].n == 1 ? single_offer(rt, placed, open, excluded) : gang_offer(rt, placed, open, excluded);
+        offer now = placed->alternatives[i].n == 1 ? single_offer(rt, placed, &q) : gang_offer(rt, placed, &q);
         if (now.cost < best.cost || (best.cost == INFINITY && now.fit < best.fit)) {
             best = now;
             i_best = i;
         }
     }
     placed->i_alternative = i_best;
-    if (best.fit != PL_FITS)
-        return best.fit;
-    placed->n_devices = (int)placed->alternatives[i_best].n;
-    for (int k = 0; k < placed->n_devices; k++)
-        placed->devices[k] = best.devices[k];
-    return PL_FITS;
+    if (best.fit == PL_FITS)
+        take(rt, placed, &best);
+    return best.fit;
 }

@@ -3,10 +3,13 @@
 
 #include "base/error.h"
 #include "sched/hold.h"
+#include "sched/launch.h"
 #include "sched/placed.h"
 #include "sched/policy.h"
 #include "sched/ready.h"
+#include "task/failure.h"
 
+#include <parla/log.h>
 #include <stdlib.h>
 
 /* --- Beginning and end -------------------------------------------------------------------------------------------------------- */
@@ -36,6 +39,12 @@ int pl_place_init(parla_runtime *rt, const char *devices, const char *policy)
     }
     for (int i = 0; i < place->devices.n; i++)
         open_site(rt, i);
+    rc = pl_launches_open(rt);
+    if (rc < 0) {
+        free(place->sites);
+        pl_devices_close(&place->devices);
+        return rc;
+    }
     pthread_mutex_init(&place->lock, NULL);
     pthread_cond_init(&place->calm, NULL);
     return 0;
@@ -56,7 +65,9 @@ void pl_place_fini(parla_runtime *rt)
     wait_until_calm(place);
     pl_detach_all(rt);
     wait_until_calm(place); /* a thread that has dropped an array's last reference may still unpin its poison */
+    pl_launches_close(rt);
     pl_devices_close(&place->devices);
+    pl_history_fini(&place->history);
     pthread_cond_destroy(&place->calm);
     pthread_mutex_destroy(&place->lock);
     free(place->sites);
@@ -74,13 +85,13 @@ static uint64_t devices_of(const pl_placed *placed)
 }
 
 /* Puts a record into the queues and orders of the runtime: all that can fail, then all that others see. */
-static int enter(parla_runtime *rt, pl_worker *self, pl_placed *placed, const parla_task_options *options)
+static int enter(parla_runtime *rt, pl_worker *self, pl_placed *placed, const parla_task_options *options, parla_task **out_deps)
 {
     pl_todo todo = {0};
     pl_place_lock(rt);
     int rc = pl_ready_open(&rt->place, placed, devices_of(placed), options->priority);
     if (rc == 0) {
-        rc = pl_order_task(rt, self, placed, options->n_deps, &todo);
+        rc = pl_order_task(rt, self, placed, options, out_deps, &todo);
         if (rc < 0)
             pl_ready_close(&rt->place, placed);
         else
@@ -100,13 +111,9 @@ int pl_place_prepare(parla_runtime *rt, pl_worker *self, pl_task *task, const pa
     int rc = pl_demand_create(rt, task, options, &placed);
     if (rc < 0)
         return rc;
-    parla_task *deps = placed->n_uses > 0 ? malloc(placed->n_uses * sizeof *deps) : NULL;
-    if (placed->n_uses > 0 && !deps)
-        rc = pl_error_set(PARLA_E_NOMEM, "no memory for the order of a task");
-    else
-        rc = enter(rt, self, placed, options);
+    parla_task *deps = NULL;
+    rc = enter(rt, self, placed, options, &deps);
     if (rc < 0) {
-        free(deps);
         pl_demand_destroy(placed);
         return rc;
     }
@@ -120,6 +127,28 @@ int pl_place_prepare(parla_runtime *rt, pl_worker *self, pl_task *task, const pa
 }
 
 /* --- The end of a task -------------------------------------------------------------------------------------------------------- */
+
+void pl_count_begin(parla_runtime *rt, pl_placed *placed)
+{
+    if (placed->is_counted || (placed->task->flags & PL_FLAG_INTERNAL))
+        return;
+    placed->is_counted = true;
+    if (placed->is_transfer)
+        pl_receipt_copy_begin(&rt->place.receipt);
+    else
+        pl_receipt_body_begin(&rt->place.receipt);
+}
+
+void pl_count_end(parla_runtime *rt, pl_placed *placed)
+{
+    if (!placed->is_counted)
+        return;
+    placed->is_counted = false;
+    if (placed->is_transfer)
+        pl_receipt_copy_end(&rt->place.receipt);
+    else
+        pl_receipt_body_end(&rt->place.receipt);
+}
 
 /* Takes the task out of wherever it is. */
 static void leave_stage(parla_runtime *rt, pl_placed *placed, pl_todo *todo)
@@ -139,7 +168,10 @@ static void end(parla_runtime *rt, pl_worker *self, pl_placed *placed, parla_tas
 {
     pl_todo todo = {0};
     pl_place_lock(rt);
+    if (how == PARLA_TASK_DONE && placed->run_ns > 0 && !(placed->task->flags & PL_FLAG_INTERNAL))
+        pl_history_add(&rt->place.history, placed->kernel, placed->devices[0], placed->n_bytes, (double)placed->run_ns);
     leave_stage(rt, placed, &todo);
+    pl_count_end(rt, placed);
     pl_unreserve(rt, placed);
     pl_order_end(rt, placed, how, &todo);
     pl_ready_close(&rt->place, placed);
@@ -212,9 +244,57 @@ void pl_place_suspend(parla_runtime *rt, pl_worker *self, pl_task *task)
     pl_todo todo = {0};
     pl_place_lock(rt);
     placed->stage = PL_STAGE_SUSPENDED;
+    pl_count_end(rt, placed);
     pl_unreserve(rt, placed);
     pl_pump(rt, &todo);
     pl_place_unlock_and_do(rt, self, &todo);
+}
+
+void pl_place_ran(pl_task *task, uint64_t run_ns) { pl_placed_of(task)->run_ns += run_ns; }
+
+/* --- Once more ---------------------------------------------------------------------------------------------------------------- */
+
+/* What the failed try left, and its reason. */
+static void forget_try(pl_task *task, parla_failure *failure)
+{
+    pl_extra *extra = pl_task_extra_or_null(task);
+    parla_failure *of_hold = pl_exchange_acq_rel(&extra->failure_shared, (parla_failure *)NULL);
+    const parla_failure *reason = failure ? failure : of_hold;
+    pl_placed *placed = extra->placed;
+    placed->n_tries_left--;
+    placed->i_attempt++;
+    placed->run_ns = 0;
+    parla_log(PARLA_LOG_INFO, "%s failed and is tried again (%d more): %s", pl_placed_label(placed), placed->n_tries_left,
+              reason ? parla_failure_message(reason) : "no reason was given");
+    parla_failure_unref(failure);
+    parla_failure_unref(of_hold);
+}
+
+static void give_all_back(parla_runtime *rt, pl_placed *placed)
+{
+    pl_place_lock(rt);
+    placed->stage = PL_STAGE_SPAWNED;
+    pl_unreserve(rt, placed);
+    placed->is_resumed = false;
+    placed->n_devices = 0;
+    pl_place_unlock(rt); /* what became free is offered by pl_place_ready */
+}
+
+/* As at its spawn: first it can be cancelled, then this thread looks whether somebody asked for it; parla_task_cancel asks first and then
+ * looks at the state. */
+bool pl_place_retry(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *failure)
+{
+    pl_placed *placed = pl_placed_of(task);
+    if (placed->n_tries_left == 0 || pl_load_seq(&task->cancel_shared))
+        return false;
+    forget_try(task, failure);
+    give_all_back(rt, placed);
+    if (!pl_task_move(task, PARLA_TASK_RUNNING, PARLA_TASK_WAITING))
+        pl_task_move(task, PARLA_TASK_LAUNCHED, PARLA_TASK_WAITING);
+    if (pl_load_seq(&task->cancel_shared))
+        (void)pl_cancel(rt, self, task, "cancelled before it was tried again");
+    pl_place_ready(rt, self, task);
+    return true;
 }
 
 /* --- Questions ---------------------------------------------------------------------------------------------------------------- */

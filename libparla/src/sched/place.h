@@ -6,6 +6,7 @@
  *   run        pl_place_begin     frees its place in the device's queue
  *   suspend    pl_place_suspend   gives back shares and unused memory, unpins arrays
  *   resume     pl_place_ready     reserves anew, ahead of new tasks
+ *   again      pl_place_retry     gives everything back and queues the task once more, after its body has failed
  *   end        pl_place_end       gives everything back, marks written arrays, pumps
  *
  * All state of the placed path (devices' accounting, queues, arrays' coherence) is guarded by one lock, rt->place.lock. It is never
@@ -15,24 +16,32 @@
 #define PL_SCHED_PLACE_H
 
 #include "device/device.h"
+#include "sched/history.h"
+#include "sched/receipt.h"
 #include "sched/worker.h"
 
 #include <parla/device.h>
+#include <parla/policy.h>
+
+typedef struct pl_launches pl_launches;
 
 typedef struct pl_place {
     pthread_mutex_t lock;
     pl_devices devices;
-    const struct pl_policy *policy;
+    const parla_policy *policy;
     /* Under the lock; the structures are in sched/placed.h. */
-    struct pl_site *sites;       /* one for each device */
-    struct pl_bucket *buckets;   /* tasks that wait for resources, see sched/ready.h */
-    size_t n_queued;             /* of those */
-    uint64_t n_arrivals;         /* ages of queued tasks */
-    unsigned turn;               /* the device after the one that was chosen last */
-    struct parla_data *attached; /* arrays that have, or may get, copies here */
-    size_t n_live;               /* placed tasks that were spawned and have not ended */
-    size_t n_busy;               /* movements, bodies on queues, and threads that do what was decided under the lock */
-    pthread_cond_t calm;         /* one of the two fell to 0 */
+    struct pl_site *sites;        /* one for each device */
+    struct pl_bucket *buckets;    /* tasks that wait for resources, see sched/ready.h */
+    pl_history history;           /* how long kernels took */
+    size_t n_queued;              /* of those */
+    uint64_t n_arrivals;          /* ages of queued tasks */
+    unsigned turn;                /* the device after the one that was chosen last */
+    struct parla_data *attached;  /* arrays that have, or may get, copies here */
+    pl_receipt receipt;           /* what was moved, and why */
+    size_t n_live;                /* placed tasks that were spawned and have not ended */
+    size_t n_busy;                /* movements, bodies on queues, and threads that do what was decided under the lock */
+    pthread_cond_t calm;          /* one of the two fell to 0 */
+    struct pl_launches *launches; /* constant; sched/launch.h; NULL if no device needs it */
 } pl_place;
 
 int pl_place_init(parla_runtime *rt, const char *devices, const char *policy);
@@ -42,7 +51,7 @@ void pl_place_fini(parla_runtime *rt);
 /* Does this spawn need the placed path? */
 static inline bool pl_place_is_needed(const parla_task_options *options)
 {
-    return options->n_choices > 0 || options->n_accesses > 0 || options->priority != 0;
+    return (options->n_choices | options->n_accesses | (size_t)options->priority | (size_t)options->n_retries) != 0;
 }
 
 /* At spawn, on the spawning thread, before the task can become ready. On success task->extra->placed is set, *out_deps (malloc'ed,
@@ -59,6 +68,11 @@ void pl_place_ready(parla_runtime *rt, pl_worker *self, pl_task *task);
 /* Its body is about to be called: its place in the device's queue is free for another. */
 void pl_place_begin(parla_runtime *rt, pl_worker *self, pl_task *task);
 void pl_place_suspend(parla_runtime *rt, pl_worker *self, pl_task *task);
+/* The body took this long; adds up over the steps of a task. From: the thread that runs it. */
+void pl_place_ran(pl_task *task, uint64_t run_ns);
+/* The task has failed with `failure`, a reference, or with the one that it has already (state RUNNING or LAUNCHED). True if it is tried
+ * again: the failure is dropped then, and the life reference taken over. */
+bool pl_place_retry(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *failure);
 /* Called once for each placed task that was spawned, from pl_end, before its dependents are released; `how` is DONE, FAILED or
  * CANCELLED. */
 void pl_place_end(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state how);
@@ -71,6 +85,13 @@ int pl_place_queue_of(const pl_task *task);
 /* What parla_context_* and parla_task_devices answer: writes at most `capacity` devices and returns how many; without `out`, how
  * many the task has. */
 size_t pl_place_devices(const pl_task *task, int *out, size_t capacity);
+
+/* What parla_context_choice and parla_context_attempt answer. */
+size_t pl_place_choice(const pl_task *task);
+int pl_place_attempt(const pl_task *task);
+
+/* What parla_task_explain answers for a placed task. */
+void pl_place_explain(pl_task *task, parla_explanation *out, parla_judgement *judgements, size_t capacity);
 
 /* True if some queued task could not be placed for lack of resources. For reports of what is stuck. */
 bool pl_place_is_waiting(parla_runtime *rt);

@@ -1,46 +1,142 @@
-/* policy.c - the built-in policies.
+/* policy.c - the built-in policies, and the registry of a program's own, one for the process.
  *
- *   locality      what is there already, the copies, and the time that the queue before it takes: the earliest start, in ns
- *   eager         the least loaded device
- *   round_robin   one after the other */
+ *   locality      backlog + copies + the task's own time, with the spread of its runs on top: the completion, in ns, that it can count on
+ *   eager         tasks per place to run
+ *   round_robin   how far the device is from the one whose turn it is
+ *
+ * A hint weighs as much as one task: locality reckons another run of the task's own length to a device that is not preferred, eager one more
+ * task, round_robin one more round.
+ *
+ * Policies are only ever added, and a table is constant, so a pointer that was found stays good without a lock. One mutex guards the list
+ * itself; nothing is called while it is held. */
 #include "sched/policy.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
+#include <pthread.h>
 #include <string.h>
 
-/* Stand in until something was measured: a task of 20 µs, a link of 10 GB/s with 10 µs to set up a copy. */
-static const double guessed_task_ns = 20e3, guessed_bytes_per_s = 10e9, copy_latency_ns = 10e3;
+enum { MAX_POLICIES = 32 };
 
-static double locality_cost(const pl_candidate *c)
+/* Stand in until something was copied: a link of 10 GB/s with 10 µs to set up a copy. */
+static const double guessed_bytes_per_s = 10e9, copy_latency_ns = 10e3;
+
+static bool is_second_choice(const parla_candidate *c) { return c->has_hint && !c->is_preferred; }
+
+static double locality_cost(void *ctx, const parla_candidate *c)
 {
-    double task_ns = c->mean_task_ns > 0 ? c->mean_task_ns : guessed_task_ns;
+    (void)ctx;
     double bytes_per_s = c->link_bytes_per_s > 0 ? c->link_bytes_per_s : guessed_bytes_per_s;
     double copy_ns = c->missing_bytes > 0 ? copy_latency_ns + (double)c->missing_bytes / bytes_per_s * 1e9 : 0;
-    return copy_ns + task_ns * (double)c->n_holders / (double)c->width;
+    double own_ns = c->expected_ns + c->spread_ns;
+    return c->backlog_ns + copy_ns + own_ns + (is_second_choice(c) ? own_ns : 0);
 }
 
-static double eager_cost(const pl_candidate *c) { return (double)c->n_holders / (double)c->width; }
-
-static double round_robin_cost(const pl_candidate *c)
+static double eager_cost(void *ctx, const parla_candidate *c)
 {
+    (void)ctx;
+    return (double)(c->n_holders + is_second_choice(c)) / (double)c->width;
+}
+
+static double round_robin_cost(void *ctx, const parla_candidate *c)
+{
+    (void)ctx;
     unsigned n = (unsigned)c->n_devices;
-    return (double)(((unsigned)c->i_device + n - c->turn % n) % n);
+    return (double)(((unsigned)c->i_device + n - c->turn % n) % n + (is_second_choice(c) ? n : 0));
 }
 
-static const pl_policy policies[] = {
-    {.name = "locality", .cost = locality_cost, .is_patient = true},
-    {.name = "eager", .cost = eager_cost},
-    {.name = "round_robin", .cost = round_robin_cost},
-};
+static const parla_policy locality = {.size = sizeof(parla_policy), .name = "locality", .cost = locality_cost, .is_patient = true};
+static const parla_policy eager = {.size = sizeof(parla_policy), .name = "eager", .cost = eager_cost};
+static const parla_policy round_robin = {.size = sizeof(parla_policy), .name = "round_robin", .cost = round_robin_cost};
 
-int pl_policy_find(const char *name, const pl_policy **out)
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static const parla_policy *policies[MAX_POLICIES] = {&locality, &eager, &round_robin};
+static int n_policies = 3;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+/* In a forked child: another thread of the parent may have held it. */
+static void renew_lock(void) { pthread_mutex_init(&lock, NULL); }
+static void watch_forks(void) { pthread_atfork(NULL, NULL, renew_lock); }
+
+static void take_lock(void)
 {
-    for (size_t i = 0; i < sizeof policies / sizeof policies[0]; i++) {
-        if (!name || strcmp(name, policies[i].name) == 0) {
-            *out = &policies[i];
-            return 0;
-        }
-    }
-    return pl_error_set(PARLA_E_CONFIG, "there is no policy \"%s\"; there are locality, eager and round_robin", name);
+    pthread_once(&fork_once, watch_forks);
+    pthread_mutex_lock(&lock);
+}
+
+static const parla_policy *find_locked(const char *name)
+{
+    for (int i = 0; i < n_policies; i++)
+        if (strcmp(policies[i]->name, name) == 0)
+            return policies[i];
+    return NULL;
+}
+
+static int unknown_locked(const char *name)
+{
+    char names[512];
+    size_t n = 0;
+    for (int i = 0; i < n_policies && n + 8 < sizeof names; i++)
+        n += pl_text_format(names + n, sizeof names - n, "%s%s",
+                            i == 0                ? ""
+                            : i == n_policies - 1 ? " and "
+                                                  : ", ",
+                            policies[i]->name);
+    return pl_error_set(PARLA_E_CONFIG, "there is no policy \"%s\"; there are %s", name, names);
+}
+
+int pl_policy_find(const char *name, const parla_policy **out)
+{
+    take_lock();
+    const parla_policy *found = find_locked(name ? name : "locality");
+    int rc = found ? 0 : unknown_locked(name);
+    pthread_mutex_unlock(&lock);
+    if (found)
+        *out = found;
+    return rc;
+}
+
+static bool is_word(const char *name)
+{
+    return name && name[0] && strlen(name) < 32 && name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
+}
+
+static int add_locked(const parla_policy *policy)
+{
+    if (find_locked(policy->name))
+        return pl_error_set(PARLA_E_STATE, "a policy \"%s\" exists already", policy->name);
+    if (n_policies == MAX_POLICIES)
+        return pl_error_set(PARLA_E_STATE, "no more than %d policies can be registered", MAX_POLICIES);
+    policies[n_policies++] = policy;
+    return 0;
+}
+
+int parla_policy_register(const parla_policy *policy)
+{
+    if (!policy || policy->size != sizeof *policy)
+        return pl_error_set(PARLA_E_INVALID, "parla_policy.size is %zu, expected %zu", policy ? policy->size : 0, sizeof *policy);
+    if (!is_word(policy->name))
+        return pl_error_set(PARLA_E_INVALID,
+                            "the policy's name is \"%s\"; it must be a word of at most 31 lower-case letters, digits and _",
+                            policy->name ? policy->name : "");
+    if (!policy->cost)
+        return pl_error_set(PARLA_E_INVALID, "policy \"%s\" has no cost function", policy->name);
+    take_lock();
+    int rc = add_locked(policy);
+    pthread_mutex_unlock(&lock);
+    return rc;
+}
+
+const char *parla_verdict_text(parla_verdict verdict)
+{
+    static const char *const texts[] = {"chosen",
+                                        "fits, but another one costs less",
+                                        "busy",
+                                        "not enough memory free now",
+                                        "its share is not free now",
+                                        "kept for a task that has waited too long",
+                                        "cannot be met there",
+                                        "a resumed task stays where it was"};
+    return (unsigned)verdict < sizeof texts / sizeof texts[0] ? texts[verdict] : "?";
 }

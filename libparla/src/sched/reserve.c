@@ -27,10 +27,16 @@ static const pl_member *member_of(const pl_placed *placed, int k)
 
 /* --- Making room -------------------------------------------------------------------------------------------------------------- */
 
-static void drop(pl_store *store, pl_instance *victim)
+void pl_evict(parla_runtime *rt, pl_instance *victim)
 {
-    victim->data->coherence = pl_coherence_dropped(victim->data->coherence, victim->i_device);
-    pl_instance_free(store, victim);
+    pl_tile *root = &victim->data->tiles.root;
+    uint64_t device = UINT64_C(1) << victim->i_device;
+    rt->place.receipt.n_evictions++;
+    rt->place.receipt.n_evicted_bytes += pl_instance_bytes(victim);
+    for (pl_tile *leaf = pl_tile_first(root); leaf; leaf = pl_tile_next(leaf, root))
+        leaf->evicted |= leaf->coherence.valid & device;
+    pl_data_forget_copy(victim->data, victim->i_device);
+    pl_instance_free(store_of(rt, victim->i_device), victim);
 }
 
 static bool has_host_memory(parla_runtime *rt, parla_data *data)
@@ -45,13 +51,15 @@ static bool write_back(parla_runtime *rt, pl_instance *victim, pl_todo *todo)
 {
     pl_site *site = &rt->place.sites[victim->i_device];
     if (!pl_data_is_alive(victim->data)) {
-        drop(&site->store, victim);
+        pl_evict(rt, victim);
         return true;
     }
-    pl_move *move = has_host_memory(rt, victim->data) ? pl_move_create(rt, &victim->data->host, victim, todo) : NULL;
-    if (!move)
+    bool is_all;
+    victim->n_leaving =
+        has_host_memory(rt, victim->data) ? pl_fetch_sole(rt, victim->data, 0, victim->i_device, true, &is_all, todo) : 0;
+    if (victim->n_leaving == 0)
         return false;
-    move->makes_room = true;
+    victim->has_stayed = !is_all;
     site->leaving_bytes += victim->data->n_bytes;
     return true;
 }
@@ -71,7 +79,7 @@ static bool make_room(parla_runtime *rt, pl_site *site, size_t need, pl_todo *to
     pl_instance *victim;
     pl_device *device = site->store.device;
     while (need > pl_free_bytes(device) && (victim = pl_store_victim(&site->store, true)) != NULL)
-        drop(&site->store, victim);
+        pl_evict(rt, victim);
     if (need <= pl_free_bytes(device))
         return true;
     if (device->index != 0)
@@ -104,13 +112,13 @@ static void unpin_all(parla_runtime *rt, pl_placed *placed)
     }
 }
 
-static int alloc_evicting(pl_store *store, pl_instance *instance)
+static int alloc_evicting(parla_runtime *rt, pl_store *store, pl_instance *instance)
 {
     int rc = pl_instance_alloc(store, instance);
     pl_instance *victim = rc < 0 ? pl_store_victim(store, true) : NULL;
     if (!victim)
         return rc;
-    drop(store, victim);
+    pl_evict(rt, victim);
     return pl_instance_alloc(store, instance);
 }
 
@@ -122,7 +130,7 @@ static int alloc_missing(parla_runtime *rt, pl_placed *placed)
         if (use->is_in_place || use->i_device >= 0)
             continue;
         int i_device = placed->devices[use->member];
-        if (alloc_evicting(store_of(rt, i_device), instance_of(placed, use)) < 0)
+        if (alloc_evicting(rt, store_of(rt, i_device), instance_of(placed, use)) < 0)
             return i_device;
         use->i_device = (int16_t)i_device;
         pl_instance_pin(store_of(rt, i_device), instance_of(placed, use));
@@ -150,6 +158,7 @@ static void count_reservation(parla_runtime *rt, pl_placed *placed)
     for (int k = 0; k < placed->n_devices; k++) {
         pl_site *site = &rt->place.sites[placed->devices[k]];
         site->n_holders++;
+        site->backlog_ns += placed->expected_ns;
         site->store.device->free_vcus -= member_of(placed, k)->vcus;
         site->store.device->reserved_bytes += member_of(placed, k)->memory_bytes;
     }
@@ -183,125 +192,15 @@ void pl_unreserve(parla_runtime *rt, pl_placed *placed)
     for (int k = 0; k < placed->n_devices; k++) {
         pl_site *site = &rt->place.sites[placed->devices[k]];
         site->n_holders--;
+        site->backlog_ns -= placed->expected_ns;
         site->store.device->free_vcus += member_of(placed, k)->vcus;
         site->store.device->reserved_bytes -= member_of(placed, k)->memory_bytes;
-        if (site->n_holders == 0)
-            site->store.device->free_vcus = 1; /* sums of shares are not exact */
+        if (site->n_holders == 0) { /* sums are not exact */
+            site->store.device->free_vcus = 1;
+            site->backlog_ns = 0;
+        }
     }
     placed->has_resources = false;
-}
-
-/* --- Content ------------------------------------------------------------------------------------------------------------------ */
-
-static void link_bytes_to(const pl_devices *devices, int i_device, uint64_t *out)
-{
-    for (int i = 0; i < devices->n; i++)
-        out[i] = pl_load_relaxed(&devices->links[i * devices->n + i_device].n_bytes);
-}
-
-static void cannot_fetch(pl_placed *placed, int code, const char *why)
-{
-    if (!placed->failure)
-        placed->failure = pl_failure_create(code, placed->task->name, NULL, "%s", why);
-}
-
-/* Makes sure that the content is at the use's copy, or on its way there. */
-static void fetch(parla_runtime *rt, pl_placed *placed, pl_use *use, pl_todo *todo)
-{
-    uint64_t link_bytes[PL_MAX_DEVICES];
-    parla_data *data = use->data;
-    pl_instance *to = instance_of(placed, use);
-    if (to->incoming)
-        return;
-    link_bytes_to(&rt->place.devices, to->i_device, link_bytes);
-    pl_coherence_step step = pl_coherence_plan(data->coherence, to->i_device, PARLA_IN, link_bytes);
-    if (step.source == PL_SOURCE_NONE || (step.source == PL_SOURCE_ABSENT && use->may_be_absent))
-        return;
-    char why[256];
-    if (step.source == PL_SOURCE_ABSENT) {
-        pl_text_format(why, sizeof why,
-                       "%s is read, but it has no content: nothing was written to it, or the task that should have failed",
-                       pl_data_label(data));
-        cannot_fetch(placed, PARLA_E_STATE, why);
-    } else if (!pl_move_create(rt, to, pl_data_instance(data, step.source), todo)) {
-        cannot_fetch(placed, PARLA_E_NOMEM, "no memory to move its arrays");
-    }
-}
-
-/* A writer waits until no copy of the array is under way, from it or to it; a reader for the copy that it reads. */
-static void wait_for_moves(pl_placed *placed, pl_use *use)
-{
-    pl_use **list = NULL;
-    if (use->mode & PARLA_OUT)
-        list = use->data->n_moves > 0 ? &use->data->unsettled : NULL;
-    else if (!use->is_in_place && instance_of(placed, use)->incoming)
-        list = &instance_of(placed, use)->incoming->waiting;
-    if (!list)
-        return;
-    use->next_waiting = *list;
-    *list = use;
-    placed->n_moving++;
-}
-
-bool pl_is_settled(pl_placed *placed)
-{
-    for (size_t i = 0; i < placed->n_uses; i++)
-        if (placed->uses[i].mode & PARLA_OUT)
-            wait_for_moves(placed, &placed->uses[i]);
-    return placed->n_moving == 0;
-}
-
-void pl_fetch_all(parla_runtime *rt, pl_placed *placed, pl_todo *todo)
-{
-    for (size_t i = 0; i < placed->n_uses; i++) {
-        pl_use *use = &placed->uses[i];
-        if (!use->is_in_place && pl_needs_content(placed, use))
-            fetch(rt, placed, use, todo);
-        wait_for_moves(placed, use);
-    }
-}
-
-/* --- Launch ------------------------------------------------------------------------------------------------------------------- */
-
-/* Pins a current copy for an access in place: on the task's device if there is one. */
-static void find_in_place(parla_runtime *rt, pl_placed *placed, pl_use *use)
-{
-    uint64_t valid = use->data->coherence.valid;
-    if (!valid)
-        return; /* parla_context_source tells */
-    int i = placed->devices[use->member];
-    if (!pl_coherence_is_valid(use->data->coherence, i))
-        i = __builtin_ctzll(valid);
-    use->i_device = (int16_t)i;
-    pl_instance_pin(store_of(rt, i), pl_data_instance(use->data, i));
-}
-
-static void write_here(parla_runtime *rt, pl_use *use)
-{
-    parla_data *data = use->data;
-    pl_coherence_step step = pl_coherence_plan(data->coherence, use->i_device, PARLA_OUT, NULL);
-    data->coherence = step.after;
-    for (uint64_t left = step.stale; left; left &= left - 1) {
-        int i = __builtin_ctzll(left);
-        pl_instance_demote(store_of(rt, i), pl_data_instance(data, i));
-    }
-}
-
-void pl_begin_uses(parla_runtime *rt, pl_placed *placed)
-{
-    for (size_t i = 0; i < placed->n_uses; i++) {
-        pl_use *use = &placed->uses[i];
-        if (!use->is_in_place && (use->mode & PARLA_OUT) && !placed->is_void)
-            write_here(rt, use);
-    }
-    for (size_t i = 0; i < placed->n_uses; i++) {
-        pl_use *use = &placed->uses[i];
-        if (!use->is_in_place || use->is_untouched)
-            continue;
-        find_in_place(rt, placed, use);
-        if ((use->mode & PARLA_OUT) && use->i_device >= 0)
-            write_here(rt, use);
-    }
 }
 
 /* --- Words -------------------------------------------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include "base/break.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "sched/launch.h"
 #include "sched/runtime.h"
 #include "task/failure.h"
 
@@ -38,9 +39,26 @@ static int traced_body(parla_runtime *rt, parla_context *context, pl_task *task)
     uint64_t t1 = pl_now_ns();
     int device = device_of(task);
     pl_add_relaxed(&rt->place.devices.list[device].busy_ns, t1 - t0);
+    if (task->flags & PL_FLAG_PLACED)
+        pl_place_ran(task, t1 - t0);
     if (pl_trace_is_on(rt->trace))
         pl_trace_span(rt->trace, PL_TRACE_TASK, task->name ? task->name : "task", t0, t1, pl_task_id(task), device, 0);
     return result;
+}
+
+static int watched_body(parla_runtime *rt, parla_context *context, pl_task *task)
+{
+    bool is_watched = !(task->flags & PL_FLAG_INTERNAL) && ((task->flags & PL_FLAG_PLACED) || pl_trace_is_on(rt->trace));
+    return is_watched ? traced_body(rt, context, task) : call_body(rt, context, task);
+}
+
+/* The body of a task whose device has queues that it fills: what it leaves there keeps the task from ending. */
+static int launching_body(parla_runtime *rt, parla_context *context, pl_task *task)
+{
+    int rc = pl_launch_begin(context);
+    if (rc < 0)
+        return rc;
+    return pl_launch_end(context, watched_body(rt, context, task));
 }
 
 static int run_body(parla_runtime *rt, parla_context *context, pl_task *task)
@@ -48,8 +66,7 @@ static int run_body(parla_runtime *rt, parla_context *context, pl_task *task)
     context->outer = current;
     current = context;
     pl_error_clear();
-    bool is_watched = !(task->flags & PL_FLAG_INTERNAL) && ((task->flags & PL_FLAG_PLACED) || pl_trace_is_on(rt->trace));
-    int result = is_watched ? traced_body(rt, context, task) : call_body(rt, context, task);
+    int result = pl_unlikely(pl_launch_is_needed(rt, task)) ? launching_body(rt, context, task) : watched_body(rt, context, task);
     current = context->outer;
     return result;
 }
@@ -74,6 +91,8 @@ static parla_failure *body_failure(parla_context *context, pl_task *task, int re
 static void finish(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state how, parla_failure *failure)
 {
     int device = device_of(task);
+    if (pl_unlikely(how == PARLA_TASK_FAILED) && (task->flags & PL_FLAG_PLACED) && pl_place_retry(rt, self, task, failure))
+        return;
     if ((task->flags & PL_FLAG_PLACED) && !(task->flags & PL_FLAG_INTERNAL))
         pl_add_relaxed(&rt->place.devices.list[device].n_tasks, 1);
     pl_end(rt, self, task, how, failure, self->index >= 0 && current == NULL);

@@ -1,8 +1,8 @@
 /* runtime.c - starting and stopping a runtime, and the registry of those that are alive.
  *
- * Start opens, in this order: trace, slabs, locks, devices, workers. Stop refuses further spawns, cancels what has not started (again and
- * again, since resumed bodies may still hold names), waits for what runs, then lets the placed path write arrays back, ends the threads,
- * writes the trace, and frees everything in reverse.
+ * Start opens, in this order: topology, trace, slabs, locks, devices, workers. Stop refuses further spawns, cancels what has not started
+ * (again and again, since resumed bodies may still hold names), waits for what runs, then lets the placed path write arrays back, ends
+ * the threads, writes the trace, and frees everything in reverse.
  *
  * Fork: the registry counts the forks of the process; a runtime that was made before the last one is refused, and its destruction does nothing,
  * since its threads do not exist in the child. */
@@ -13,7 +13,6 @@
 #include "base/error.h"
 
 #include <parla/log.h>
-#include <sched.h>
 #include <stdlib.h>
 
 static struct {
@@ -75,20 +74,14 @@ int pl_runtime_check(const parla_runtime *rt)
 
 /* --- Options ------------------------------------------------------------------------------------------------------------------- */
 
-static int count_cores(void)
+static int read_workers(parla_runtime *rt, int asked)
 {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    return sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
-}
-
-static int read_workers(parla_runtime *rt, int asked, int n_cores)
-{
+    int n_usable = rt->topology.n_usable < PL_MAX_WORKERS ? rt->topology.n_usable : PL_MAX_WORKERS;
     int64_t n = asked;
     if (asked < 0 || asked > PL_MAX_WORKERS)
         return pl_error_set(PARLA_E_CONFIG, "n_workers is %d, expected 1 to %d, or 0 for the default", asked, PL_MAX_WORKERS);
     if (asked == 0) {
-        int error = pl_env_int("PARLA_WORKERS", 1, PL_MAX_WORKERS, n_cores, &n);
+        int error = pl_env_int("PARLA_WORKERS", 1, PL_MAX_WORKERS, n_usable, &n);
         if (error)
             return error;
     }
@@ -96,13 +89,29 @@ static int read_workers(parla_runtime *rt, int asked, int n_cores)
     return 0;
 }
 
+static int read_binding(parla_runtime *rt, const char *asked)
+{
+    const char *bind = asked ? asked : pl_env_string("PARLA_BIND");
+    bool takes_all = rt->n_workers == rt->topology.n_cores && rt->topology.n_usable == rt->topology.n_cores;
+    if (!bind || strcmp(bind, "auto") == 0)
+        rt->is_bound = takes_all;
+    else if (strcmp(bind, "core") == 0)
+        rt->is_bound = true;
+    else if (strcmp(bind, "none") != 0)
+        return pl_error_set(PARLA_E_CONFIG, "%s='%s': expected auto, core or none", asked ? "bind" : "PARLA_BIND", bind);
+    return 0;
+}
+
 static int read_options(parla_runtime *rt, const parla_options *options)
 {
     int64_t spin_us;
-    int n_cores = count_cores();
-    int error = read_workers(rt, options->n_workers, n_cores);
+    int error = pl_topology_load(&rt->topology);
     if (!error)
-        error = pl_env_int("PARLA_SPIN_US", 0, 1000000, rt->n_workers < n_cores ? 20 : 0, &spin_us);
+        error = read_workers(rt, options->n_workers);
+    if (!error)
+        error = read_binding(rt, options->bind);
+    if (!error)
+        error = pl_env_int("PARLA_SPIN_US", 0, 1000000, rt->n_workers < rt->topology.n_usable ? 20 : 0, &spin_us);
     if (error)
         return error;
     rt->spin_ns = (uint64_t)spin_us * 1000;
@@ -171,6 +180,7 @@ static void free_runtime(parla_runtime *rt)
     pl_slabs_fini(&rt->slabs);
     pl_trace_destroy(rt->trace);
     free(rt->trace_path);
+    pl_topology_free(&rt->topology);
     fini_locks(rt);
     free(rt);
 }
@@ -314,7 +324,11 @@ int parla_runtime_query(parla_runtime *rt, parla_runtime_info *out)
         return error;
     if (out->size != sizeof *out)
         return pl_error_set(PARLA_E_INVALID, "parla_runtime_info.size is %zu, expected %zu", out->size, sizeof *out);
-    parla_runtime_info info = {.size = sizeof info, .n_workers = rt->n_workers, .n_devices = rt->place.devices.n};
+    parla_runtime_info info = {.size = sizeof info,
+                               .n_workers = rt->n_workers,
+                               .n_devices = rt->place.devices.n,
+                               .n_cores = rt->topology.n_cores,
+                               .is_bound = rt->is_bound};
     int n = pl_load_acquire(&rt->n_threads);
     for (int i = 0; i < n; i++)
         add_counts(&info, rt->workers[i]);

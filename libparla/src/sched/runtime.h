@@ -4,6 +4,7 @@
 
 #include "base/park.h"
 #include "sched/place.h"
+#include "sched/topology.h"
 #include "sched/worker.h"
 #include "trace/trace.h"
 
@@ -16,6 +17,8 @@ struct parla_runtime {
     uint64_t id;      /* never reused in a process */
     uint32_t process; /* which fork of the process made it, see pl_runtime_check */
     int n_workers;    /* asked for */
+    pl_topology topology;
+    bool is_bound; /* worker i belongs to core i */
     uint64_t spin_ns;
     parla_runner runner;
     bool has_runner;

@@ -99,6 +99,14 @@ static int check_deps(parla_runtime *rt, const parla_task_options *options)
     return 0;
 }
 
+static bool has_body_for_each_choice(const parla_task_options *options)
+{
+    bool has = options->variants && options->n_choices > 0;
+    for (size_t i = 0; has && i < options->n_choices; i++)
+        has = options->variants[i] != NULL;
+    return has;
+}
+
 static int check_options(parla_runtime *rt, const parla_task_options *options)
 {
     if (!options)
@@ -106,7 +114,7 @@ static int check_options(parla_runtime *rt, const parla_task_options *options)
     if (options->size != sizeof *options)
         return pl_error_set(PARLA_E_INVALID, "parla_task_options.size is %zu, expected %zu: start from PARLA_TASK_OPTIONS_INIT",
                             options->size, sizeof *options);
-    if (!options->body)
+    if (pl_unlikely(!options->body) && !has_body_for_each_choice(options))
         return pl_error_set(PARLA_E_INVALID, "a task needs a body");
     if (options->arg_bytes > PARLA_ARG_BYTES)
         return pl_error_set(PARLA_E_INVALID, "arg_bytes is %zu, at most %d bytes are copied into a task: pass a pointer",

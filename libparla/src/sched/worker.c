@@ -16,6 +16,8 @@
 #include "sched/runtime.h"
 #include "task/failure.h"
 
+#include <errno.h>
+#include <parla/log.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,16 +42,48 @@ static uint32_t next_random(pl_worker *self)
     return self->seed;
 }
 
-static pl_task *steal(parla_runtime *rt, pl_worker *self)
+/* From one of workers[begin … end), beginning anywhere. */
+static pl_task *steal_among(parla_runtime *rt, pl_worker *self, int begin, int end)
 {
-    int n = pl_load_acquire(&rt->n_threads);
-    uint32_t first = next_random(self) % (uint32_t)n;
-    for (int i = 0; i < n; i++) {
-        pl_worker *victim = rt->workers[(first + (uint32_t)i) % (uint32_t)n];
+    uint32_t n = (uint32_t)(end - begin), first = n > 1 ? next_random(self) % n : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        pl_worker *victim = rt->workers[(uint32_t)begin + (first + i) % n];
         pl_task *task = victim == self ? NULL : steal_from(victim);
         if (task)
             return task;
     }
+    return NULL;
+}
+
+/* Ring by ring, nearest first; beginning anywhere in each. */
+static pl_task *steal_nearest(parla_runtime *rt, pl_worker *self)
+{
+    int begin = 0;
+    for (int distance = 0; distance <= PL_MAX_DISTANCE; distance++) {
+        uint32_t n = (uint32_t)(self->victims_end[distance] - begin), first = n > 1 ? next_random(self) % n : 0;
+        for (uint32_t i = 0; i < n; i++) {
+            pl_task *task = steal_from(rt->workers[self->victims[(uint32_t)begin + (first + i) % n]]);
+            if (task)
+                return task;
+        }
+        begin = self->victims_end[distance];
+    }
+    return NULL;
+}
+
+static pl_task *steal(parla_runtime *rt, pl_worker *self)
+{
+    int n = pl_load_acquire(&rt->n_threads);
+    pl_task *found = NULL;
+    if (self->victims && n >= rt->n_workers) {
+        found = steal_nearest(rt, self);
+        if (!found)
+            found = steal_among(rt, self, rt->n_workers, n); /* the spares */
+    } else {
+        found = steal_among(rt, self, 0, n);
+    }
+    if (found)
+        return found;
     for (pl_worker *guest = pl_load_acquire(&rt->guests); guest; guest = guest->next_guest) {
         pl_task *task = steal_from(guest);
         if (task)
@@ -228,8 +262,59 @@ static pl_worker *worker_create(parla_runtime *rt, int index)
 
 static void worker_destroy(pl_worker *self)
 {
+    free(self->victims);
     pl_deque_fini(&self->deque);
     free(self);
+}
+
+/* Gives a worker on a core its order of victims, unless all are as near. */
+static int set_victims(parla_runtime *rt, pl_worker *self)
+{
+    if (!rt->is_bound || self->index >= rt->n_workers || rt->n_workers < 3 || self->victims)
+        return 0;
+    uint16_t *victims = calloc((size_t)rt->n_workers, sizeof *victims);
+    if (!victims)
+        return pl_error_set(PARLA_E_NOMEM, "no memory for a worker");
+    pl_topology_steal_order(&rt->topology, self->index, rt->n_workers, victims, self->victims_end);
+    self->victims = victims;
+    return 0;
+}
+
+/* A worker goes to its core, a spare may stand in for any of them; without a binding both go where the thread that starts them is. */
+static int set_affinity(const parla_runtime *rt, const pl_worker *self, pthread_attr_t *attributes)
+{
+    const pl_topology *topology = &rt->topology;
+    if (!rt->is_bound || !topology->is_this_machine || !topology->mask)
+        return 0;
+    if (self->index >= rt->n_workers)
+        return pthread_attr_setaffinity_np(attributes, topology->mask_bytes, topology->mask);
+    cpu_set_t *one = CPU_ALLOC(8 * topology->mask_bytes);
+    if (!one)
+        return ENOMEM;
+    CPU_ZERO_S(topology->mask_bytes, one);
+    CPU_SET_S((size_t)topology->cores[self->index % topology->n_cores].os_index, topology->mask_bytes, one);
+    int error = pthread_attr_setaffinity_np(attributes, topology->mask_bytes, one);
+    CPU_FREE(one);
+    return error;
+}
+
+/* Binding is for speed: a system that refuses it gets a thread without. */
+static int create_thread(parla_runtime *rt, pl_worker *self)
+{
+    pthread_attr_t attributes;
+    int error = pthread_attr_init(&attributes);
+    if (error)
+        return error;
+    int bind_error = set_affinity(rt, self, &attributes);
+    error = pthread_create(&self->thread, bind_error ? NULL : &attributes, worker_main, self);
+    if (error == EINVAL && !bind_error) {
+        bind_error = error;
+        error = pthread_create(&self->thread, NULL, worker_main, self);
+    }
+    if (bind_error)
+        parla_log(PARLA_LOG_INFO, "worker %d is not bound to a core: %s", self->index, strerror(bind_error));
+    pthread_attr_destroy(&attributes);
+    return error;
 }
 
 /* Starts one more thread; it counts as active from before it runs. Called with the spare lock held, or before any thread exists. */
@@ -240,13 +325,16 @@ static int start_thread(parla_runtime *rt)
     if (!self)
         return pl_error_set(PARLA_E_NOMEM, "no memory for a worker");
     rt->workers[i] = self;
+    int rc = set_victims(rt, self);
+    if (rc < 0)
+        return rc;
     /* Signals are for the application's own threads: a wait there must notice them. */
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pl_add_seq(&rt->n_active, 1);
     pl_store_release(&rt->n_threads, i + 1);
-    int error = pthread_create(&self->thread, NULL, worker_main, self);
+    int error = create_thread(rt, self);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error) {
         pl_store_release(&rt->n_threads, i);

@@ -7,6 +7,7 @@
 #define PL_SCHED_WORKER_H
 
 #include "base/deque.h"
+#include "sched/topology.h"
 #include "task/task.h"
 
 #include <pthread.h>
@@ -16,9 +17,11 @@ typedef struct pl_worker {
     parla_runtime *rt;
     int index; /* of a worker: 0, 1, …; of a guest: -1 */
     pl_slab_cache cache;
-    pl_task *next; /* a successor made ready by the last task: runs next without a queue */
-    int chain;     /* how many ran that way in a row */
-    uint32_t seed; /* for the choice of victims */
+    pl_task *next;     /* a successor made ready by the last task: runs next without a queue */
+    int chain;         /* how many ran that way in a row */
+    uint32_t seed;     /* for the choice of victims */
+    uint16_t *victims; /* the other workers, nearest first; NULL: all are as near */
+    int victims_end[PL_MAX_DISTANCE + 1];
     uint64_t polled_ns;
     pthread_t thread;
     struct pl_worker *next_guest;   /* constant once in the list */

@@ -9,6 +9,7 @@
 /* What one import of the extension owns. */
 typedef struct mpi_state {
     PyTypeObject *layer_type;
+    PyTypeObject *transport_type;
     PyObject *error_for; /* parla._parla.error_for */
 } mpi_state;
 

@@ -3,6 +3,7 @@
 #include <parla/log.h>
 
 #include "layer_type.h"
+#include "transport_type.h"
 
 PyObject *mpi_raise(mpi_state *state, int code)
 {
@@ -97,7 +98,11 @@ static int execute(PyObject *module)
     state->error_for = base ? PyObject_GetAttrString(base, "error_for") : NULL;
     Py_XDECREF(base);
     state->layer_type = state->error_for ? layer_type_make(module) : NULL;
-    return state->layer_type ? PyModule_AddType(module, state->layer_type) : -1;
+    state->transport_type = state->layer_type ? transport_type_make(module) : NULL;
+    if (!state->transport_type || PyModule_AddType(module, state->layer_type) < 0) {
+        return -1;
+    }
+    return PyModule_AddType(module, state->transport_type);
 }
 
 static int traverse(PyObject *module, visitproc visit, void *arg)
@@ -105,6 +110,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     mpi_state *state = PyModule_GetState(module);
 
     Py_VISIT(state->layer_type);
+    Py_VISIT(state->transport_type);
     Py_VISIT(state->error_for);
     return 0;
 }
@@ -114,6 +120,7 @@ static int clear(PyObject *module)
     mpi_state *state = PyModule_GetState(module);
 
     Py_CLEAR(state->layer_type);
+    Py_CLEAR(state->transport_type);
     Py_CLEAR(state->error_for);
     return 0;
 }
