@@ -21,7 +21,7 @@ __attribute__((constructor)) static void load(void) { n_at_load = (int)sysconf(_
 
 GUEST int guest_cpus_at_load(void) { return n_at_load; }
 
-/* --- CPUs --- */
+/* --- CPUs -------------------------------------------------------------------------------------------------------------------- */
 
 static int mask_count(const cpu_set_t *set) { return CPU_COUNT(set); }
 
@@ -83,7 +83,7 @@ GUEST int guest_pin_to(int cpu)
     return sched_setaffinity(0, sizeof one, &one) ? -errno : 0;
 }
 
-/* --- Threads --- */
+/* --- Threads ----------------------------------------------------------------------------------------------------------------- */
 
 static void *look(void *arg)
 {
@@ -159,7 +159,7 @@ GUEST int guest_exit_thread(void)
     return pthread_create(&thread, NULL, leave_early, NULL) ? -1 : pthread_detach(thread);
 }
 
-/* --- Keys --- */
+/* --- Keys -------------------------------------------------------------------------------------------------------------------- */
 
 static pthread_key_t key;
 static _Atomic int n_destroyed;
@@ -187,7 +187,7 @@ extern void *__dso_handle;
 static void count_object(void *object) { ++*(_Atomic int *)object; }
 GUEST int guest_thread_object(void *counter) { return __cxa_thread_atexit_impl(count_object, counter, &__dso_handle); }
 
-/* --- Files --- */
+/* --- Files ------------------------------------------------------------------------------------------------------------------- */
 
 GUEST int guest_read(const char *path, int how, char *out, int capacity)
 {
@@ -214,7 +214,7 @@ GUEST int guest_read(const char *path, int how, char *out, int capacity)
     return n;
 }
 
-/* --- The C library's state --- */
+/* --- The C library's state --------------------------------------------------------------------------------------------------- */
 
 GUEST const char *guest_getenv(const char *name) { return getenv(name); }
 GUEST int guest_setenv(const char *name, const char *value) { return setenv(name, value, 1); }
@@ -244,7 +244,7 @@ GUEST int guest_text_work(void)
     return is_right && strcmp(upper, "ABC") == 0 && strtol(" 0x10", NULL, 0) == 16 && strcasecmp("ABC", "abc") == 0;
 }
 
-/* --- Not safe for two threads: lost updates show --- */
+/* --- Not safe for two threads: lost updates show ----------------------------------------------------------------------------- */
 
 static volatile long total;
 

@@ -52,7 +52,7 @@ int pl_vlc_check(const parla_vlc *vlc)
 void pl_vlc_step_in(const parla_vlc *vlc) { vlc->space.inside->enter(); }
 void pl_vlc_step_out(const parla_vlc *vlc) { vlc->space.inside->leave(); }
 
-/* --- Parking ------------------------------------------------------------------------------------------------------------------ */
+/* --- Parking ----------------------------------------------------------------------------------------------------------------- */
 
 static void free_context(parla_vlc *vlc)
 {
@@ -143,7 +143,7 @@ void parla_vlc_destroy(parla_vlc *vlc)
         pl_vlc_retire(vlc);
 }
 
-/* --- Making -------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Making ------------------------------------------------------------------------------------------------------------------ */
 
 static int check_memory(parla_vlc_memory memory)
 {
@@ -300,7 +300,7 @@ int parla_vlc_create(parla_vlc **out, const parla_vlc_options *options)
     return 0;
 }
 
-/* --- Libraries ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- Libraries --------------------------------------------------------------------------------------------------------------- */
 
 static int add_library_locked(parla_vlc *vlc, const char *library, void **out)
 {
@@ -377,7 +377,7 @@ int parla_vlc_symbol(parla_vlc *vlc, void *library, const char *name, void **out
     return 0;
 }
 
-/* --- Looking ----------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Looking ----------------------------------------------------------------------------------------------------------------- */
 
 int parla_vlc_query(parla_vlc *vlc, parla_vlc_info *out)
 {

@@ -28,7 +28,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* --- The first object ----------------------------------------------------------------------------------------------------------- */
+/* --- The first object -------------------------------------------------------------------------------------------------------- */
 
 enum { N_SEGMENTS = 3, N_OTHER_ENTRIES = 6, N_SYMBOLS = 2, HASH_WORDS = 5 };
 
@@ -150,7 +150,7 @@ static int image_file(const char *shim, const char *const *globals, const pl_vlc
     return pl_error_set(PARLA_E_SYSTEM, "a file in memory (memfd_create), which a context begins with, was refused: %m");
 }
 
-/* --- Threads ---------------------------------------------------------------------------------------------------------------------- */
+/* --- Threads ----------------------------------------------------------------------------------------------------------------- */
 
 /* A C library that has made no thread takes no locks in malloc, and the dynamic linker, which all namespaces share, allocates with the
  * program's: also for thread-local variables of threads that were made in other namespaces. One thread, ended at once, makes it take them. */
@@ -163,7 +163,7 @@ static void begin_locking(void)
         pthread_join(thread, NULL);
 }
 
-/* --- Opening ----------------------------------------------------------------------------------------------------------------------- */
+/* --- Opening ----------------------------------------------------------------------------------------------------------------- */
 
 /* The shim's path: beside the library that holds this function, or, in a program that links it statically, where the build says. */
 static int find_shim(char *out)
@@ -221,7 +221,7 @@ static int space_open(pl_vlc_space *out, const char *const *globals, const pl_vl
     return 0;
 }
 
-/* --- Looking ------------------------------------------------------------------------------------------------------------------------ */
+/* --- Looking ----------------------------------------------------------------------------------------------------------------- */
 
 /* A pointer of a dynamic section: the dynamic linker has added the load address, unless the section is read-only. */
 static const void *pointer_of(const struct link_map *object, ElfW(Addr) value)
@@ -316,7 +316,7 @@ static void space_look(const pl_vlc_space *space, pl_vlc_contents *out)
     }
 }
 
-/* --- Limits --------------------------------------------------------------------------------------------------------------------------- */
+/* --- Limits ------------------------------------------------------------------------------------------------------------------ */
 
 /* The number after `name=` in a list separated by colons. */
 static long tunable(const char *tunables, const char *name, long missing)
@@ -334,7 +334,7 @@ int pl_vlc_static_tls_bytes(const char *tunables)
     return (int)((n_spaces - 1) * C_LIBRARY + n_spaces * OTHERS + optional + legacy);
 }
 
-/* --- The table --------------------------------------------------------------------------------------------------------------------------- */
+/* --- The table --------------------------------------------------------------------------------------------------------------- */
 
 static void *symbol(void *library, const char *name) { return dlsym(library, name); }
 

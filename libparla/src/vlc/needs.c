@@ -60,7 +60,7 @@ static const char *reason_against(const char *library)
     return NULL;
 }
 
-/* --- Files --------------------------------------------------------------------------------------------------------------------- */
+/* --- Files ------------------------------------------------------------------------------------------------------------------- */
 
 typedef struct mapped {
     const char *bytes;
@@ -95,7 +95,7 @@ static const char *string_at(const mapped *file, uint64_t offset)
     return offset < file->length && memchr(file->bytes + offset, '\0', file->length - offset) ? file->bytes + offset : "";
 }
 
-/* --- Names to paths: the cache of ldconfig ---------------------------------------------------------------------------------------- */
+/* --- Names to paths: the cache of ldconfig ----------------------------------------------------------------------------------- */
 
 #define CACHE_FILE "/etc/ld.so.cache"
 #define CACHE_MAGIC "glibc-ld.so.cache1.1"
@@ -169,7 +169,7 @@ static bool find(const char *name, const char *from, const char *run_path, char 
            find_in_cache(name, out);
 }
 
-/* --- The dynamic section ----------------------------------------------------------------------------------------------------------- */
+/* --- The dynamic section ----------------------------------------------------------------------------------------------------- */
 
 typedef struct dynamic {
     const ElfW(Dyn) * entries;
@@ -217,7 +217,7 @@ static bool read_dynamic(const mapped *file, dynamic *out)
     return false;
 }
 
-/* --- The walk ------------------------------------------------------------------------------------------------------------------- */
+/* --- The walk ---------------------------------------------------------------------------------------------------------------- */
 
 typedef struct walk {
     char *seen[MAX_LIBRARIES]; /* paths; those from i_next on are still to be read */

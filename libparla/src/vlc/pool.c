@@ -27,7 +27,7 @@ struct parla_vlc_pool {
     pl_vlc_waiter *first, **end;
 };
 
-/* --- Made and destroyed ------------------------------------------------------------------------------------------------------------------ */
+/* --- Made and destroyed ------------------------------------------------------------------------------------------------------ */
 
 static void free_pool(parla_vlc_pool *pool)
 {
@@ -110,7 +110,7 @@ void pl_vlc_pool_count_tasks(parla_vlc_pool *pool, int n)
     pthread_mutex_unlock(&pool->mutex);
 }
 
-/* --- Lending ------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Lending ----------------------------------------------------------------------------------------------------------------- */
 
 parla_vlc *pl_vlc_pool_take(parla_vlc_pool *pool, pl_vlc_waiter *waiter)
 {
@@ -160,7 +160,7 @@ void parla_vlc_pool_release(parla_vlc_pool *pool, parla_vlc *vlc)
         waiter->take(waiter, vlc);
 }
 
-/* --- Threads that wait ---------------------------------------------------------------------------------------------------------------------- */
+/* --- Threads that wait ------------------------------------------------------------------------------------------------------- */
 
 typedef struct sleeper {
     pl_vlc_waiter waiter; /* first: take() casts */

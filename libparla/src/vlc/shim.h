@@ -49,8 +49,8 @@ typedef struct pl_vlc_inside {
     /* Binds the threads made inside to the CPUs that pl_vlc_start has now. */
     void (*pin_threads)(void);
 
-    /* Threads made inside that have not ended, down to the last instruction of the kernel's exit. Waits, bounded, for those that have left their
-     * function and only have to be cleaned up. */
+    /* Threads made inside that have not ended, down to the kernel's exit. Waits, bounded, for those that have left their function and
+     * only have to be cleaned up. */
     int (*n_threads)(void);
 
     /* Objects with a destructor that threads from outside still hold in thread_local variables. */

@@ -89,7 +89,7 @@ static int with_errno(int error)
     return error ? -1 : 0;
 }
 
-/* --- Replaced ------------------------------------------------------------------------------------------------------------------ */
+/* --- Replaced ---------------------------------------------------------------------------------------------------------------- */
 
 SHIM_EXPORT int sched_getaffinity(pid_t tid, size_t size, cpu_set_t *out) { return with_errno(get_mask(tid, size, out)); }
 

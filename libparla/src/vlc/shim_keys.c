@@ -4,7 +4,8 @@
  * libraries get the same key, read each other's values, and run each other's destructors.
  *
  * A key outlives its library where the library never deletes it, and its destructor would then be called in unmapped code when a thread
- * ends. So shim_keys_end deletes the keys of the context before its libraries are unloaded. What the closing thread had stored stays readable for the
+ * ends. So shim_keys_end deletes the keys of the context before its libraries are unloaded. What the closing thread had stored
+ * stays readable for the
  * libraries' own destructors, which run after that: from then on only this thread is inside, and its values lie in `kept`.
  *
  * Destructors of thread_local objects: each C library keeps a list for each thread and runs it in threads that it made. For a thread from
@@ -42,7 +43,7 @@ void shim_keys_renew(void)
             pl_store_release(&state[key], (unsigned char)FREE);
 }
 
-/* --- Replaced: POSIX ----------------------------------------------------------------------------------------------------------- */
+/* --- Replaced: POSIX --------------------------------------------------------------------------------------------------------- */
 
 SHIM_EXPORT int pthread_key_create(pthread_key_t *out, void (*destroy)(void *))
 {
@@ -76,14 +77,14 @@ SHIM_EXPORT int pthread_setspecific(pthread_key_t key, const void *value)
 int __pthread_key_create(pthread_key_t *out, void (*destroy)(void *));
 SHIM_EXPORT int __pthread_key_create(pthread_key_t *out, void (*destroy)(void *)) { return pthread_key_create(out, destroy); }
 
-/* --- Replaced: C11 ------------------------------------------------------------------------------------------------------------- */
+/* --- Replaced: C11 ----------------------------------------------------------------------------------------------------------- */
 
 SHIM_EXPORT int tss_create(tss_t *out, tss_dtor_t destroy) { return pthread_key_create(out, destroy) ? thrd_error : thrd_success; }
 SHIM_EXPORT void tss_delete(tss_t key) { (void)pthread_key_delete(key); }
 SHIM_EXPORT void *tss_get(tss_t key) { return pthread_getspecific(key); }
 SHIM_EXPORT int tss_set(tss_t key, void *value) { return pthread_setspecific(key, value) ? thrd_error : thrd_success; }
 
-/* --- Replaced: thread_local objects of C++ --------------------------------------------------------------------------------------- */
+/* --- Replaced: thread_local objects of C++ ----------------------------------------------------------------------------------- */
 
 typedef struct thread_object {
     void (*destroy)(void *object);

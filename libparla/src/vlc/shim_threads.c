@@ -90,7 +90,7 @@ void shim_threads_pin(void)
     pthread_mutex_unlock(&lock);
 }
 
-/* --- A thread's begin and end -------------------------------------------------------------------------------------------------- */
+/* --- A thread's begin and end ------------------------------------------------------------------------------------------------ */
 
 static record *record_new(bool keeps_mask, void *arg)
 {
@@ -172,7 +172,7 @@ static bool chooses_cpus(const pthread_attr_t *attr)
            !pl_cpus_equal(&chosen, &all);
 }
 
-/* --- Replaced ------------------------------------------------------------------------------------------------------------------ */
+/* --- Replaced ---------------------------------------------------------------------------------------------------------------- */
 
 SHIM_EXPORT int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*function)(void *), void *arg)
 {

@@ -22,7 +22,7 @@ int pl_thread_cpus(pl_cpus *out)
 
 int pl_thread_pin(const pl_cpus *set) { return (int)syscall(SYS_sched_setaffinity, 0, sizeof *set, set->words); }
 
-/* --- The process ---------------------------------------------------------------------------------------------------------------------- */
+/* --- The process ------------------------------------------------------------------------------------------------------------- */
 
 static _Atomic bool has_note;
 static _Atomic uint64_t note[PL_CPU_WORDS];
@@ -58,7 +58,7 @@ int pl_process_cpus(pl_cpus *out)
     return 0;
 }
 
-/* --- Memory --------------------------------------------------------------------------------------------------------------------------- */
+/* --- Memory ------------------------------------------------------------------------------------------------------------------ */
 
 void pl_nodes_of(const pl_cpus *set, uint64_t nodes[PL_CPU_WORDS])
 {
