@@ -17,7 +17,7 @@ static const pl_use *use_of(const parla_context *context, size_t i_access)
 {
     const pl_placed *placed = context->task->flags & PL_FLAG_PLACED ? pl_placed_of(context->task) : NULL;
     if (placed && i_access < placed->n_accesses)
-        return &placed->uses[placed->use_of_access[i_access]];
+        return placed->parts[i_access].use;
     pl_error_set(PARLA_E_INVALID, "access %zu was asked for; the task has %zu", i_access, placed ? placed->n_accesses : 0);
     return NULL;
 }
@@ -67,22 +67,26 @@ static int check_outside_tasks(parla_runtime *rt, const parla_data *data)
 }
 
 /* With rt == NULL: true if the array has no runtime, and then acquired. */
-static bool acquire_detached(parla_data *data, int mode, parla_instance *out, int *rc)
+static bool acquire_detached(parla_data *data, const parla_range *region, int mode, parla_instance *out, int *rc)
 {
     pl_attachment_lock();
     bool is_detached = !pl_data_runtime(data);
     if (is_detached)
-        *rc = pl_hold_acquire_detached(data, mode, out);
+        *rc = pl_hold_acquire_detached(data, region, mode, out);
     pl_attachment_unlock();
     return is_detached;
 }
 
-int parla_data_acquire(parla_runtime *rt, parla_data *data, int mode, int64_t timeout_ns, parla_instance *out)
+int parla_data_acquire_region(parla_runtime *rt, parla_data *data, const parla_range *region, int mode, int64_t timeout_ns,
+                              parla_instance *out)
 {
-    int rc = 0;
+    bool is_whole;
+    int rc = pl_data_check_region(data, region, &is_whole);
+    if (rc < 0)
+        return rc;
     if (mode != PARLA_IN && mode != PARLA_OUT && mode != PARLA_INOUT)
         return pl_error_set(PARLA_E_INVALID, "mode %d is none of PARLA_IN, PARLA_OUT and PARLA_INOUT", mode);
-    if (!rt && acquire_detached(data, mode, out, &rc))
+    if (!rt && acquire_detached(data, region, mode, out, &rc))
         return rc;
     if (!rt)
         rt = pl_data_runtime(data);
@@ -90,10 +94,17 @@ int parla_data_acquire(parla_runtime *rt, parla_data *data, int mode, int64_t ti
     if (rc < 0)
         return rc;
     pl_worker *self = pl_self(rt);
-    return self ? pl_hold_acquire(rt, self, data, mode, timeout_ns, out) : PARLA_E_NOMEM;
+    return self ? pl_hold_acquire(rt, self, data, region, mode, timeout_ns, out) : PARLA_E_NOMEM;
 }
 
-void parla_data_release(parla_data *data, int mode) { pl_hold_release(data, mode); }
+int parla_data_acquire(parla_runtime *rt, parla_data *data, int mode, int64_t timeout_ns, parla_instance *out)
+{
+    return parla_data_acquire_region(rt, data, NULL, mode, timeout_ns, out);
+}
+
+void parla_data_release_region(parla_data *data, const parla_range *region, int mode) { pl_hold_release(data, region, mode); }
+
+void parla_data_release(parla_data *data, int mode) { pl_hold_release(data, NULL, mode); }
 
 /* --- Look, evict -------------------------------------------------------------------------------------------------------------- */
 
@@ -110,8 +121,8 @@ int parla_data_query(parla_data *data, parla_data_info *out)
     }
     if (rt)
         pl_place_lock(rt);
-    parla_data_info info = {.size = out->size, .n_bytes = data->n_bytes, .valid_mask = data->coherence.valid};
-    info.i_owner = pl_coherence_owner(data->coherence);
+    parla_data_info info = {.size = out->size, .n_bytes = data->n_bytes, .valid_mask = pl_data_valid_mask(&data->tiles.root)};
+    info.i_owner = pl_coherence_owner((pl_coherence){.valid = info.valid_mask});
     if (rt)
         pl_place_unlock(rt);
     pl_attachment_unlock();
@@ -128,9 +139,9 @@ typedef struct eviction {
 static void drop_copy(pl_site *site, parla_data *data, int i_device)
 {
     pl_instance *instance = pl_data_instance(data, i_device);
-    if (!instance->memory || instance->n_pins > 0 || !pl_coherence_is_spare(data->coherence, i_device))
+    if (!instance->memory || instance->n_pins > 0 || !pl_instance_is_spare(instance))
         return;
-    data->coherence = pl_coherence_dropped(data->coherence, i_device);
+    pl_data_forget_copy(data, i_device);
     pl_instance_free(&site->store, instance);
 }
 
@@ -155,7 +166,9 @@ static bool plan_eviction(parla_runtime *rt, const eviction *e, int *out_mode)
     pl_place_lock(rt);
     for (int i = 1; i < rt->place.devices.n; i++)
         any = any || ((evicted >> i & 1) && pl_data_instance(e->data, i)->memory);
-    all_spare = !e->data->coherence.valid || (e->data->coherence.valid & ~evicted);
+    pl_tile *root = &e->data->tiles.root;
+    for (pl_tile *leaf = pl_tile_first(root); leaf; leaf = pl_tile_next(leaf, root))
+        all_spare = all_spare && (!leaf->coherence.valid || (leaf->coherence.valid & ~evicted));
     pl_place_unlock(rt);
     *out_mode = PARLA_IN | PL_MODE_ALONE | PL_MODE_ABSENT | (all_spare ? PARLA_ORDER : 0);
     return any;

@@ -9,6 +9,7 @@
 #include "box.h"
 
 #include <parla/error.h>
+#include <parla/log.h>
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -376,6 +377,16 @@ void plm_exchange_lose_peer(plm_exchange *self, int rank)
             self->carrier->abandon(self->carrier_self, receive);
         }
     } while (receive != NULL);
+}
+
+void plm_exchange_lose(plm_exchange *self, int rank, const char *words)
+{
+    pthread_mutex_lock(&self->wire);
+    if (!self->is_shut) {
+        plm_exchange_lose_peer(self, rank);
+        parla_log(PARLA_LOG_DEBUG, "transfers with rank %d have failed: %s", rank, words);
+    }
+    pthread_mutex_unlock(&self->wire);
 }
 
 /* --- Making ------------------------------------------------------------------------------------------------------------------ */

@@ -147,6 +147,9 @@ int plm_exchange_accept(plm_exchange *self, plm_operation *op, uint64_t data_tag
 /* The connection to a rank is broken: operations with it fail, also those posted later. From: the carrier's poll. */
 void plm_exchange_lose_peer(plm_exchange *self, int rank);
 
+/* The same from any thread, for a rank that has ended: what was to come from it fails. */
+void plm_exchange_lose(plm_exchange *self, int rank, const char *words);
+
 /* Who is told when something becomes pending where nothing was; NULL: nobody. When it returns, the one before is not being told. */
 void plm_exchange_watch(plm_exchange *self, void (*on_pending)(void *watcher), void *watcher);
 

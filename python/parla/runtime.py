@@ -62,7 +62,7 @@ class Companion(Protocol):
         """The runtime has stopped, or did not start after all; called once for each call of `starting`."""
 
     def failed(self, error: BaseException) -> None:
-        """An exception is about to leave a `with` block."""
+        """An exception is about to leave a `with` block, whose runtime still runs."""
 
 
 _companion: Companion | None = None
@@ -196,7 +196,7 @@ class Parla:
         except BaseException as raised:
             interruption = raised
         failures = self._runtime.take_failures()
-        if _companion is not None and _companion.aborts:
+        if _companion is not None:
             _end_all(_companion, error, interruption, failures)  # before the stop, which may wait for other ranks
         failures += self._stop()
         _raise(error, interruption, failures)
@@ -343,13 +343,16 @@ def _raise(error: BaseException | None, interruption: BaseException | None, fail
 def _end_all(
     present: Companion, error: BaseException | None, interruption: BaseException | None, failures: list[BaseException]
 ) -> None:
-    """Hand what is about to leave the block to the companion, which ends the ranks; return if there is nothing."""
-    try:
-        _raise(error, interruption, failures)
-    except BaseException as raised:
-        present.failed(raised)
-    if error is not None:
-        present.failed(error)
+    """Hand what is about to leave the block to the companion, which may end the ranks; return if there is nothing, or if it does not."""
+    told = error if error is not None else failures[0] if failures else interruption
+    if told is None:
+        return
+    if present.aborts and error is None and len(failures) > 1:
+        try:
+            _raise(error, interruption, failures)
+        except BaseException as raised:
+            told = raised
+    present.failed(told)
 
 
 def run(main: Coroutine | object, **options: object) -> object:
