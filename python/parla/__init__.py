@@ -62,7 +62,10 @@ __path__.append(_os.path.join(_os.path.dirname(__file__), "published"))
 
 # Imported when they are first asked for: importing parla stays quick.
 _LAZY_MODULES = frozenset(
-    ("busy", "common", "executor", "cuda", "cython", "environments", "function_decorators", "ldevice", "parray", "partitioning", "published", "utility")
+    (
+        *("busy", "common", "cuda", "cython", "environments", "executor", "function_decorators", "ldevice", "parray", "partitioning"),
+        *("published", "utility"),
+    )
 )
 _LAZY_NAMES = {
     "ParlaExecutor": "executor",

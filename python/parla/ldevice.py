@@ -37,7 +37,8 @@ def _devices_of(placement: object) -> list[Device]:
     for choice in place(placement, None, None):
         for arch, number, _, _ in choice:
             architecture = architecture_of_code[arch]
-            found.update(dict.fromkeys(device for device in everything if device.architecture is architecture and number in (-1, device.number)))
+            fitting = [device for device in everything if device.architecture is architecture]
+            found.update(dict.fromkeys(device for device in fitting if number in (-1, device.number)))
     if not found:
         raise ValueError(f"placement: no device of the runtime matches {placement!r}")
     return list(found)

@@ -39,8 +39,16 @@ typedef enum hook {
     X(OUTPUT, "output")                                                                                                            \
     X(INOUT, "inout")                                                                                                              \
     X(MEMORY, "memory")                                                                                                            \
-    X(VCUS, "vcus") X(PRIORITY, "priority") X(NAME, "name") X(ARGS, "args") X(KWARGS, "kwargs") X(NDEVICES, "ndevices")            \
-        X(PREFER, "prefer") X(RUNAHEAD, "runahead") X(TAGS, "tags") X(RETRIES, "retries")
+    X(VCUS, "vcus")                                                                                                                \
+    X(PRIORITY, "priority")                                                                                                        \
+    X(NAME, "name")                                                                                                                \
+    X(ARGS, "args")                                                                                                                \
+    X(KWARGS, "kwargs")                                                                                                            \
+    X(NDEVICES, "ndevices")                                                                                                        \
+    X(PREFER, "prefer")                                                                                                            \
+    X(RUNAHEAD, "runahead")                                                                                                        \
+    X(TAGS, "tags")                                                                                                                \
+    X(RETRIES, "retries")
 
 typedef enum spawn_parameter {
 #define X(constant, text) SPAWN_##constant,

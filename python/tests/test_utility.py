@@ -50,7 +50,8 @@ def test_fixed_placement(sims):
 
 def test_reading_a_file(tmp_path):
     path = tmp_path / "g.gph"
-    path.write_text("{1024 : -1}, {8 : 1}\n\n0 | { 0 : 5, 0.5, 1, 0.25, 16 }, { 3 : 4, 1, 1, 0, 0 } | | 0 : 1 : \n(1, 2) | {0 : 1, 1, 1, 0, 0} | 0 | : : 1\n")
+    first = "0 | { 0 : 5, 0.5, 1, 0.25, 16 }, { 3 : 4, 1, 1, 0, 0 } | | 0 : 1 : "
+    path.write_text(f"{{1024 : -1}}, {{8 : 1}}\n\n{first}\n(1, 2) | {{0 : 1, 1, 1, 0, 0}} | 0 | : : 1\n")
     data, tasks = graphs.read_pgraph(path)
     assert data == {0: graphs.DataInfo(0, 1024, -1), 1: graphs.DataInfo(1, 8, 1)}
     assert list(tasks) == [(0,), (1, 2)]
