@@ -44,6 +44,8 @@ typedef struct TaskObject {
     bool keeps_outcome; /* a parla_task_ref is held on `handle` */
     bool was_cancelled; /* the coroutine was told */
     bool has_raised;    /* `value` is an exception */
+    bool is_foreign;    /* runs at another rank: counts as ended here, and has no outcome */
+    int rank;           /* where a foreign task runs */
     bool has_started;
 } TaskObject;
 
@@ -63,6 +65,9 @@ void task_reset(TaskObject *self);
 
 /* Makes the task ready for another try after its body has failed. */
 void task_rewind(TaskObject *self);
+
+/* The task runs at another rank. From: spawn, for a task that may be spawned. */
+void task_become_foreign(TaskObject *self, int rank);
 
 /* Drops what only the body needs. */
 void task_drop_work(TaskObject *self);
