@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "sched/hold.h"
+#include "sched/launch.h"
 #include "sched/placed.h"
 #include "sched/policy.h"
 #include "sched/ready.h"
@@ -38,6 +39,12 @@ int pl_place_init(parla_runtime *rt, const char *devices, const char *policy, co
     }
     for (int i = 0; i < place->devices.n; i++)
         open_site(rt, i);
+    rc = pl_launches_open(rt);
+    if (rc < 0) {
+        free(place->sites);
+        pl_devices_close(&place->devices);
+        return rc;
+    }
     pthread_mutex_init(&place->lock, NULL);
     pthread_cond_init(&place->calm, NULL);
     return 0;
@@ -58,6 +65,7 @@ void pl_place_fini(parla_runtime *rt)
     wait_until_calm(place);
     pl_detach_all(rt);
     wait_until_calm(place); /* a thread that has dropped an array's last reference may still unpin its poison */
+    pl_launches_close(rt);
     pl_devices_close(&place->devices);
     pl_history_fini(&place->history);
     pthread_cond_destroy(&place->calm);

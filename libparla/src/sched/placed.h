@@ -5,7 +5,7 @@
  *   order.c    before and after other tasks       reserve.c  memory, shares, pins            todo.c   what is done after unlocking
  *   fetch.c    content to where tasks run
  *   ready.c    tasks that wait for resources      pump.c     from waiting to launched        place.c  the entry points
- *   explain.c  why a task is where it is
+ *   explain.c  why a task is where it is      launch.c   work that a body left behind in a device's queue
  *
  * Everything here is guarded by rt->place.lock, except where a line says otherwise. */
 #ifndef PL_SCHED_PLACED_H
@@ -204,8 +204,8 @@ void pl_order_forget_content(parla_runtime *rt, pl_worker *self, pl_placed *plac
 void pl_order_end(parla_runtime *rt, pl_placed *placed, parla_task_state how, pl_todo *todo);
 /* The content of a leaf is whole again, or the array is no longer used here. */
 void pl_order_cure(pl_tile *leaf, pl_todo *todo);
-/* How the last writer of the array, or of a tile of it, failed whose turn is over; NULL: none did. Borrowed. */
-parla_failure *pl_order_spoilt(parla_data *data);
+/* How the last writer of some tile of a part failed whose turn is over; NULL: none did. Borrowed. */
+parla_failure *pl_order_spoilt(const pl_part *part);
 
 /* --- choose.c ----------------------------------------------------------------------------------------------------------------- */
 
