@@ -161,6 +161,13 @@ bool plm_exchange_is_pending(plm_exchange *self);
 /* The table's function. */
 int plm_exchange_progress(void *self);
 
+/* Messages that got through to and from a rank so far. */
+typedef struct plm_traffic {
+    uint64_t n_sent, n_sent_bytes, n_received, n_received_bytes;
+} plm_traffic;
+
+plm_traffic plm_exchange_traffic(plm_exchange *self, int rank);
+
 /* See plm_carrier. */
 int plm_exchange_arm(plm_exchange *self, int *out_fd);
 int plm_exchange_alloc(plm_exchange *self, size_t n_bytes, void **out);

@@ -29,6 +29,8 @@ class _Ranks:
 
     def __init__(self, comm: MPI.Comm, on_failure: str, share: bool, kind: str | None = None, is_implicit: bool = False) -> None:
         self.comm = comm
+        self.rank = comm.rank
+        self.n_ranks = comm.size
         self.aborts = on_failure == "abort"
         self.card = ""
         self.layer: _mpi.Layer | None = None
@@ -85,6 +87,16 @@ class _Ranks:
             self._whole = None
         if self._is_implicit:
             runtime.set_companion(None)
+
+    def traffic(self) -> dict[tuple[int, int], dict[str, int]]:
+        """Return what went through the transport, by (from rank, to rank)."""
+        counts = {}
+        for other, (n_sent, n_sent_bytes, n_received, n_received_bytes) in enumerate(self.transport.traffic() if self.transport else ()):
+            if n_sent:
+                counts[self.rank, other] = {"n_messages": n_sent, "n_bytes": n_sent_bytes}
+            if n_received and other != self.rank:
+                counts[other, self.rank] = {"n_messages": n_received, "n_bytes": n_received_bytes}
+        return counts
 
     def failed(self, error: BaseException) -> None:
         """End the job because of an error on this rank, after telling it; return only under ``on_failure="raise"``."""

@@ -15,6 +15,7 @@
 #include <parla/memory.h>
 #include <parla/policy.h>
 #include <parla/poll.h>
+#include <parla/receipt.h>
 #include <parla/runtime.h>
 #include <parla/space.h>
 #include <parla/strided.h>
