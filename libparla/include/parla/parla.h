@@ -22,5 +22,6 @@
 #include <parla/task.h>
 #include <parla/trace.h>
 #include <parla/transport.h>
+#include <parla/vlc.h>
 
 #endif
