@@ -17,6 +17,7 @@
 
 #include "device/device.h"
 #include "sched/history.h"
+#include "sched/receipt.h"
 #include "sched/worker.h"
 
 #include <parla/device.h>
@@ -36,6 +37,7 @@ typedef struct pl_place {
     uint64_t n_arrivals;          /* ages of queued tasks */
     unsigned turn;                /* the device after the one that was chosen last */
     struct parla_data *attached;  /* arrays that have, or may get, copies here */
+    pl_receipt receipt;           /* what was moved, and why */
     size_t n_live;                /* placed tasks that were spawned and have not ended */
     size_t n_busy;                /* movements, bodies on queues, and threads that do what was decided under the lock */
     pthread_cond_t calm;          /* one of the two fell to 0 */
