@@ -11,8 +11,8 @@ from mpi4py import MPI
 from parla import Parla, StateError, TaskSpace, cpu, gpu, spawn
 
 SEED = int(os.environ.get("PARLA_TEST_SEED", "20260101"))
-N_ASSIGNMENTS = 25
-N_STREAMS = 6
+N_ASSIGNMENTS = 16
+N_STREAMS = 5
 N_STEPS = 40
 
 
