@@ -17,6 +17,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__SANITIZE_THREAD__)
+enum { CD_HAS_STORE_BUFFERS = false }; /* ThreadSanitizer does not know a store that another thread lets be seen */
+#else
+enum { CD_HAS_STORE_BUFFERS = true };
+#endif
+
 typedef struct cd_exploring {
     bool has_store_buffers; /* stores that are not sequentially consistent are seen late, in order, as on x86 */
     bool is_plain;          /* without reduction: really every schedule, to check the reduction with */

@@ -20,17 +20,11 @@ static inline void m_run(int n, const m_body *bodies)
         T_EQ(pthread_join(threads[i], NULL), 0);
 }
 
-#if defined(__SANITIZE_THREAD__)
-enum { M_HAS_STORE_BUFFERS = false }; /* a store that is seen later is none that ThreadSanitizer knows */
-#else
-enum { M_HAS_STORE_BUFFERS = true };
-#endif
-
 static inline void m_explore(void (*scenario)(void))
 {
     cd_exploring how = {0};
     uint64_t n = cd_explore(&how, scenario);
-    how.has_store_buffers = M_HAS_STORE_BUFFERS && cd_may_have_late_stores();
+    how.has_store_buffers = CD_HAS_STORE_BUFFERS && cd_may_have_late_stores();
     if (how.has_store_buffers)
         n += cd_explore(&how, scenario);
     t_count(n, "schedules of models");

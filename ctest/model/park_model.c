@@ -119,9 +119,14 @@ static void turns(void)
 }
 
 T_TEST(one_sleeper_one_waker) { m_explore(one_by_one); }
-T_TEST(a_sleeper_beside_one_that_cancels) { m_explore(beside_one_that_cancels); }
-T_TEST(a_sleeper_beside_one_whose_time_ends) { m_explore(beside_one_whose_time_ends); }
-T_TEST(two_sleepers_woken_at_once) { m_explore(all); }
+T_TEST_TIMEOUT(a_sleeper_beside_one_that_cancels, 120) { m_explore(beside_one_that_cancels); }
+T_TEST_TIMEOUT(a_sleeper_beside_one_whose_time_ends, 120)
+{
+    if (t_scale(10) < 10)
+        T_SKIP("too many schedules for a sanitizer");
+    m_explore(beside_one_whose_time_ends);
+}
+T_TEST_TIMEOUT(two_sleepers_woken_at_once, 120) { m_explore(all); }
 T_TEST(turns_are_handed_on) { m_explore(turns); }
 
 /* Too large for every schedule. */

@@ -33,6 +33,8 @@ static void note(int outcome) { outcomes |= UINT64_C(1) << outcome; }
 static void expect(void (*scenario)(void), bool has_store_buffers, uint64_t wanted)
 {
     cd_exploring how = {.has_store_buffers = has_store_buffers};
+    if (has_store_buffers && !CD_HAS_STORE_BUFFERS)
+        return;
     outcomes = 0;
     uint64_t n_reduced = cd_explore(&how, scenario);
     T_EQ(outcomes, wanted);
@@ -121,7 +123,7 @@ T_TEST(own_stores_are_seen_at_once) { expect(own, true, 0xf); }
 
 T_TEST(readers_agree_on_the_order_of_stores)
 {
-    cd_exploring how = {.has_store_buffers = true};
+    cd_exploring how = {.has_store_buffers = CD_HAS_STORE_BUFFERS};
     cd_explore(&how, iriw);
     T_EQ(outcomes, 0xffff & ~(1 << 5)); /* x without y and y without x */
     outcomes = 0;
@@ -204,7 +206,7 @@ T_TEST_TIMEOUT(the_reduction_loses_no_outcome, 120)
 {
     t_rng rng = {t_seed()};
     for (uint64_t round = 0; round < t_scale(40); round++) {
-        bool has_store_buffers = t_below(&rng, 2);
+        bool has_store_buffers = t_below(&rng, 2) && CD_HAS_STORE_BUFFERS;
         n_program_threads = 2 + (t_below(&rng, 8) == 0);
         for (int i = 0; i < n_program_threads * N_STEPS; i++)
             program[i / N_STEPS][i % N_STEPS] = i % N_STEPS == 2 && n_program_threads == 3 ? 6 : (int)t_below(&rng, 6);
@@ -308,12 +310,12 @@ T_TEST(perturbing_finds_a_lost_wake_up) { look_for("perturb"); }
 
 /* --- Seeds ------------------------------------------------------------------------------------------------------------------ */
 
-static uint64_t sum;
+static _Atomic uint64_t sum; /* not through the conductor */
 
 static void *mix(void *arg)
 {
     for (int i = 0; i < 50; i++) {
-        sum = sum * 31 + (uintptr_t)arg;
+        atomic_store_explicit(&sum, atomic_load_explicit(&sum, memory_order_relaxed) * 31 + (uintptr_t)arg, memory_order_relaxed);
         pl_add_seq(&x, 1);
     }
     return arg;
