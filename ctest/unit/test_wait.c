@@ -59,7 +59,7 @@ static int wait_wrongly(parla_context *context, void *arg)
     (void)arg;
     T_EQ(parla_runtime_wait(own, 0), PARLA_E_STATE);
     T_EQ(parla_task_wait(own, &self, 1, 0), PARLA_E_INVALID);
-    T_EQ_STR(parla_error_detail(), "task wrong waits for itself");
+    T_EQ_STR(parla_error_detail(), "wrong waits for itself");
     return 0;
 }
 
