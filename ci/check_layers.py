@@ -23,6 +23,7 @@ ALLOWED = {
 # A part of the project -> prefixes of <...> includes that belong to us and that it may use, and prefixes of its own "..." includes.
 PARTS = {
     "libparla/src": ("parla/",),
+    "libparla/cuda": ("parla/",),
     "libparla/include": ("parla/",),
     "crosspy": ("parla/", "crosspy"),
     "mpi/src": ("parla/",),
@@ -36,7 +37,7 @@ VENDOR = {
     r"hwloc": r"^libparla/src/sched/topology\.c$|^mpi/src/node\.c$",
     r"Python\.h|structmember\.h|numpy/": r"^(python|crosspy)/",
     r"mpi\.h": r"^mpi/src/|^mpi/include/parla/mpi\w*\.h$|^bench/raw_\w+\.[ch]$",
-    r"cuda": r"^libparla/cuda/",
+    r"cuda(_runtime\w*)?\.h$": r"^examples/cuda/",
     r"ucp/|ucs/": r"^mpi/src/|^bench/raw_\w+\.[ch]$",
 }
 
@@ -75,6 +76,8 @@ def problems_of(path):
             wrong = check_core(path, name)
             if wrong:
                 yield f"{where}: {wrong}"
+        elif part == "libparla/cuda" and is_quoted and "/" in name and name != "base/strided.h":
+            yield f"{where}: of libparla's own headers only base/strided.h is for the module"
         elif part and not is_quoted and re.match(r"(parla|crosspy|mpi)/", name) and not name.startswith(PARTS[part]):
             yield f"{where}: <{name}> is above this part"
         elif part and is_quoted and "libparla" in name:

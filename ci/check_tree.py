@@ -8,19 +8,22 @@ README_MAX = 15
 
 
 def missing_tests():
-    """Yield each source of libparla and crosspy that has no test file of its name."""
+    """Yield each source of libparla and crosspy that has no test file of its name; the CUDA module's are called test_cuda_<file>.c."""
     tests = {p.stem for p in Path("ctest").rglob("test_*.c")} | {p.stem for p in Path("crosspy/tests").glob("test_*.c")}
     for source in sorted([*Path("libparla/src").rglob("*.c"), *Path("crosspy/src").glob("*.c")]):
         if "Python.h" in source.read_text(encoding="utf-8") or source.stem in {"module"}:
             continue
         if f"test_{source.stem}" not in tests:
             yield f"{source}: no test_{source.stem}.c"
+    for source in sorted(Path("libparla/cuda").glob("*.c")):
+        if source.stem not in {"host", "module"} and f"test_cuda_{source.stem}" not in tests:
+            yield f"{source}: no test_cuda_{source.stem}.c"
 
 
 def unlisted():
     """Yield each C file that no CMakeLists.txt names."""
-    lists = "\n".join(p.read_text(encoding="utf-8") for p in Path().glob("*/CMakeLists.txt"))
-    for part in ("libparla/src", "crosspy", "mpi/src", "python", "ctest", "examples", "bench"):
+    lists = "\n".join(p.read_text(encoding="utf-8") for pattern in ("*", "*/*") for p in Path().glob(f"{pattern}/CMakeLists.txt"))
+    for part in ("libparla", "crosspy", "mpi/src", "python", "ctest", "examples", "bench"):
         for source in sorted(Path(part).rglob("*.c")):
             if source.name not in lists and source.stem.removeprefix("bench_") not in lists and "consumer" not in source.parts:
                 yield f"{source}: not in any CMakeLists.txt"

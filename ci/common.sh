@@ -15,7 +15,7 @@ die() {
 }
 
 # The presets that CMakePresets.json knows.
-is_preset() { [[ $1 =~ ^(dev|release|asan|tsan|cuda)$ ]]; }
+is_preset() { [[ $1 =~ ^(dev|release|asan|tsan)$ ]]; }
 
 # Runs a program with the importable tree of a preset: with_tree PRESET command…
 with_tree() {

@@ -1,13 +1,16 @@
-/* test_random_data.c - random programs of tasks over several arrays, on the CPU and three small simulated devices, against serial
+/* test_random_data.c - random programs of tasks that share regions of arrays on three small simulated devices, against serial
  * execution.
  *
- * A program is a list of steps, each a task that reads, overwrites or updates some arrays, or copies a box between two. Every step
- * is spawned in order; the oracle then goes through the same list one by one. What a task writes depends on every element that it
- * reads, so one wrong element anywhere changes all that follows. The devices have room for a few arrays only, so copies are evicted
- * and written back all the time.
+ * A program is a list of steps, each a task that reads, overwrites or updates some regions (evenly spaced rows and columns, overlapping
+ * as they come, perhaps several of one array), or copies a box between two. Every step is spawned in order; the oracle then goes through
+ * the same list one by one. What a task writes depends on every element that it reads, so one wrong element anywhere changes all that
+ * follows. The devices have room for a few arrays only, so copies are evicted and written back all the time.
  *
  * With injected faults the oracle looks at how each task ended: failed and cancelled ones spoil what they were to write; a task
- * that is done must have read nothing spoilt; and what is not spoilt in the end must be right to the last bit. */
+ * that is done must have read nothing spoilt; and what is not spoilt in the end must be right to the last bit.
+ *
+ * Where nothing is ever evicted the bytes that crossed links are exactly those that the placement asks for: each element once for each
+ * device that needs it between two writes. */
 #include "test.h"
 
 #include <parla/parla.h>
@@ -16,28 +19,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { N_ARRAYS = 7, MIN_ITEMS = 640, MAX_ITEMS = 1024, N_STEPS = 160, MAX_USES = 3 };
+enum { N_ARRAYS = 7, MIN_ROWS = 20, MIN_COLUMNS = 32, MAX_ROWS = 26, MAX_COLUMNS = 39, MAX_ITEMS = MAX_ROWS * MAX_COLUMNS };
+enum { MIN_STEPS = 10, MAX_STEPS = 120, MAX_USES = 3, N_DEVICES = 4 };
 
 typedef struct array {
     parla_data *data;
     uint64_t *given; /* the user's memory, every second item of it; NULL: the library's */
-    size_t n_items;
+    int64_t rows, columns;
     uint64_t model[MAX_ITEMS];
-    bool has_content; /* of the model */
-    bool is_spoilt;
+    bool has_content[MAX_ITEMS]; /* of the model */
+    bool is_spoilt[MAX_ITEMS];
+    unsigned char valid[MAX_ITEMS]; /* bit i: on device i, as the oracle of the bytes has it */
 } array;
 
 typedef struct use {
     int i_array, mode, member;
+    bool is_whole;
+    parla_range region[2];
 } use;
 
 typedef struct step {
     struct program *program;
     uint64_t id;
-    use uses[MAX_USES];
+    use uses[MAX_USES]; /* of a copy: to, from */
     int n_uses;
     bool is_copy;
-    parla_range dst_box, src_box;
+    int devices[2]; /* where it ran */
     _Atomic int n_ends;
     int status;   /* as told to on_end, or by a wait */
     bool is_kept; /* of a copy: there is a reference on its task, so the outcome is known */
@@ -47,10 +54,10 @@ typedef struct step {
 typedef struct program {
     parla_runtime *rt;
     array arrays[N_ARRAYS];
-    step steps[N_STEPS];
+    step steps[MAX_STEPS];
     int n_steps;
     t_rng rng;
-    bool has_faults;
+    bool has_faults, counts_bytes;
     _Atomic int n_wrong;
 } program;
 
@@ -64,25 +71,63 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return z ^ (z >> 32);
 }
 
-/* --- The work of a task, on any memory ---------------------------------------------------------------------------------------- */
+/* --- Elements of regions ------------------------------------------------------------------------------------------------------ */
 
-static uint64_t *item(const parla_strided *box, size_t i) { return (uint64_t *)((char *)box->base + (int64_t)i * box->stride[0]); }
+typedef struct walk {
+    const use *u;
+    int64_t row, column;
+} walk;
+
+/* for (walk w = first(u); is_on(&w); next(&w)) goes over a region row by row. */
+static walk first(const use *u) { return (walk){u, u->region[0].start, u->region[1].start}; }
+static bool is_on(const walk *w) { return w->row < w->u->region[0].stop && w->u->region[1].start < w->u->region[1].stop; }
+
+static void next(walk *w)
+{
+    w->column += w->u->region[1].step;
+    if (w->column >= w->u->region[1].stop) {
+        w->column = w->u->region[1].start;
+        w->row += w->u->region[0].step;
+    }
+}
+
+static uint64_t *item(const parla_strided *box, const walk *w)
+{
+    return (uint64_t *)((char *)box->base + w->row * box->stride[0] + w->column * box->stride[1]);
+}
+
+static int64_t number(const array *a, const walk *w) { return w->row * a->columns + w->column; }
+
+static bool any_of(const program *p, const use *u, bool spoilt)
+{
+    const array *a = &p->arrays[u->i_array];
+    for (walk w = first(u); is_on(&w); next(&w))
+        if (spoilt ? a->is_spoilt[number(a, &w)] : !a->has_content[number(a, &w)])
+            return true;
+    return false;
+}
+
+/* --- The work of a task, on any memory ---------------------------------------------------------------------------------------- */
 
 static void work(const step *s, const parla_strided *boxes)
 {
     uint64_t seen = mix(s->id, 1);
     for (int u = 0; u < s->n_uses; u++)
-        for (size_t i = 0; (s->uses[u].mode & PARLA_IN) && i < (size_t)boxes[u].extent[0]; i++)
-            seen = mix(seen, *item(&boxes[u], i));
-    for (int u = 0; u < s->n_uses; u++)
-        for (size_t i = 0; (s->uses[u].mode & PARLA_OUT) && i < (size_t)boxes[u].extent[0]; i++)
-            *item(&boxes[u], i) = mix(seen, i + 1000 * (uint64_t)u);
+        for (walk w = first(&s->uses[u]); (s->uses[u].mode & PARLA_IN) && is_on(&w); next(&w))
+            seen = mix(seen, *item(&boxes[u], &w));
+    for (int u = 0; u < s->n_uses; u++) {
+        uint64_t i = 1000 * (uint64_t)u;
+        for (walk w = first(&s->uses[u]); (s->uses[u].mode & PARLA_OUT) && is_on(&w); next(&w))
+            *item(&boxes[u], &w) = mix(seen, i++);
+    }
 }
 
 static int body(parla_context *context, void *arg)
 {
     step *s = arg;
     parla_strided boxes[MAX_USES];
+    for (size_t k = 0; k < parla_context_n_devices(context); k++)
+        s->devices[k] = parla_context_device(context, k);
     for (int u = 0; u < s->n_uses; u++) {
         parla_instance here;
         int rc = parla_context_instance(context, (size_t)u, &here);
@@ -105,28 +150,39 @@ static void ended(void *arg, const parla_outcome *outcome)
 
 /* --- Making programs ---------------------------------------------------------------------------------------------------------- */
 
+static void give_content(array *a, int i, parla_strided *host)
+{
+    int64_t n_items = a->rows * a->columns;
+    a->given = malloc(2 * (size_t)n_items * sizeof(uint64_t));
+    for (int64_t k = 0; k < n_items; k++) {
+        a->given[2 * k] = a->model[k] = mix((uint64_t)i, (uint64_t)k);
+        a->has_content[k] = true;
+        a->valid[k] = 1;
+    }
+    host->base = a->given;
+    host->stride[0] = 2 * (int64_t)sizeof(uint64_t) * a->columns;
+    host->stride[1] = 2 * sizeof(uint64_t);
+}
+
 static void make_array(program *p, int i)
 {
     array *a = &p->arrays[i];
-    a->n_items = MIN_ITEMS + t_below(&p->rng, MAX_ITEMS - MIN_ITEMS);
+    a->rows = MIN_ROWS + (int64_t)t_below(&p->rng, MAX_ROWS - MIN_ROWS);
+    a->columns = MIN_COLUMNS + (int64_t)t_below(&p->rng, MAX_COLUMNS - MIN_COLUMNS);
     parla_data_options options = PARLA_DATA_OPTIONS_INIT;
     char name[8];
     snprintf(name, sizeof name, "a%d", i);
     options.name = name;
-    options.host.ndim = 1;
+    options.host.ndim = 2;
     options.host.item_bytes = sizeof(uint64_t);
-    options.host.extent[0] = (int64_t)a->n_items;
-    if (i % 2 == 0) {
-        a->given = malloc(2 * a->n_items * sizeof(uint64_t));
-        for (size_t k = 0; k < a->n_items; k++)
-            a->given[2 * k] = a->model[k] = mix((uint64_t)i, k);
-        options.host.base = a->given;
-        options.host.stride[0] = 2 * sizeof(uint64_t);
-        a->has_content = true;
-    }
+    options.host.extent[0] = a->rows;
+    options.host.extent[1] = a->columns;
+    if (i % 2 == 0)
+        give_content(a, i, &options.host);
     T_OK(parla_data_create(&a->data, &options));
 }
 
+/* n indices below extent. */
 static parla_range random_range(program *p, int64_t extent, int64_t n)
 {
     parla_range range = {.step = 1 + (int64_t)t_below(&p->rng, 3)};
@@ -137,49 +193,75 @@ static parla_range random_range(program *p, int64_t extent, int64_t n)
     return range;
 }
 
-static void make_copy(program *p, step *s, int dst, int src)
+static void whole_region(program *p, use *u)
 {
-    s->is_copy = true;
-    s->uses[0] = (use){dst, PARLA_INOUT, 0};
-    s->uses[1] = (use){src, PARLA_IN, 0};
-    s->n_uses = 2;
-    int64_t n_dst = (int64_t)p->arrays[dst].n_items, n_src = (int64_t)p->arrays[src].n_items;
-    int64_t n = 1 + (int64_t)t_below(&p->rng, (uint64_t)(n_dst < n_src ? n_dst : n_src));
-    s->dst_box = random_range(p, n_dst, n);
-    s->src_box = random_range(p, n_src, n);
-    if (n == n_dst)
-        s->uses[0].mode = PARLA_OUT;
+    u->is_whole = true;
+    u->region[0] = (parla_range){0, p->arrays[u->i_array].rows, 1};
+    u->region[1] = (parla_range){0, p->arrays[u->i_array].columns, 1};
 }
 
-/* Distinct arrays; one that was never written is overwritten. */
+static void random_region(program *p, use *u)
+{
+    const array *a = &p->arrays[u->i_array];
+    whole_region(p, u);
+    u->is_whole = t_below(&p->rng, 4) == 0;
+    if (!u->is_whole && t_below(&p->rng, 3) > 0)
+        u->region[0] = random_range(p, a->rows, 1 + (int64_t)t_below(&p->rng, (uint64_t)a->rows));
+    if (!u->is_whole && t_below(&p->rng, 3) > 0)
+        u->region[1] = random_range(p, a->columns, 1 + (int64_t)t_below(&p->rng, (uint64_t)a->columns));
+}
+
+/* False if the source has elements without content. */
+static bool make_copy(program *p, step *s)
+{
+    int dst = (int)t_below(&p->rng, N_ARRAYS), src = (dst + 1 + (int)t_below(&p->rng, N_ARRAYS - 1)) % N_ARRAYS;
+    const array *to = &p->arrays[dst], *from = &p->arrays[src];
+    s->is_copy = true;
+    s->uses[0] = (use){.i_array = dst, .mode = PARLA_OUT};
+    s->uses[1] = (use){.i_array = src, .mode = PARLA_IN};
+    s->n_uses = 2;
+    for (int k = 0; k < 2; k++) {
+        int64_t n_to = k ? to->columns : to->rows, n_from = k ? from->columns : from->rows;
+        int64_t n = 1 + (int64_t)t_below(&p->rng, (uint64_t)(n_to < n_from ? n_to : n_from));
+        s->uses[0].region[k] = random_range(p, n_to, n);
+        s->uses[1].region[k] = random_range(p, n_from, n);
+    }
+    return !any_of(p, &s->uses[1], false);
+}
+
+/* What has no content is overwritten. */
 static void make_uses(program *p, step *s)
 {
-    int first = (int)t_below(&p->rng, N_ARRAYS);
+    int first_array = (int)t_below(&p->rng, N_ARRAYS), stride = (int)t_below(&p->rng, 3);
+    s->is_copy = false;
     s->n_uses = 1 + (int)t_below(&p->rng, MAX_USES);
-    for (int u = 0; u < s->n_uses; u++) {
-        int i = (first + 2 * u) % N_ARRAYS;
-        int mode = 1 + (int)t_below(&p->rng, 3);
-        if (!p->arrays[i].has_content)
-            mode = PARLA_OUT;
-        s->uses[u] = (use){.i_array = i, .mode = mode};
+    for (int i = 0; i < s->n_uses; i++) {
+        use *u = &s->uses[i];
+        *u = (use){.i_array = (first_array + stride * i) % N_ARRAYS, .mode = 1 + (int)t_below(&p->rng, 3)};
+        random_region(p, u);
+        if (any_of(p, u, false))
+            u->mode = PARLA_OUT;
     }
 }
 
 static void note_content(program *p, const step *s)
 {
-    for (int u = 0; u < s->n_uses; u++)
-        if (s->uses[u].mode & PARLA_OUT)
-            p->arrays[s->uses[u].i_array].has_content = true;
+    for (int u = 0; u < s->n_uses; u++) {
+        array *a = &p->arrays[s->uses[u].i_array];
+        for (walk w = first(&s->uses[u]); (s->uses[u].mode & PARLA_OUT) && is_on(&w); next(&w))
+            a->has_content[number(a, &w)] = true;
+    }
 }
 
 static void spawn_copy(program *p, step *s)
 {
     parla_data *dst = p->arrays[s->uses[0].i_array].data, *src = p->arrays[s->uses[1].i_array].data;
-    T_OK(parla_data_copy(p->rt, &s->task, dst, &s->dst_box, src, &s->src_box, (int)t_below(&p->rng, 5) - 1));
+    int i_device = (int)t_below(&p->rng, N_DEVICES + 1) - 1;
+    T_OK(parla_data_copy(p->rt, &s->task, dst, s->uses[0].region, src, s->uses[1].region, i_device));
     s->is_kept = parla_task_ref(s->task) == 0;
 }
 
-static int spawn_step(program *p, step *s)
+static void spawn_step(program *p, step *s)
 {
     static const parla_demand cpu = {PARLA_ARCH_CPU, PARLA_ANY_NUMBER, 0, 0}, any = {PARLA_ARCH_ANY, PARLA_ANY_NUMBER, 0, 0};
     parla_demand gpu = {PARLA_ARCH_GPU, PARLA_ANY_NUMBER, 0.5 * (double)t_below(&p->rng, 3), 4096 * t_below(&p->rng, 3)};
@@ -189,10 +271,12 @@ static int spawn_step(program *p, step *s)
     parla_access accesses[MAX_USES];
     parla_task_options options = PARLA_TASK_OPTIONS_INIT;
     size_t i_choice = t_below(&p->rng, 5);
+    bool is_one_array = s->n_uses > 1 && s->uses[0].i_array == s->uses[1].i_array;
     for (int u = 0; u < s->n_uses; u++) {
-        s->uses[u].member = i_choice == 4 ? (int)t_below(&p->rng, 2) : 0;
-        accesses[u] =
-            (parla_access){.data = p->arrays[s->uses[u].i_array].data, .mode = s->uses[u].mode, .member = s->uses[u].member};
+        use *now = &s->uses[u];
+        now->member = i_choice == 4 && !is_one_array ? (int)t_below(&p->rng, 2) : 0;
+        accesses[u] = (parla_access){.data = p->arrays[now->i_array].data, .mode = now->mode, .member = now->member};
+        accesses[u].region = now->is_whole ? NULL : now->region;
     }
     options.body = body;
     options.on_end = ended;
@@ -203,7 +287,7 @@ static int spawn_step(program *p, step *s)
     options.accesses = accesses;
     options.n_accesses = (size_t)s->n_uses;
     options.priority = (int)t_below(&p->rng, 3);
-    return parla_task_spawn(p->rt, &s->task, &options);
+    T_OK(parla_task_spawn(p->rt, &s->task, &options));
 }
 
 static void inject_something(program *p)
@@ -217,17 +301,17 @@ static void inject_something(program *p)
 static parla_strided model_box(array *a)
 {
     parla_strided box;
-    int64_t extent = (int64_t)a->n_items;
-    T_OK(parla_strided_contiguous(&box, a->model, sizeof(uint64_t), 1, &extent));
+    const int64_t extent[2] = {a->rows, a->columns};
+    T_OK(parla_strided_contiguous(&box, a->model, sizeof(uint64_t), 2, extent));
     return box;
 }
 
 static void replay_copy(program *p, const step *s)
 {
     array *dst = &p->arrays[s->uses[0].i_array], *src = &p->arrays[s->uses[1].i_array];
-    int64_t to = s->dst_box.start, from = s->src_box.start;
-    for (; to < s->dst_box.stop; to += s->dst_box.step, from += s->src_box.step)
-        dst->model[to] = src->model[from];
+    walk from = first(&s->uses[1]);
+    for (walk to = first(&s->uses[0]); is_on(&to); next(&to), next(&from))
+        dst->model[number(dst, &to)] = src->model[number(src, &from)];
 }
 
 static void replay_step(program *p, const step *s)
@@ -244,9 +328,18 @@ static void replay_step(program *p, const step *s)
 static bool reads_spoilt(program *p, const step *s)
 {
     for (int u = 0; u < s->n_uses; u++)
-        if ((s->uses[u].mode & PARLA_IN) && p->arrays[s->uses[u].i_array].is_spoilt)
+        if ((s->uses[u].mode & PARLA_IN) && any_of(p, &s->uses[u], true))
             return true;
     return false;
+}
+
+static void note_spoilt(program *p, const step *s, bool is_done)
+{
+    for (int u = 0; u < s->n_uses; u++) {
+        array *a = &p->arrays[s->uses[u].i_array];
+        for (walk w = first(&s->uses[u]); (s->uses[u].mode & PARLA_OUT) && is_on(&w); next(&w))
+            a->is_spoilt[number(a, &w)] = !is_done;
+    }
 }
 
 static void replay(program *p, const step *s)
@@ -254,16 +347,15 @@ static void replay(program *p, const step *s)
     bool is_spoilt = reads_spoilt(p, s), is_done = s->status == 0;
     T_FALSE(is_spoilt && is_done);
     T_TRUE(is_done || p->has_faults);
-    T_TRUE(is_done || is_spoilt || s->status == PARLA_E_DEVICE || s->status == PARLA_E_DEVICE_MEMORY);
+    if (!is_done && !is_spoilt && s->status != PARLA_E_DEVICE)
+        T_EQ(s->status, PARLA_E_DEVICE_MEMORY);
     if (is_spoilt)
         T_EQ(s->status, PARLA_E_CANCELLED);
     if (is_done)
         replay_step(p, s);
     else
         n_faulty_steps++;
-    for (int u = 0; u < s->n_uses; u++)
-        if (s->uses[u].mode & PARLA_OUT)
-            p->arrays[s->uses[u].i_array].is_spoilt = !is_done;
+    note_spoilt(p, s, is_done);
 }
 
 /* A copy that ended before the test could keep it: it was well, or cancelled because of another. */
@@ -273,19 +365,64 @@ static void infer_status(program *p, step *s)
         s->status = reads_spoilt(p, s) ? PARLA_E_CANCELLED : 0;
 }
 
+/* The bytes that must cross a link for one step, after all before it. */
+static uint64_t least_bytes(program *p, const step *s)
+{
+    uint64_t n = 0;
+    for (int u = 0; u < s->n_uses; u++) {
+        array *a = &p->arrays[s->uses[u].i_array];
+        unsigned char here = (unsigned char)(1 << s->devices[s->uses[u].member]);
+        for (walk w = first(&s->uses[u]); (s->uses[u].mode & PARLA_IN) && is_on(&w); next(&w)) {
+            n += a->valid[number(a, &w)] & here ? 0 : sizeof(uint64_t);
+            a->valid[number(a, &w)] |= here;
+        }
+    }
+    for (int u = 0; u < s->n_uses; u++) {
+        array *a = &p->arrays[s->uses[u].i_array];
+        for (walk w = first(&s->uses[u]); (s->uses[u].mode & PARLA_OUT) && is_on(&w); next(&w))
+            a->valid[number(a, &w)] = (unsigned char)(1 << s->devices[s->uses[u].member]);
+    }
+    return n;
+}
+
+static void check_bytes(program *p)
+{
+    uint64_t n_least = 0, n_moved = 0;
+    for (int i = 0; i < p->n_steps; i++)
+        n_least += least_bytes(p, &p->steps[i]);
+    for (int i = 0; i < N_DEVICES; i++)
+        for (int k = 0; k < N_DEVICES; k++) {
+            parla_link_info info = {.size = sizeof info};
+            T_OK(parla_link_query(p->rt, i, k, &info));
+            n_moved += info.n_bytes;
+        }
+    T_EQ(n_moved, n_least);
+}
+
+/* The host reads the whole array: what has content must be right. */
 static void check_items(const array *a, const parla_instance *here)
 {
-    for (size_t i = 0; i < a->n_items; i++)
-        T_EQ(*item(&here->box, i), a->model[i]);
+    use all = {.region = {{0, a->rows, 1}, {0, a->columns, 1}}};
+    for (walk w = first(&all); is_on(&w); next(&w))
+        if (a->has_content[number(a, &w)])
+            T_EQ(*item(&here->box, &w), a->model[number(a, &w)]);
+}
+
+static bool any_element(const bool *of, const array *a)
+{
+    for (int64_t k = 0; k < a->rows * a->columns; k++)
+        if (of[k])
+            return true;
+    return false;
 }
 
 /* With the runtime, or with NULL after its end. */
 static void check_array(array *a, parla_runtime *rt)
 {
     parla_instance here;
-    if (!a->has_content)
+    if (!any_element(a->has_content, a))
         return;
-    if (a->is_spoilt) {
+    if (any_element(a->is_spoilt, a)) {
         T_TRUE(parla_data_acquire(rt, a->data, PARLA_IN, PARLA_FOREVER, &here) < 0);
         return;
     }
@@ -298,7 +435,7 @@ static void check_array(array *a, parla_runtime *rt)
 
 static void collect_outcomes(program *p)
 {
-    for (int i = 0; i < N_STEPS; i++) {
+    for (int i = 0; i < p->n_steps; i++) {
         step *s = &p->steps[i];
         if (!s->is_copy)
             T_EQ(atomic_load(&s->n_ends), 1);
@@ -332,12 +469,14 @@ static void touch_from_host(program *p)
 {
     parla_instance here;
     array *a = &p->arrays[t_below(&p->rng, N_ARRAYS)];
-    if (a->has_content && t_below(&p->rng, 2) == 0) {
+    if (!any_element(a->has_content, a))
+        return;
+    if (t_below(&p->rng, 2) == 0) {
         int rc = parla_data_acquire(p->rt, a->data, PARLA_IN, PARLA_FOREVER, &here);
         T_TRUE(rc == 0 || p->has_faults);
         if (rc == 0)
             parla_data_release(a->data, PARLA_IN);
-    } else if (a->has_content) {
+    } else {
         int rc = parla_data_evict(p->rt, a->data, (int)t_below(&p->rng, 5) - 1, PARLA_FOREVER);
         T_TRUE(rc == 0 || p->has_faults);
     }
@@ -345,22 +484,20 @@ static void touch_from_host(program *p)
 
 static void spawn_all(program *p)
 {
-    for (int i = 0; i < N_STEPS; i++) {
+    p->n_steps = MIN_STEPS + (int)t_below(&p->rng, t_below(&p->rng, 8) == 0 ? MAX_STEPS - MIN_STEPS : MIN_STEPS);
+    for (int i = 0; i < p->n_steps; i++) {
         step *s = &p->steps[i];
         s->program = p;
         s->id = (uint64_t)i + 1;
-        int dst = (int)t_below(&p->rng, N_ARRAYS), src = (dst + 1 + (int)t_below(&p->rng, N_ARRAYS - 1)) % N_ARRAYS;
-        bool may_copy = p->arrays[src].has_content && p->arrays[dst].has_content;
         inject_something(p);
-        if (may_copy && t_below(&p->rng, 4) == 0) {
-            make_copy(p, s, dst, src);
+        if (!p->counts_bytes && t_below(&p->rng, 4) == 0 && make_copy(p, s)) {
             spawn_copy(p, s);
         } else {
             make_uses(p, s);
-            T_OK(spawn_step(p, s));
+            spawn_step(p, s);
         }
         note_content(p, s);
-        if (t_below(&p->rng, 24) == 0)
+        if (!p->counts_bytes && t_below(&p->rng, 24) == 0)
             touch_from_host(p);
     }
 }
@@ -369,7 +506,9 @@ static void check_all(program *p)
 {
     T_EQ(atomic_load(&p->n_wrong), 0);
     collect_outcomes(p);
-    for (int i = 0; i < N_STEPS; i++) {
+    if (p->counts_bytes)
+        check_bytes(p);
+    for (int i = 0; i < p->n_steps; i++) {
         infer_status(p, &p->steps[i]);
         replay(p, &p->steps[i]);
     }
@@ -378,11 +517,14 @@ static void check_all(program *p)
     T_EVENTUALLY(is_at_rest(p->rt), 5000);
 }
 
-static void run_program(uint64_t seed, const char *devices, const char *policy, int n_workers, bool has_faults)
+enum { PLAIN, FAULTS, BYTES };
+
+static void run_program(uint64_t seed, const char *devices, const char *policy, int n_workers, int kind)
 {
     program *p = calloc(1, sizeof *p);
     p->rng.state = seed;
-    p->has_faults = has_faults;
+    p->has_faults = kind == FAULTS;
+    p->counts_bytes = kind == BYTES;
     parla_options options = PARLA_OPTIONS_INIT;
     options.devices = devices;
     options.policy = policy;
@@ -403,22 +545,23 @@ static void run_program(uint64_t seed, const char *devices, const char *policy, 
     free(p);
 }
 
-static void run_programs(const char *devices, const char *policy, int n_workers, bool has_faults)
+static void run_programs(uint64_t n_programs, const char *devices, const char *policy, int n_workers, int kind)
 {
     char phase[96];
-    uint64_t n = t_scale(60);
+    uint64_t n = t_scale(n_programs);
     for (uint64_t i = 0; i < n; i++) {
         snprintf(phase, sizeof phase, "program %llu of seed %llu", (unsigned long long)i, (unsigned long long)t_seed());
         t_phase(phase);
-        run_program(t_seed() * 1000 + i, devices, policy, n_workers, has_faults);
+        run_program(t_seed() * 100000 + i, devices, policy, n_workers, kind);
     }
-    T_EQ(n_faulty_steps > 0, has_faults);
+    T_EQ(n_faulty_steps > 0, kind == FAULTS);
 }
 
-T_TEST(roomy_devices) { run_programs("sim:3", NULL, 2, false); }
-T_TEST(small_devices) { run_programs("sim:3,mem=34KB", NULL, 2, false); }
-T_TEST(small_devices_slow_links) { run_programs("sim:3,mem=34KB,lat=50us,link=2GB/s", NULL, 2, false); }
-T_TEST(eager) { run_programs("sim:3,mem=36KB", "eager", 2, false); }
-T_TEST(round_robin_one_worker) { run_programs("sim:3,mem=36KB", "round_robin", 1, false); }
-T_TEST(faults_in_roomy_devices) { run_programs("sim:3", NULL, 2, true); }
-T_TEST(faults_in_small_devices) { run_programs("sim:3,mem=34KB", "round_robin", 2, true); }
+T_TEST(roomy_devices) { run_programs(1500, "sim:3", NULL, 2, PLAIN); }
+T_TEST(small_devices) { run_programs(2000, "sim:3,mem=34KB", NULL, 2, PLAIN); }
+T_TEST(small_devices_slow_links) { run_programs(300, "sim:3,mem=34KB,lat=50us,link=2GB/s", NULL, 2, PLAIN); }
+T_TEST(eager) { run_programs(1500, "sim:3,mem=36KB", "eager", 2, PLAIN); }
+T_TEST(round_robin_one_worker) { run_programs(1500, "sim:3,mem=36KB", "round_robin", 1, PLAIN); }
+T_TEST(bytes_are_the_least_possible) { run_programs(1200, "sim:3", "round_robin", 2, BYTES); }
+T_TEST(faults_in_roomy_devices) { run_programs(1200, "sim:3", NULL, 2, FAULTS); }
+T_TEST(faults_in_small_devices) { run_programs(1200, "sim:3,mem=34KB", "round_robin", 2, FAULTS); }

@@ -24,7 +24,7 @@ T_TEST(given_memory_is_the_content)
     T_EQ_PTR(parla_data_shape(data)->base, memory);
     T_EQ(parla_data_shape(data)->stride[1], 16);
     T_EQ(data->n_bytes, 48);
-    T_EQ(data->coherence.valid, 1);
+    T_EQ(data->tiles.root.coherence.valid, 1);
     parla_data_ref(data);
     parla_data_unref(data);
     T_EQ(n_released, 0);
@@ -42,7 +42,7 @@ T_TEST(without_memory_there_is_no_content)
     T_EQ_STR(parla_data_name(data), "");
     T_EQ(parla_data_shape(data)->stride[0], 28);
     T_TRUE(parla_data_shape(data)->base == NULL);
-    T_EQ(data->coherence.valid, 0);
+    T_EQ(data->tiles.root.coherence.valid, 0);
     parla_data_info info = {.size = sizeof info};
     T_OK(parla_data_query(data, &info));
     T_EQ(info.n_bytes, 140);

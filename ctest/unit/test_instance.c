@@ -26,6 +26,11 @@ static void set_up(fixture *f)
 
 static pl_instance *copy_of(fixture *f, int i) { return pl_data_instance(f->data[i], 1); }
 
+static void set_valid(parla_data *data, uint64_t valid)
+{
+    pl_data_set_coherence(data, &data->tiles.root, (pl_coherence){.valid = valid});
+}
+
 static void tear_down(fixture *f)
 {
     for (int i = 0; i < N; i++) {
@@ -75,13 +80,13 @@ T_TEST(the_least_recently_used_goes_first)
     set_up(&f);
     for (int i = 0; i < N; i++) {
         T_OK(pl_instance_alloc(&f.store, copy_of(&f, i)));
-        f.data[i]->coherence.valid = 3;
+        set_valid(f.data[i], 3);
     }
     T_EQ_PTR(pl_store_victim(&f.store, true), copy_of(&f, 0));
     pl_instance_pin(&f.store, copy_of(&f, 0));
     T_EQ_PTR(pl_store_victim(&f.store, true), copy_of(&f, 1));
     pl_instance_unpin(&f.store, copy_of(&f, 0)); /* used last now */
-    f.data[1]->coherence.valid = 2;              /* only there */
+    set_valid(f.data[1], 2);                     /* only there */
     T_EQ_PTR(pl_store_victim(&f.store, true), copy_of(&f, 2));
     T_EQ_PTR(pl_store_victim(&f.store, false), copy_of(&f, 1));
     pl_instance_demote(&f.store, copy_of(&f, 3));
@@ -94,7 +99,7 @@ T_TEST(what_could_not_be_written_back_is_kept)
     fixture f;
     set_up(&f);
     T_OK(pl_instance_alloc(&f.store, copy_of(&f, 0)));
-    f.data[0]->coherence.valid = 2;
+    set_valid(f.data[0], 2);
     copy_of(&f, 0)->is_kept = true;
     T_TRUE(pl_store_victim(&f.store, false) == NULL);
     pl_instance_pin(&f.store, copy_of(&f, 0));

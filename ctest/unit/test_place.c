@@ -99,7 +99,7 @@ T_TEST(nothing_is_left_at_rest)
         T_EQ(rt->place.sites[i].n_moves, 0);
         T_EQ(rt->place.sites[i].leaving_bytes, 0);
     }
-    T_TRUE(!data->order.readers && !data->order.writer);
+    T_TRUE(!data->tiles.root.readers && !data->tiles.root.writer && data->tiles.root.n_holds == 0);
     pl_place_unlock(rt);
     parla_data_unref(data);
     parla_runtime_destroy(rt);

@@ -1,8 +1,7 @@
 /* api_copy.c - parla_data_copy: a task that copies one box of an array into a box of another.
  *
- * The destination is an array that the task writes, so it is brought to its device first, unless all of it is overwritten. The
- * source is used in place: exactly the box crosses the link. The body only starts the copy; a hold keeps the task from ending
- * before the copy has. */
+ * Of the destination the task overwrites the box, of the source it reads the box in place: exactly the box crosses the link, unless
+ * parts of it are on different devices. The body only starts the copy; a hold keeps the task from ending before the copy has. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "sched/placed.h"
@@ -173,7 +172,7 @@ static void copy_ended(void *arg, const parla_outcome *outcome)
 static int spawn_copy(parla_runtime *rt, parla_task *out, parla_data *dst, parla_data *src, copy_work *work, int i_device)
 {
     parla_access accesses[2] = {{.data = dst, .mode = PARLA_OUT, .region = work->dst_box},
-                                {.data = src, .mode = PARLA_IN | PARLA_ORDER}};
+                                {.data = src, .mode = PARLA_IN | PARLA_ORDER, .region = work->src_box}};
     parla_task_options options = PARLA_TASK_OPTIONS_INIT;
     parla_demand demand = {.number = PARLA_ANY_NUMBER};
     const parla_choice choice = {&demand, 1};

@@ -17,7 +17,7 @@ static const pl_use *use_of(const parla_context *context, size_t i_access)
 {
     const pl_placed *placed = context->task->flags & PL_FLAG_PLACED ? pl_placed_of(context->task) : NULL;
     if (placed && i_access < placed->n_accesses)
-        return &placed->uses[placed->use_of_access[i_access]];
+        return placed->parts[i_access].use;
     pl_error_set(PARLA_E_INVALID, "access %zu was asked for; the task has %zu", i_access, placed ? placed->n_accesses : 0);
     return NULL;
 }
@@ -110,8 +110,8 @@ int parla_data_query(parla_data *data, parla_data_info *out)
     }
     if (rt)
         pl_place_lock(rt);
-    parla_data_info info = {.size = out->size, .n_bytes = data->n_bytes, .valid_mask = data->coherence.valid};
-    info.i_owner = pl_coherence_owner(data->coherence);
+    parla_data_info info = {.size = out->size, .n_bytes = data->n_bytes, .valid_mask = pl_data_valid_mask(&data->tiles.root)};
+    info.i_owner = pl_coherence_owner((pl_coherence){.valid = info.valid_mask});
     if (rt)
         pl_place_unlock(rt);
     pl_attachment_unlock();
@@ -128,9 +128,9 @@ typedef struct eviction {
 static void drop_copy(pl_site *site, parla_data *data, int i_device)
 {
     pl_instance *instance = pl_data_instance(data, i_device);
-    if (!instance->memory || instance->n_pins > 0 || !pl_coherence_is_spare(data->coherence, i_device))
+    if (!instance->memory || instance->n_pins > 0 || !pl_instance_is_spare(instance))
         return;
-    data->coherence = pl_coherence_dropped(data->coherence, i_device);
+    pl_data_forget_copy(data, i_device);
     pl_instance_free(&site->store, instance);
 }
 
@@ -155,7 +155,9 @@ static bool plan_eviction(parla_runtime *rt, const eviction *e, int *out_mode)
     pl_place_lock(rt);
     for (int i = 1; i < rt->place.devices.n; i++)
         any = any || ((evicted >> i & 1) && pl_data_instance(e->data, i)->memory);
-    all_spare = !e->data->coherence.valid || (e->data->coherence.valid & ~evicted);
+    pl_tile *root = &e->data->tiles.root;
+    for (pl_tile *leaf = pl_tile_first(root); leaf; leaf = pl_tile_next(leaf, root))
+        all_spare = all_spare && (!leaf->coherence.valid || (leaf->coherence.valid & ~evicted));
     pl_place_unlock(rt);
     *out_mode = PARLA_IN | PL_MODE_ALONE | PL_MODE_ABSENT | (all_spare ? PARLA_ORDER : 0);
     return any;

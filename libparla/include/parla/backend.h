@@ -11,12 +11,13 @@
 
 PARLA_BEGIN_DECLS
 
-#define PARLA_BACKEND_ABI 1
+#define PARLA_BACKEND_ABI 2
 
 /* One item of a device string: KIND[:COUNT_OR_INDEX][,option=value…], already split and checked by the core. */
 typedef struct parla_device_spec {
     const char *kind;
     int ordinal;             /* which device of this kind, counted from 0 */
+    int n_sharing;           /* how many devices of this runtime are that one: each gets its share of what is not said below */
     size_t memory_bytes;     /* mem=, or 0: the backend decides */
     double link_bytes_per_s; /* link=, or 0: as fast as it goes */
     int64_t link_latency_ns; /* lat=, or 0 */
@@ -28,6 +29,7 @@ typedef struct parla_device_traits {
     size_t memory_bytes; /* usable for arrays and reservations */
     int n_queues;        /* compute queues worth opening; 0: bodies run on worker threads */
     char name[64];       /* model, for people */
+    char uuid[40];       /* of the card, as its vendor prints it; "" if it has none */
 } parla_device_traits;
 
 typedef struct parla_backend {
@@ -43,9 +45,16 @@ typedef struct parla_backend {
     /* Memory. alloc: aligned to 64 bytes; PARLA_E_DEVICE_MEMORY when full. free: no queued work uses it any more. */
     int (*alloc)(void *device, void **out, size_t n_bytes);
     void (*free)(void *device, void *memory, size_t n_bytes);
+    /* The same in the order of a queue: for work that is queued there afterwards; and given back once the work that is queued there
+     * already is done. Other queues may use it between events only. */
+    int (*queue_alloc)(void *queue, void **out, size_t n_bytes);
+    void (*queue_free)(void *queue, void *memory, size_t n_bytes);
+    /* Host memory that copies of this device are fastest with (page-locked where that matters), for staging. PARLA_E_NOMEM. */
+    int (*host_alloc)(void *device, void **out, size_t n_bytes);
+    void (*host_free)(void *device, void *memory, size_t n_bytes);
     /* Queues a copy between boxes of equal shape; `dst_device`/`src_device` are devices of this or the cpu backend (NULL for host memory
-     * that no device owns). PARLA_E_UNSUPPORTED declines the route, and the core stages through the host. A failure found later is
-     * reported by the next event on the queue. */
+     * that no device owns). PARLA_E_UNSUPPORTED declines the route, and the core stages through the host; a backend whose devices have
+     * memory of their own need not copy from host to host. A failure found later is reported by the next event on the queue. */
     int (*copy)(void *queue, void *dst_device, const parla_strided *dst, void *src_device, const parla_strided *src);
     /* Queues setting each byte of the box. */
     int (*fill)(void *queue, const parla_strided *dst, unsigned char value);
@@ -58,7 +67,7 @@ typedef struct parla_backend {
      * enqueue device work themselves, and completion is found by events. */
     int (*queue_call)(void *queue, void (*function)(void *arg), void *arg);
     int (*event_record)(void *queue, void **out_event);
-    /* 0 passed, PARLA_PENDING not yet, negative: the work before it failed. */
+    /* 0 passed, PARLA_PENDING not yet, negative: the work before it failed, and parla_error_detail() has the vendor's words. */
     int (*event_query)(void *event);
     /* Makes later work of `queue` wait for the event (recorded on any queue of this backend). */
     int (*queue_wait)(void *queue, void *event);
@@ -67,13 +76,32 @@ typedef struct parla_backend {
     void (*event_free)(void *event);
     /* The vendor's handle of a queue (a CUstream), or the queue itself. */
     void *(*queue_native)(void *queue);
+
+    /* Around the body of a task on the thread that calls it: the device is the vendor's current one there, and profilers see a range of
+     * this name. Both may be NULL. They nest. */
+    int (*body_begin)(void *device, const char *task_name);
+    void (*body_end)(void *device);
 } parla_backend;
+
+/* What a backend in a module of its own gets from the library that opens it: it links nothing of the library's. */
+typedef struct parla_backend_host {
+    uint32_t abi;                             /* PARLA_BACKEND_ABI of the library */
+    int (*error)(int code, const char *text); /* keeps the words for parla_error_detail() and returns code */
+    void (*log)(int level, const char *text); /* level: a parla_log_level */
+    bool (*is_broken)(int rule);              /* is this rule broken on purpose? Only tests ever say so */
+} parla_backend_host;
+
+/* The one function of a module, exported under the name PARLA_BACKEND_ENTRY. NULL: it has no use here (no driver, another ABI), and has
+ * said why through host->error. Called once; `host` stays valid. */
+typedef const parla_backend *(*parla_backend_entry)(const parla_backend_host *host);
+#define PARLA_BACKEND_ENTRY "parla_backend_module"
 
 /* Makes a further kind known to the whole process, before runtimes that name it are created. The table is kept, not copied.
  * Errors: PARLA_E_INVALID for another ABI or missing functions; PARLA_E_STATE if the kind exists. */
 PARLA_API PARLA_MUST_USE int parla_backend_register(const parla_backend *backend);
 
-/* The table of a kind, or NULL. "cpu" and "sim" always exist. */
+/* The table of a kind, or NULL. "cpu" and "sim" always exist; asking for "cuda" opens the module libparla_cuda.so, which must lie beside the
+ * library or where the loader finds it. */
 PARLA_API const parla_backend *parla_backend_find(const char *kind);
 
 /* Faults for tests on simulated devices, counted from the call and spent once: the n-th allocation (1 is the next) fails, the n-th

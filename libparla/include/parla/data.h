@@ -2,7 +2,10 @@
  *
  * Tasks name an array in parla_task_options.accesses; that orders them and moves the array. Outside tasks the host looks at it between
  * parla_data_acquire and parla_data_release. An array is made without a runtime and attached to the one that first uses it; when that
- * runtime is destroyed its content is written back to host memory and it can be used with another. Thread-safe. */
+ * runtime is destroyed its content is written back to host memory and it can be used with another. Thread-safe.
+ *
+ * Content is kept apart by regions (parla_access): different parts may be current on different devices. A part that was never written
+ * may be read if some other part named with it was; what is found there means nothing. */
 #ifndef PARLA_DATA_H
 #define PARLA_DATA_H
 
@@ -39,11 +42,13 @@ typedef struct parla_instance {
     int i_device; /* 0 is the host */
 } parla_instance;
 
-/* The instance of the i-th access on the task's device; valid while the body runs. Writing through an instance accessed PARLA_IN is
+/* The instance of the i-th access on the task's device; valid while the body runs. The box is the whole array's, of which the elements of
+ * the access's region are current (those that were ever written), and others perhaps not. Writing through an instance accessed PARLA_IN is
  * an error that is not detected here. Errors: PARLA_E_INVALID if there is no such access or it is PARLA_ORDER. */
 PARLA_API PARLA_MUST_USE int parla_context_instance(const parla_context *context, size_t i_access, parla_instance *out);
 
-/* For an access with PARLA_ORDER: some valid instance, wherever it lies. Errors: PARLA_E_STATE if nothing was ever written. */
+/* For an access with PARLA_ORDER: an instance that is valid for its region, wherever it lies; if parts of the region are on different
+ * devices they are brought together on one that has some. Errors: PARLA_E_STATE if nothing was ever written. */
 PARLA_API PARLA_MUST_USE int parla_context_source(const parla_context *context, size_t i_access, parla_instance *out);
 
 /* Brings the array to the host, waiting for the tasks that it depends on, and pins it there: PARLA_IN to read (tasks may read too),
@@ -69,8 +74,8 @@ PARLA_API PARLA_MUST_USE int parla_data_copy_axes(parla_runtime *rt, parla_task 
 typedef struct parla_data_info {
     size_t size;         /* sizeof(parla_data_info), set by the caller */
     size_t n_bytes;      /* of one instance */
-    uint64_t valid_mask; /* bit i: the instance on device i (< 64) is valid */
-    int i_owner;         /* the device whose copy alone is valid, or -1 */
+    uint64_t valid_mask; /* bit i: the instance on device i (< 64) is valid for all that was ever written */
+    int i_owner;         /* the only such device, or -1 */
 } parla_data_info;
 
 /* A snapshot. */

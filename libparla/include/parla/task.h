@@ -82,9 +82,11 @@ typedef struct parla_range {
     int64_t start, stop, step;
 } parla_range;
 
-/* An array that the task uses. Tasks that name the same array are ordered as if they ran one after the other in spawn order, and
- * the array is moved to the task's device. In this version order and movement are per array: a region is widened to its array, and an
- * PARLA_OUT of a region then counts as PARLA_INOUT. */
+/* A region of an array that the task uses. Tasks that name the same elements are ordered as if they ran one after the other in spawn
+ * order; regions without a common element do not order them. What the task reads is moved to its device: exactly the elements that are
+ * not there yet. A task may name several regions of an array, overlapping or not; what it writes on one of its devices it may not use on
+ * another. An array keeps at most 4,096 different tiles apart: beyond that, regions count for more than they name, and what a PARLA_OUT
+ * names is kept as if it were PARLA_INOUT. */
 typedef struct parla_access {
     parla_data *data;
     int mode;                  /* a parla_mode, perhaps | PARLA_ORDER */

@@ -21,6 +21,9 @@ enum {
     PL_BREAK_EVICT = 23,   /* a copy that is the only current one is dropped without being written back */
     PL_BREAK_SETTLE = 24,  /* a writer does not wait for movements that began after its own */
     PL_BREAK_POISON = 25,  /* what a failed task was to write can be read */
+    PL_BREAK_ARRIVE = 26,  /* a writer does not wait for copies that are on their way */
+    PL_BREAK_BELOW = 27,   /* a use does not wait for those of parts of its region */
+    PL_BREAK_JOIN = 28,    /* tiles are put together that are current in different places */
 };
 
 #ifdef PL_TESTING

@@ -15,15 +15,7 @@
 /* Elements along one side of a block: 64 * 64 items of 8 bytes are 32 KiB on each side, which the second-level cache holds. */
 #define BLOCK_ITEMS 64
 
-typedef struct plan {
-    int n; /* dimensions left */
-    int64_t extent[PARLA_MAX_NDIM];
-    int64_t dst_stride[PARLA_MAX_NDIM];
-    int64_t src_stride[PARLA_MAX_NDIM];
-    size_t run_bytes; /* copied at once at each element of those dimensions */
-    char *dst;
-    const char *src;
-} plan;
+typedef pl_strided_plan plan;
 
 int parla_strided_contiguous(parla_strided *out, void *base, size_t item_bytes, int ndim, const int64_t *extent)
 {
@@ -134,8 +126,7 @@ static void plan_merge(plan *p)
     p->n = n;
 }
 
-/* False if there is nothing to copy. */
-static bool plan_make(plan *p, const parla_strided *dst, const parla_strided *src)
+bool pl_strided_plan_make(pl_strided_plan *p, const parla_strided *dst, const parla_strided *src)
 {
     *p = (plan){.run_bytes = dst->item_bytes, .dst = dst->base, .src = src->base};
     if (parla_strided_bytes(dst) == 0)
@@ -213,7 +204,7 @@ static void copy_dims(const plan *p, int k, char *dst, const char *src)
 void pl_strided_copy_checked(const parla_strided *dst, const parla_strided *src)
 {
     plan p;
-    if (plan_make(&p, dst, src))
+    if (pl_strided_plan_make(&p, dst, src))
         copy_dims(&p, 0, p.dst, p.src);
 }
 
@@ -238,6 +229,6 @@ static void fill_dims(const plan *p, int k, char *dst, unsigned char value)
 void pl_strided_fill_checked(const parla_strided *dst, unsigned char value)
 {
     plan p;
-    if (plan_make(&p, dst, dst))
+    if (pl_strided_plan_make(&p, dst, dst))
         fill_dims(&p, 0, p.dst, value);
 }

@@ -17,4 +17,19 @@ PARLA_MUST_USE int pl_strided_check_written(const parla_strided *dst);
 /* Sets every byte of every element of a box that was checked before. */
 void pl_strided_fill_checked(const parla_strided *dst, unsigned char value);
 
+/* A copy between two boxes in its simplest form: dimensions of one element are gone, dst is walked upwards, the outermost dimension comes
+ * first, and what lies together in both boxes is one. */
+typedef struct pl_strided_plan {
+    int n; /* dimensions left */
+    int64_t extent[PARLA_MAX_NDIM];
+    int64_t dst_stride[PARLA_MAX_NDIM]; /* > 0 */
+    int64_t src_stride[PARLA_MAX_NDIM];
+    size_t run_bytes; /* copied at once at each element of those dimensions */
+    char *dst;
+    const char *src;
+} pl_strided_plan;
+
+/* For boxes that were checked before. False if there is nothing to copy. */
+bool pl_strided_plan_make(pl_strided_plan *out, const parla_strided *dst, const parla_strided *src);
+
 #endif

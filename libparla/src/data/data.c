@@ -57,7 +57,7 @@ static void set_shape(parla_data *data, const parla_strided *host)
     data->host.memory = host->base;
     data->host.box = *host;
     data->host.is_given = true;
-    data->coherence = pl_coherence_written(0);
+    pl_data_set_coherence(data, &data->tiles.root, pl_coherence_written(0));
 }
 
 int parla_data_create(parla_data **out, const parla_data_options *options)
@@ -79,6 +79,7 @@ int parla_data_create(parla_data **out, const parla_data_options *options)
     data->release = options->release;
     data->ctx = options->ctx;
     data->host.data = data;
+    pl_tiles_init(&data->tiles, options->host.ndim, options->host.extent);
     set_shape(data, &options->host);
     *out = data;
     return 0;
@@ -139,7 +140,8 @@ int pl_data_alloc_detached(parla_data *data)
 
 void pl_data_destroy(parla_data *data)
 {
-    PL_ASSERT(!data->others && !data->order.readers && !data->order.writer);
+    PL_ASSERT(!data->others && !data->waiting);
+    pl_tiles_fini(&data->tiles);
     if (data->host.memory && !data->host.is_given)
         pl_backend_cpu.free(NULL, data->host.memory, data->n_bytes);
     if (data->release)
@@ -147,6 +149,60 @@ void pl_data_destroy(parla_data *data)
     free(data->name);
     free(data);
 }
+
+/* --- Where the content is ----------------------------------------------------------------------------------------------------- */
+
+static void account(parla_data *data, const pl_tile *leaf, pl_coherence after)
+{
+    size_t n = pl_data_tile_bytes(data, leaf);
+    int owner = pl_coherence_owner(leaf->coherence), next_owner = pl_coherence_owner(after);
+    for (uint64_t left = leaf->coherence.valid & ~after.valid; left; left &= left - 1)
+        pl_data_instance(data, __builtin_ctzll(left))->current_bytes -= n;
+    for (uint64_t left = after.valid & ~leaf->coherence.valid; left; left &= left - 1)
+        pl_data_instance(data, __builtin_ctzll(left))->current_bytes += n;
+    if (owner >= 0)
+        pl_data_instance(data, owner)->sole_bytes -= n;
+    if (next_owner >= 0)
+        pl_data_instance(data, next_owner)->sole_bytes += n;
+}
+
+void pl_data_set_coherence(parla_data *data, pl_tile *leaf, pl_coherence after)
+{
+    if (leaf->coherence.valid != after.valid)
+        account(data, leaf, after);
+    leaf->coherence = after;
+}
+
+void pl_data_forget_copy(parla_data *data, int i_device)
+{
+    pl_tile *root = &data->tiles.root;
+    for (pl_tile *leaf = pl_tile_first(root); leaf; leaf = pl_tile_next(leaf, root))
+        pl_data_set_coherence(data, leaf, pl_coherence_dropped(leaf->coherence, i_device));
+    pl_tile_hold(root);
+    pl_tile_release(&data->tiles, root);
+}
+
+bool pl_data_has_content(parla_data *data)
+{
+    pl_tile *root = &data->tiles.root;
+    for (pl_tile *leaf = pl_tile_first(root); leaf; leaf = pl_tile_next(leaf, root))
+        if (leaf->coherence.valid)
+            return true;
+    return false;
+}
+
+uint64_t pl_data_valid_mask(pl_tile *top)
+{
+    uint64_t mask = ~UINT64_C(0), any = 0;
+    for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top)) {
+        any |= leaf->coherence.valid;
+        if (leaf->coherence.valid)
+            mask &= leaf->coherence.valid;
+    }
+    return any ? mask : 0;
+}
+
+/* --- Regions ------------------------------------------------------------------------------------------------------------------ */
 
 static int check_range(const parla_data *data, int k, const parla_range *range)
 {
@@ -183,6 +239,19 @@ parla_strided pl_box_region(const parla_strided *box, const parla_range *region)
         base += region[k].start * box->stride[k];
         part.extent[k] = length == 0 ? 0 : (length - 1) / region[k].step + 1;
         part.stride[k] = box->stride[k] * region[k].step;
+    }
+    part.base = base;
+    return part;
+}
+
+parla_strided pl_box_part(const parla_strided *box, const pl_span *spans)
+{
+    parla_strided part = *box;
+    char *base = box->base;
+    for (int k = 0; k < box->ndim; k++) {
+        base += spans[k].start * box->stride[k];
+        part.extent[k] = spans[k].n;
+        part.stride[k] = box->stride[k] * spans[k].step;
     }
     part.base = base;
     return part;

@@ -8,7 +8,6 @@
 
 #include "base/atomic.h"
 #include "data/access.h"
-#include "data/coherence.h"
 #include "data/instance.h"
 
 #include <parla/data.h>
@@ -27,17 +26,13 @@ struct parla_data {
     int n_held;                         /* accesses of the host without a runtime; under the attachment lock */
 
     /* Under the placed lock or, without a runtime, the attachment lock. */
-    pl_coherence coherence;
+    pl_tiles tiles;
     pl_instance host;
     pl_instance *others; /* on devices 1 … n_others, while attached */
     int n_others;
 
     /* Under the placed lock. */
-    pl_order order;
-    void *poison;                 /* the failed or cancelled last writer; until somebody overwrites the array */
-    struct parla_failure *spoilt; /* how the last writer whose turn is over failed; NULL: it did not */
-    int n_moves;                  /* movements under way, of any of its copies */
-    pl_use *unsettled;            /* writers that wait until there are none */
+    pl_use *waiting; /* uses whose tiles are on the way */
     parla_data *prev_attached, *next_attached;
 };
 
@@ -80,6 +75,26 @@ PARLA_MUST_USE int pl_data_check_region(const parla_data *data, const parla_rang
 
 /* The part of a copy that a checked region names. */
 parla_strided pl_box_region(const parla_strided *box, const parla_range *region);
+/* The part of a copy that is a box of spans. */
+parla_strided pl_box_part(const parla_strided *box, const pl_span *spans);
+
+/* Bytes of a tile. */
+static inline size_t pl_data_tile_bytes(const parla_data *data, const pl_tile *tile)
+{
+    return (size_t)tile->n_items * data->shape.item_bytes;
+}
+
+/* Changes where the content of a leaf is current; keeps the copies' accounts. */
+void pl_data_set_coherence(parla_data *data, pl_tile *leaf, pl_coherence after);
+
+/* Forgets the copy on a device, which is spare or not wanted any more. */
+void pl_data_forget_copy(parla_data *data, int i_device);
+
+/* Was anything ever written? */
+bool pl_data_has_content(parla_data *data);
+
+/* The devices whose copy is current for all that was ever written under a tile; 0 if nothing was. */
+uint64_t pl_data_valid_mask(pl_tile *top);
 
 /* The name for messages. */
 static inline const char *pl_data_label(const parla_data *data) { return data->name ? data->name : "an array without a name"; }

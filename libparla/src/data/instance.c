@@ -111,7 +111,7 @@ pl_instance *pl_store_victim(const pl_store *store, bool spare)
     if (pl_is_broken(PL_BREAK_EVICT))
         return spare ? store->oldest : NULL;
     for (pl_instance *at = store->oldest; at; at = at->newer)
-        if (!at->is_kept && pl_coherence_is_spare(at->data->coherence, at->i_device) == spare)
+        if (!at->is_kept && pl_instance_is_spare(at) == spare)
             return at;
     return NULL;
 }

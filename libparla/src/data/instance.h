@@ -18,10 +18,13 @@ typedef struct pl_instance {
 
     void *memory; /* NULL: none; the first byte of the library's memory, or base of the user's */
     parla_strided box;
+    size_t current_bytes; /* of the tiles whose content is current here, */
+    size_t sole_bytes;    /* and current nowhere else */
     int n_pins;
-    bool is_kept;             /* writing it back failed: no victim until it is used again */
-    bool is_listed;           /* is among the unpinned */
-    struct pl_move *incoming; /* a movement that will make it current */
+    int n_leaving;   /* movements that write it back to make room */
+    bool has_stayed; /* of those, one has failed */
+    bool is_kept;    /* writing it back failed: no victim until it is used again */
+    bool is_listed;  /* is among the unpinned */
     struct pl_instance *older, *newer;
 } pl_instance;
 
@@ -46,6 +49,9 @@ void pl_instance_disown(pl_store *store, pl_instance *instance);
 
 void pl_instance_pin(pl_store *store, pl_instance *instance);
 void pl_instance_unpin(pl_store *store, pl_instance *instance);
+
+/* Is all of its content also somewhere else? Then the copy can be forgotten. */
+static inline bool pl_instance_is_spare(const pl_instance *instance) { return instance->sole_bytes == 0; }
 
 /* Makes an unpinned copy the next victim: its content is worth nothing any more. */
 void pl_instance_demote(pl_store *store, pl_instance *instance);

@@ -124,6 +124,55 @@ static void sim_free(void *handle, void *memory, size_t n_bytes)
     give_memory(handle, n_bytes);
 }
 
+typedef struct sim_freed {
+    sim_device *device;
+    void *memory;
+    size_t n_bytes;
+} sim_freed;
+
+static void sim_free_queued(void *arg)
+{
+    sim_freed *freed = arg;
+    sim_free(freed->device, freed->memory, freed->n_bytes);
+    free(freed);
+}
+
+/* Memory in the order of a queue is there at once; it goes when the queue's thread comes to it. */
+static int sim_queue_alloc(void *handle, void **out, size_t n_bytes)
+{
+    sim_stream *stream = handle;
+    return sim_alloc(stream->device, out, n_bytes);
+}
+
+/* Out of host memory for an entry, it waits for the queue instead. */
+static void sim_queue_free(void *handle, void *memory, size_t n_bytes)
+{
+    sim_stream *stream = handle;
+    sim_freed *freed = malloc(sizeof *freed);
+    if (freed) {
+        *freed = (sim_freed){stream->device, memory, n_bytes};
+        if (pl_sim_queue_push(stream->queue, &(pl_sim_op){.kind = PL_SIM_CALL, .function = sim_free_queued, .arg = freed}) == 0)
+            return;
+        free(freed);
+    }
+    pl_sim_queue_drain(stream->queue);
+    sim_free(stream->device, memory, n_bytes);
+}
+
+static int sim_host_alloc(void *handle, void **out, size_t n_bytes)
+{
+    (void)handle;
+    *out = pl_host_alloc(n_bytes);
+    return *out ? 0 : pl_error_set(PARLA_E_NOMEM, "the host has no %zu bytes left", n_bytes);
+}
+
+static void sim_host_free(void *handle, void *memory, size_t n_bytes)
+{
+    (void)handle;
+    (void)n_bytes;
+    free(memory);
+}
+
 /* How long a copy between two devices takes at least; the other one is simulated too, or the host. */
 static int64_t link_time_ns(const sim_device *device, const void *other, size_t n_bytes)
 {
@@ -252,6 +301,10 @@ const parla_backend pl_backend_sim = {
     .close = sim_close,
     .alloc = sim_alloc,
     .free = sim_free,
+    .queue_alloc = sim_queue_alloc,
+    .queue_free = sim_queue_free,
+    .host_alloc = sim_host_alloc,
+    .host_free = sim_host_free,
     .copy = sim_copy,
     .fill = sim_fill,
     .queue_open = sim_queue_open,

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "device/module.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -36,8 +37,9 @@ static bool is_kind_name(const char *kind)
 
 static bool is_complete(const parla_backend *b)
 {
-    return b->probe && b->open && b->close && b->alloc && b->free && b->copy && b->fill && b->queue_open && b->queue_close &&
-           b->event_record && b->event_query && b->queue_wait && b->event_wait && b->event_free && b->queue_native;
+    return b->probe && b->open && b->close && b->alloc && b->free && b->queue_alloc && b->queue_free && b->host_alloc &&
+           b->host_free && b->copy && b->fill && b->queue_open && b->queue_close && b->event_record && b->event_query &&
+           b->queue_wait && b->event_wait && b->event_free && b->queue_native;
 }
 
 /* Needs the lock. */
@@ -72,7 +74,8 @@ int parla_backend_register(const parla_backend *backend)
                             "and _ that begins with a letter and is not \"auto\"",
                             backend->kind ? backend->kind : "");
     if (!is_complete(backend))
-        return pl_error_set(PARLA_E_INVALID, "backend \"%s\" lacks a function; only queue_call may be NULL", backend->kind);
+        return pl_error_set(PARLA_E_INVALID,
+                            "backend \"%s\" lacks a function; only queue_call, body_begin and body_end may be NULL", backend->kind);
 
     take_lock();
     int rc = add_locked(backend);
@@ -82,6 +85,7 @@ int parla_backend_register(const parla_backend *backend)
 
 const parla_backend *parla_backend_find(const char *kind)
 {
+    pl_module_open(kind);
     take_lock();
     const parla_backend *backend = kind ? find_locked(kind) : NULL;
     pthread_mutex_unlock(&lock);

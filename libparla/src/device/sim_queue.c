@@ -35,6 +35,8 @@ struct pl_sim_queue {
     size_t head;
     size_t n_ops;
     bool is_closing;
+    bool is_working;     /* the thread does a piece of work that it has taken out */
+    pthread_cond_t idle; /* the ring is empty and nothing is being done */
 };
 
 static void fail(pl_sim_queue *queue, int code)
@@ -95,9 +97,13 @@ static void run_op(pl_sim_queue *queue, const pl_sim_op *op)
 static bool take(pl_sim_queue *queue, pl_sim_op *out)
 {
     pthread_mutex_lock(&queue->lock);
+    queue->is_working = false;
+    if (queue->n_ops == 0)
+        pthread_cond_broadcast(&queue->idle);
     while (queue->n_ops == 0 && !queue->is_closing)
         pthread_cond_wait(&queue->grown, &queue->lock);
     bool has_work = queue->n_ops > 0;
+    queue->is_working = has_work;
     if (has_work) {
         *out = queue->ring[queue->head];
         queue->head = (queue->head + 1) & (queue->capacity - 1);
@@ -131,6 +137,7 @@ int pl_sim_queue_open(pl_sim_queue **out, const char *thread_name)
     pl_text_format(queue->thread_name, sizeof queue->thread_name, "%s", thread_name);
     pthread_mutex_init(&queue->lock, NULL);
     pthread_cond_init(&queue->grown, NULL);
+    pthread_cond_init(&queue->idle, NULL);
     rc = pl_thread_start(&queue->thread, thread_name, run, queue);
     if (rc < 0)
         goto free_ring;
@@ -138,6 +145,7 @@ int pl_sim_queue_open(pl_sim_queue **out, const char *thread_name)
     return 0;
 
 free_ring:
+    pthread_cond_destroy(&queue->idle);
     pthread_cond_destroy(&queue->grown);
     pthread_mutex_destroy(&queue->lock);
     free(queue->ring);
@@ -153,6 +161,7 @@ void pl_sim_queue_close(pl_sim_queue *queue)
     pthread_cond_signal(&queue->grown);
     pthread_mutex_unlock(&queue->lock);
     pthread_join(queue->thread, NULL);
+    pthread_cond_destroy(&queue->idle);
     pthread_cond_destroy(&queue->grown);
     pthread_mutex_destroy(&queue->lock);
     free(queue->ring);
@@ -184,4 +193,12 @@ int pl_sim_queue_push(pl_sim_queue *queue, const pl_sim_op *op)
     }
     pthread_mutex_unlock(&queue->lock);
     return rc;
+}
+
+void pl_sim_queue_drain(pl_sim_queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    while (queue->n_ops > 0 || queue->is_working)
+        pthread_cond_wait(&queue->idle, &queue->lock);
+    pthread_mutex_unlock(&queue->lock);
 }

@@ -30,4 +30,7 @@ void pl_sim_queue_close(pl_sim_queue *queue);
 /* Appends one piece of work; the boxes were checked. Never blocks on the work. Errors: PARLA_E_NOMEM. */
 PARLA_MUST_USE int pl_sim_queue_push(pl_sim_queue *queue, const pl_sim_op *op);
 
+/* Blocks until all work pushed so far is done. From: not the queue's own thread. */
+void pl_sim_queue_drain(pl_sim_queue *queue);
+
 #endif

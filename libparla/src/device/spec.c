@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "device/backends.h"
+#include "device/module.h"
 #include "device/quantity.h"
 
 #include <limits.h>
@@ -72,10 +73,14 @@ static int add_device(parser *p, const parla_backend *backend, int ordinal)
 static int no_such_kind(const parser *p, int length, const char *kind)
 {
     char kinds[LIST_BYTES];
+    char name[KIND_BYTES] = {0};
+    if (length < KIND_BYTES)
+        memcpy(name, kind, (size_t)length);
+    const char *reason = pl_module_reason(name);
     pl_backend_list(kinds, sizeof kinds);
     return pl_error_set(PARLA_E_NO_DEVICE,
-                        "devices \"%s\": there are no devices of kind \"%.*s\" at character %d; this process knows: %s", p->text,
-                        length, kind, (int)(kind - p->text) + 1, kinds);
+                        "devices \"%s\": there are no devices of kind \"%.*s\" at character %d%s%s; this process knows: %s",
+                        p->text, length, kind, (int)(kind - p->text) + 1, *reason ? ": " : "", reason, kinds);
 }
 
 static int no_such_index(const parser *p, const parla_backend *backend, int index, int n)
@@ -237,6 +242,7 @@ static int read_list(parser *p)
 static int add_real_gpus(parser *p)
 {
     const parla_backend *backend;
+    pl_modules_open();
     for (int i = 0; (backend = pl_backend_at(i)) != NULL; i++) {
         int n = backend == &pl_backend_cpu ? 0 : backend->probe();
         int rc = n > 0 && n < INT_MAX ? add_part(p, backend, -1) : 0;
@@ -244,6 +250,15 @@ static int add_real_gpus(parser *p)
             return rc;
     }
     return 0;
+}
+
+/* Devices that are the same one share it. */
+static void count_sharing(pl_spec *spec)
+{
+    for (int i = 0; i < spec->n; i++)
+        for (int k = 0; k < spec->n; k++)
+            spec->items[i].spec.n_sharing +=
+                spec->items[k].backend == spec->items[i].backend && spec->items[k].spec.ordinal == spec->items[i].spec.ordinal;
 }
 
 static bool is_auto(const char *text) { return strncmp(text, "auto", 4) == 0 && text[4 + strspn(text + 4, " \t")] == '\0'; }
@@ -258,7 +273,9 @@ int pl_spec_parse(pl_spec *out, const char *text)
         rc = add_real_gpus(&p);
     else if (rc == 0 && *p.at != '\0')
         rc = read_list(&p);
-    if (rc == 0)
+    if (rc == 0) {
+        count_sharing(&p.spec);
         *out = p.spec;
+    }
     return rc;
 }

@@ -38,7 +38,7 @@ static int prepare(parla_runtime *rt, const pl_use *use)
     if (data->n_held > 0)
         return pl_error_set(PARLA_E_STATE, "%s is acquired by the host outside of any runtime: release it first",
                             pl_data_label(data));
-    if (!use->may_be_absent && !data->coherence.valid)
+    if (!use->may_be_absent && !pl_data_has_content(data))
         return pl_error_set(PARLA_E_STATE,
                             "%s is read, but it has no content: nothing was written to it, or the task that should have failed",
                             pl_data_label(data));
@@ -86,14 +86,19 @@ int pl_attach(parla_runtime *rt, pl_placed *placed)
 static void detach_locked(parla_runtime *rt, parla_data *data, pl_todo *todo)
 {
     pl_place *place = &rt->place;
-    pl_order_cure(data, todo);
-    parla_failure_unref(data->spoilt);
-    data->spoilt = NULL;
+    pl_tile *root = &data->tiles.root;
+    for (pl_tile *leaf = pl_tile_first(root); leaf; leaf = pl_tile_next(leaf, root)) {
+        pl_order_cure(leaf, todo);
+        parla_failure_unref(leaf->spoilt);
+        leaf->spoilt = NULL;
+        leaf->is_lost = leaf->is_lost || (leaf->coherence.valid && !(leaf->coherence.valid & 1));
+    }
+    for (int i = 1; i < place->devices.n; i++)
+        pl_data_forget_copy(data, i);
     for (int i = 1; i < place->devices.n; i++)
         pl_instance_free(&place->sites[i].store, pl_data_instance(data, i));
     pl_instance_disown(&place->sites[0].store, &data->host);
     pl_data_close_instances(data);
-    data->coherence.valid &= 1;
     if (data->prev_attached)
         data->prev_attached->next_attached = data->next_attached;
     else
@@ -147,10 +152,10 @@ static void arrived(void *arg, int status)
     pthread_mutex_unlock(&a->lock);
 }
 
-static int copy_and_wait(parla_runtime *rt, const pl_instance *to, const pl_instance *from)
+static int copy_and_wait(parla_runtime *rt, const pl_instance *to, const pl_instance *from, const pl_span *box)
 {
     arrival a = {.lock = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};
-    parla_instance dst = {to->box, to->i_device}, src = {from->box, from->i_device};
+    parla_instance dst = {pl_box_part(&to->box, box), to->i_device}, src = {pl_box_part(&from->box, box), from->i_device};
     int rc = pl_copy_async(&rt->place.devices, &dst, &src, arrived, &a);
     if (rc < 0)
         return rc;
@@ -163,21 +168,40 @@ static int copy_and_wait(parla_runtime *rt, const pl_instance *to, const pl_inst
     return a.status;
 }
 
-/* The device whose copy is the only current content, or -1: nothing has to be brought. */
-static int find_content(parla_runtime *rt, parla_data *data)
+/* Forgets content that may not be read. */
+static void lose_spoilt(parla_runtime *rt, parla_data *data)
 {
+    pl_tile *root = &data->tiles.root;
     pl_place_lock(rt);
-    if (data->poison || data->spoilt)
-        data->coherence.valid = 0;
-    uint64_t valid = data->coherence.valid;
+    for (pl_tile *leaf = pl_tile_first(root); leaf; leaf = pl_tile_next(leaf, root)) {
+        if (!leaf->poison && !leaf->spoilt)
+            continue;
+        pl_data_set_coherence(data, leaf, (pl_coherence){0});
+        leaf->is_lost = true;
+    }
     pl_place_unlock(rt);
-    return valid == 0 || (valid & 1) ? -1 : __builtin_ctzll(valid);
 }
 
-static void note_brought(parla_runtime *rt, parla_data *data)
+/* The next leaf whose content is not on the host, with its box and the device that has it; NULL if there is none. */
+static pl_tile *find_content(parla_runtime *rt, parla_data *data, pl_span *box, int *out_device)
+{
+    pl_tile *root = &data->tiles.root;
+    pl_place_lock(rt);
+    pl_tile *leaf = pl_tile_first(root);
+    while (leaf && (!leaf->coherence.valid || (leaf->coherence.valid & 1)))
+        leaf = pl_tile_next(leaf, root);
+    if (leaf) {
+        *out_device = __builtin_ctzll(leaf->coherence.valid);
+        pl_tile_box(&data->tiles, leaf, box);
+    }
+    pl_place_unlock(rt);
+    return leaf;
+}
+
+static void note_brought(parla_runtime *rt, parla_data *data, pl_tile *leaf)
 {
     pl_place_lock(rt);
-    data->coherence = pl_coherence_fetched(data->coherence, 0);
+    pl_data_set_coherence(data, leaf, pl_coherence_fetched(leaf->coherence, 0));
     pl_place_unlock(rt);
 }
 
@@ -189,18 +213,22 @@ static int alloc_host(parla_runtime *rt, parla_data *data)
     return rc;
 }
 
-/* Brings the content to the host. What cannot be brought is lost, and the array says so when it is read. */
+/* Brings the content to the host. What cannot be brought is lost, and the array says so when it is read. No task is left, so the
+ * tiles stay as they are. */
 static void bring_home(parla_runtime *rt, parla_data *data)
 {
-    int i_device = find_content(rt, data);
-    if (i_device < 0)
-        return;
-    int rc = alloc_host(rt, data);
-    if (rc == 0)
-        rc = copy_and_wait(rt, &data->host, pl_data_instance(data, i_device));
-    if (rc == 0)
-        note_brought(rt, data);
-    else
+    pl_span box[PARLA_MAX_NDIM];
+    pl_tile *leaf;
+    int i_device, rc = 0;
+    lose_spoilt(rt, data);
+    while (rc == 0 && (leaf = find_content(rt, data, box, &i_device)) != NULL) {
+        rc = alloc_host(rt, data);
+        if (rc == 0)
+            rc = copy_and_wait(rt, &data->host, pl_data_instance(data, i_device), box);
+        if (rc == 0)
+            note_brought(rt, data, leaf);
+    }
+    if (rc < 0)
         parla_log(PARLA_LOG_ERROR, "%s is lost: it cannot be written back to the host: %s", pl_data_label(data),
                   parla_error_text(rc));
 }

@@ -72,11 +72,16 @@ static double measured_speed(const pl_devices *devices, int i_device)
 static size_t bytes_to_move(const pl_placed *placed, size_t member, int i_device)
 {
     size_t n = 0;
-    for (size_t i = 0; i < placed->n_uses; i++) {
-        const pl_use *use = &placed->uses[i];
-        if (!use->is_in_place && use->member == member && (use->mode & PARLA_IN) &&
-            !pl_coherence_is_valid(use->data->coherence, i_device))
-            n += use->data->n_bytes;
+    for (size_t i = 0; i < placed->n_accesses; i++) {
+        const pl_part *part = &placed->parts[i];
+        if (part->use->is_in_place || part->use->member != member || !pl_needs_content(placed, part))
+            continue;
+        for (uint32_t k = 0; k < part->n_marks; k++) {
+            pl_tile *top = part->marks[k].tile;
+            for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top))
+                if (leaf->coherence.valid && !pl_coherence_is_valid(leaf->coherence, i_device))
+                    n += pl_data_tile_bytes(part->use->data, leaf);
+        }
     }
     return n;
 }
@@ -130,11 +135,22 @@ static double cost_of(parla_runtime *rt, const pl_placed *placed, size_t k, cons
 
 /* --- Candidates --------------------------------------------------------------------------------------------------------------- */
 
-/* Where the array of use 0 is: the task goes there. */
+/* Where most of the region of access 0 is: the task goes there. */
 static uint64_t followed_device(const pl_placed *placed)
 {
-    uint64_t valid = placed->uses[0].data->coherence.valid;
-    return valid ? valid & -valid : 1;
+    size_t n_bytes[PL_MAX_DEVICES] = {0};
+    const pl_part *part = &placed->parts[0];
+    int most = 0;
+    for (uint32_t k = 0; k < part->n_marks; k++) {
+        pl_tile *top = part->marks[k].tile;
+        for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top))
+            for (uint64_t left = leaf->coherence.valid; left; left &= left - 1)
+                n_bytes[__builtin_ctzll(left)] += pl_data_tile_bytes(part->use->data, leaf);
+    }
+    for (int i = 1; i < placed->rt->place.devices.n; i++)
+        if (n_bytes[i] > n_bytes[most])
+            most = i;
+    return UINT64_C(1) << most;
 }
 
 /* The devices that member k may have. */

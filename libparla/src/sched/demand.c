@@ -27,9 +27,8 @@ static pl_placed *placed_alloc(const sizes *n)
     size_t members = align_up(n->n_members * sizeof(pl_member));
     size_t alternatives = align_up(n->n_alternatives * sizeof(pl_alternative));
     size_t uses = align_up(n->n_accesses * sizeof(pl_use));
-    size_t content = align_up(n->n_accesses * sizeof(pl_task *));
     size_t judged = align_up(n->n_members * n->n_devices * sizeof(pl_judged));
-    char *memory = calloc(1, head + members + alternatives + uses + content + judged + n->n_accesses * sizeof(uint16_t));
+    char *memory = calloc(1, head + members + alternatives + uses + judged + n->n_accesses * sizeof(pl_part));
     if (!memory)
         return NULL;
     pl_placed *placed = (pl_placed *)memory;
@@ -40,10 +39,8 @@ static pl_placed *placed_alloc(const sizes *n)
     memory += alternatives;
     placed->uses = (pl_use *)memory;
     memory += uses;
-    placed->content = (pl_task **)memory;
-    memory += content;
     placed->judged = (pl_judged *)memory;
-    placed->use_of_access = (uint16_t *)(memory + judged);
+    placed->parts = (pl_part *)(memory + judged);
     return placed;
 }
 
@@ -53,6 +50,7 @@ void pl_placed_unref(pl_placed *placed)
         return;
     parla_failure_unref(placed->failure);
     free(placed->waits);
+    free(placed->content);
     free(placed);
 }
 
@@ -66,8 +64,9 @@ void pl_demand_destroy(pl_placed *placed)
 
 /* --- Accesses ----------------------------------------------------------------------------------------------------------------- */
 
-static int check_access(const parla_task_options *options, size_t i, bool *out_is_whole)
+static int check_access(const parla_task_options *options, size_t i)
 {
+    bool is_whole;
     const parla_access *access = &options->accesses[i];
     if (!access->data)
         return pl_error_set(PARLA_E_INVALID, "access %zu names no array", i);
@@ -78,7 +77,7 @@ static int check_access(const parla_task_options *options, size_t i, bool *out_i
     if (access->member < 0)
         return pl_error_set(PARLA_E_INVALID, "access %zu (%s): there is no member %d", i, pl_data_label(access->data),
                             access->member);
-    return pl_data_check_region(access->data, access->region, out_is_whole);
+    return pl_data_check_region(access->data, access->region, &is_whole);
 }
 
 static pl_use *find_use(pl_placed *placed, const parla_access *access)
@@ -111,17 +110,14 @@ static pl_use *add_use(pl_placed *placed, const parla_access *access)
     return use;
 }
 
-static void merge_access(pl_placed *placed, const parla_access *access, bool is_whole, size_t i)
+static void add_part(pl_placed *placed, const parla_access *access)
 {
     pl_use *use = find_use(placed, access);
     if (!use)
         use = add_use(placed, access);
     int mode = access->mode & PARLA_INOUT;
-    if (mode == PARLA_OUT && !is_whole)
-        mode = PARLA_INOUT; /* the rest of the array stays */
     bool needs_content = (access->mode & PARLA_IN) && !(access->mode & (PARLA_ORDER | PL_MODE_ABSENT));
     use->may_be_absent = use->may_be_absent && !needs_content;
-    /* Reading and overwriting in one task is neither alone. */
     use->mode = (uint8_t)(use->mode | mode);
 
     pl_use *first = ordering_use(placed, access->data);
@@ -129,37 +125,64 @@ static void merge_access(pl_placed *placed, const parla_access *access, bool is_
         first = use;
         parla_data_ref(access->data);
     }
-    int order_mode = access->mode & PL_MODE_ALONE ? PARLA_INOUT : mode;
-    first->order_mode = (uint8_t)(first->order_mode | order_mode);
+    first->order_mode = (uint8_t)(first->order_mode | mode);
     first->is_written = first->is_written || (mode & PARLA_OUT);
-    placed->use_of_access[i] = (uint16_t)(use - placed->uses);
+
+    pl_part *part = &placed->parts[placed->n_accesses++];
+    *part = (pl_part){.use = use, .order = first, .next = first->parts, .may_be_absent = !needs_content};
+    part->mode = (uint8_t)mode;
+    part->is_alone = access->mode & PL_MODE_ALONE;
+    first->parts = part;
 }
 
-/* An array that is written is on one device only. */
-static int check_one_place(const pl_placed *placed)
+/* The region of an access as spans; NULL for the whole array. */
+static const pl_span *spans_of(const parla_access *access, pl_span *spans)
 {
-    for (size_t i = 0; i < placed->n_uses; i++)
-        for (size_t k = 0; k < placed->n_uses; k++) {
-            const pl_use *a = &placed->uses[i], *b = &placed->uses[k];
-            if (a->data == b->data && !a->is_in_place && !b->is_in_place && a->member != b->member && (a->mode & PARLA_OUT))
-                return pl_error_set(PARLA_E_INVALID,
-                                    "%s is written on member %d of the task and used on member %d: only reading can be shared",
-                                    pl_data_label(a->data), a->member, b->member);
-        }
-    return 0;
+    for (int k = 0; access->region && k < parla_data_shape(access->data)->ndim; k++)
+        spans[k] = pl_span_of_range(&access->region[k]);
+    return access->region ? spans : NULL;
 }
 
-/* An array that the task both reads and writes, or NULL. */
+static bool regions_meet(const parla_access *a, const parla_access *b)
+{
+    pl_span spans_a[PARLA_MAX_NDIM], spans_b[PARLA_MAX_NDIM];
+    if (!spans_of(a, spans_a) || !spans_of(b, spans_b))
+        return true;
+    return pl_spans_meet(spans_a, spans_b, parla_data_shape(a->data)->ndim);
+}
+
+/* What is written is on one device only. */
+static int check_one_place(const parla_access *a, const parla_access *b)
+{
+    if (a->data != b->data || a->member == b->member || ((a->mode | b->mode) & PARLA_ORDER) || !((a->mode | b->mode) & PARLA_OUT) ||
+        !regions_meet(a, b))
+        return 0;
+    bool first_writes = a->mode & PARLA_OUT;
+    return pl_error_set(PARLA_E_INVALID, "%s is written on member %d of the task and used on member %d: only reading can be shared",
+                        pl_data_label(a->data), first_writes ? a->member : b->member, first_writes ? b->member : a->member);
+}
+
+static int check_places(const parla_task_options *options)
+{
+    int rc = 0;
+    bool is_gang = false;
+    for (size_t i = 0; i < options->n_accesses; i++)
+        is_gang = is_gang || options->accesses[i].member > 0;
+    for (size_t i = 0; is_gang && i < options->n_accesses; i++)
+        for (size_t k = 0; rc == 0 && k < i; k++)
+            rc = check_one_place(&options->accesses[k], &options->accesses[i]);
+    return rc;
+}
+
+/* An array of which the task both reads and writes some elements, or NULL. */
 static const parla_data *updated_array(const parla_task_options *options)
 {
-    for (size_t i = 0; i < options->n_accesses; i++) {
-        int mode = 0;
-        for (size_t k = 0; k < options->n_accesses; k++)
-            if (options->accesses[k].data == options->accesses[i].data)
-                mode |= options->accesses[k].mode & PARLA_INOUT;
-        if (mode == PARLA_INOUT)
-            return options->accesses[i].data;
-    }
+    for (size_t i = 0; i < options->n_accesses; i++)
+        for (size_t k = 0; k < options->n_accesses; k++) {
+            const parla_access *a = &options->accesses[i], *b = &options->accesses[k];
+            if (a->data == b->data && (a->mode & PARLA_IN) && (b->mode & PARLA_OUT) && regions_meet(a, b))
+                return a->data;
+        }
     return NULL;
 }
 
@@ -167,12 +190,10 @@ static int take_accesses(pl_placed *placed, const parla_task_options *options)
 {
     const parla_data *updated;
     for (size_t i = 0; i < options->n_accesses; i++) {
-        bool is_whole;
-        int rc = check_access(options, i, &is_whole);
+        int rc = check_access(options, i);
         if (rc < 0)
             return rc;
-        merge_access(placed, &options->accesses[i], is_whole, i);
-        placed->n_accesses++;
+        add_part(placed, &options->accesses[i]);
     }
     if (options->n_retries > 0 && (updated = updated_array(options)))
         return pl_error_set(
@@ -180,7 +201,7 @@ static int take_accesses(pl_placed *placed, const parla_task_options *options)
             "%s is updated (read and written) by a task with %d retries, which would find there what a failed try left: "
             "write to another array, or spawn it without retries",
             pl_data_label(updated), options->n_retries);
-    return check_one_place(placed);
+    return check_places(options);
 }
 
 /* --- Choices ------------------------------------------------------------------------------------------------------------------ */

@@ -51,8 +51,8 @@ static bool is_void(parla_runtime *rt, const pl_placed *placed, parla_failure **
 {
     pl_place_lock(rt);
     bool answer = placed->is_void;
-    parla_failure *spoilt = placed->uses[0].data->spoilt;
-    *out_spoilt = answer && spoilt ? parla_failure_ref(spoilt) : NULL;
+    parla_failure *spoilt = answer ? pl_order_spoilt(placed->uses[0].data) : NULL;
+    *out_spoilt = spoilt ? parla_failure_ref(spoilt) : NULL;
     pl_place_unlock(rt);
     return answer;
 }
@@ -206,10 +206,31 @@ int pl_hold_acquire(parla_runtime *rt, pl_worker *self, parla_data *data, int mo
     return rc;
 }
 
+/* Content that was lost may not be read; what was never written may be, beside other content. */
+static bool can_be_read_detached(parla_data *data)
+{
+    pl_tile *root = &data->tiles.root;
+    for (pl_tile *leaf = pl_tile_first(root); leaf; leaf = pl_tile_next(leaf, root))
+        if (leaf->is_lost)
+            return false;
+    return pl_data_has_content(data);
+}
+
+static void write_detached(parla_data *data)
+{
+    pl_tile *root = &data->tiles.root;
+    for (pl_tile *leaf = pl_tile_first(root); leaf; leaf = pl_tile_next(leaf, root)) {
+        pl_data_set_coherence(data, leaf, pl_coherence_written(0));
+        leaf->is_lost = false;
+    }
+    pl_tile_hold(root);
+    pl_tile_release(&data->tiles, root);
+}
+
 int pl_hold_acquire_detached(parla_data *data, int mode, parla_instance *out)
 {
     int rc = 0;
-    if ((mode & PARLA_IN) && !pl_coherence_is_valid(data->coherence, 0))
+    if ((mode & PARLA_IN) && !can_be_read_detached(data))
         rc = pl_error_set(PARLA_E_STATE, "%s has no content: nothing was written to it, or the task that should have failed",
                           pl_data_label(data));
     else if (!data->host.memory)
@@ -217,7 +238,7 @@ int pl_hold_acquire_detached(parla_data *data, int mode, parla_instance *out)
     if (rc < 0)
         return rc;
     if (mode & PARLA_OUT)
-        data->coherence = pl_coherence_written(0);
+        write_detached(data);
     data->n_held++;
     *out = (parla_instance){.box = data->host.box, .i_device = 0};
     return 0;

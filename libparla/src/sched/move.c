@@ -1,9 +1,8 @@
-/* move.c - copies of arrays between devices, and who waits for them.
+/* move.c - copies of boxes of arrays between devices.
  *
- * A movement is decided under rt->place.lock, which pins both copies; started after it; and ended by the device layer's callback,
- * which takes the lock again. Readers wait for the one movement that brings their copy, however many they are. A writer waits until
- * no movement of its array is under way at all: none may read what it writes, nor arrive after it. A failed movement changes
- * nothing but fails those who need it.
+ * A movement is decided under rt->place.lock, which pins both copies and holds the node whose box is copied; started after it; and ended
+ * by the device layer's callback, which takes the lock again. Meanwhile the node's leaves are marked as arriving: so there is one
+ * movement for all readers of a copy, and no writer begins. A failed movement changes nothing but fails those who need it (fetch.c).
  *
  * A movement holds a reference on its array and counts as outside progress (wait.c) until all that it sets off is done. */
 #include "base/clock.h"
@@ -15,7 +14,20 @@
 
 static pl_site *site_of(parla_runtime *rt, const pl_instance *instance) { return &rt->place.sites[instance->i_device]; }
 
-pl_move *pl_move_create(parla_runtime *rt, pl_instance *to, pl_instance *from, pl_todo *todo)
+/* The boxes of a movement: its node stays as it is, but the nodes above it may be moved in memory while no lock is held. */
+static void set_boxes(pl_move *move)
+{
+    pl_span spans[PARLA_MAX_NDIM];
+    move->from_box = move->from->box;
+    move->to_box = move->to->box;
+    if (!move->tile->parent)
+        return;
+    pl_tile_box(&move->data->tiles, move->tile, spans);
+    move->from_box = pl_box_part(&move->from->box, spans);
+    move->to_box = pl_box_part(&move->to->box, spans);
+}
+
+pl_move *pl_move_create(parla_runtime *rt, pl_tile *tile, pl_instance *to, pl_instance *from, pl_todo *todo)
 {
     pl_move *move = calloc(1, sizeof *move);
     if (!move || !pl_data_ref_if_alive(to->data)) {
@@ -24,14 +36,18 @@ pl_move *pl_move_create(parla_runtime *rt, pl_instance *to, pl_instance *from, p
     }
     move->rt = rt;
     move->data = to->data;
+    move->tile = tile;
+    move->n_bytes = pl_data_tile_bytes(to->data, tile);
     move->from = from;
     move->to = to;
+    set_boxes(move);
+    pl_tile_hold(tile);
+    for (pl_tile *leaf = pl_tile_first(tile); leaf; leaf = pl_tile_next(leaf, tile))
+        pl_data_set_coherence(move->data, leaf, pl_coherence_leaving(leaf->coherence, to->i_device));
     pl_instance_pin(&site_of(rt, from)->store, from);
     pl_instance_pin(&site_of(rt, to)->store, to);
-    to->incoming = move;
     site_of(rt, from)->n_moves++;
     site_of(rt, to)->n_moves++;
-    move->data->n_moves++;
     rt->place.n_busy++;
     move->next = todo->moves;
     todo->moves = move;
@@ -40,67 +56,63 @@ pl_move *pl_move_create(parla_runtime *rt, pl_instance *to, pl_instance *from, p
 
 /* --- The end of one ----------------------------------------------------------------------------------------------------------- */
 
-static void fail_use(const pl_move *move, pl_use *use, int status, const char *detail)
+typedef struct move_failure {
+    const pl_move *move;
+    int status;
+    const char *detail;
+} move_failure;
+
+static void fail_task(void *ctx, pl_placed *placed)
 {
-    pl_placed *placed = use->owner;
+    const move_failure *failure = ctx;
+    const pl_move *move = failure->move;
     const pl_device *devices = move->rt->place.devices.list;
     if (!placed->failure)
-        placed->failure =
-            pl_failure_create(status, placed->task->name, NULL, "copying %s from %s to %s failed: %s", pl_data_label(move->data),
-                              devices[move->from->i_device].name, devices[move->to->i_device].name, detail);
-}
-
-static void release_uses(parla_runtime *rt, pl_use *list, pl_todo *todo)
-{
-    while (list) {
-        pl_use *use = list;
-        pl_placed *placed = use->owner;
-        list = use->next_waiting;
-        if (--placed->n_moving == 0)
-            pl_launch(rt, placed, todo);
-    }
+        placed->failure = pl_failure_create(failure->status, placed->task->name, NULL, "copying %s from %s to %s failed: %s",
+                                            pl_data_label(move->data), devices[move->from->i_device].name,
+                                            devices[move->to->i_device].name, failure->detail);
 }
 
 static void end_of_room(pl_move *move, int status)
 {
     pl_site *site = site_of(move->rt, move->from);
     pl_instance *from = move->from;
+    from->has_stayed = from->has_stayed || status < 0;
+    if (--from->n_leaving > 0)
+        return;
     site->leaving_bytes -= move->data->n_bytes;
-    if (status < 0) {
+    if (from->has_stayed) {
+        from->has_stayed = false;
         from->is_kept = true;
-    } else if (from->n_pins == 0 && pl_coherence_is_spare(move->data->coherence, from->i_device)) {
-        move->data->coherence = pl_coherence_dropped(move->data->coherence, from->i_device);
+    } else if (from->n_pins == 0 && pl_instance_is_spare(from)) {
+        pl_data_forget_copy(move->data, from->i_device);
         pl_instance_free(&site->store, from);
     }
+}
+
+static void note_arrival(pl_move *move, int status)
+{
+    int i_to = move->to->i_device;
+    pl_tile *top = move->tile;
+    for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top))
+        pl_data_set_coherence(move->data, leaf, pl_coherence_arrived(leaf->coherence, i_to, status == 0));
+    pl_tile_release(&move->data->tiles, top);
 }
 
 static void end_locked(pl_move *move, int status, const char *detail, pl_todo *todo)
 {
     parla_runtime *rt = move->rt;
-    parla_data *data = move->data;
-    move->to->incoming = NULL;
     pl_instance_unpin(&site_of(rt, move->from)->store, move->from);
     pl_instance_unpin(&site_of(rt, move->to)->store, move->to);
     site_of(rt, move->from)->n_moves--;
     site_of(rt, move->to)->n_moves--;
-    data->n_moves--;
-    if (status == 0)
-        data->coherence = pl_coherence_fetched(data->coherence, move->to->i_device);
+    note_arrival(move, status);
     if (move->makes_room)
         end_of_room(move, status);
-    if (status < 0) {
-        for (pl_use *use = move->waiting; use; use = use->next_waiting)
-            fail_use(move, use, status, detail);
-        for (pl_use *use = data->unsettled; use; use = use->next_waiting)
-            if (use->i_device == move->to->i_device && pl_needs_content(use->owner, use))
-                fail_use(move, use, status, detail);
-    }
-    release_uses(rt, move->waiting, todo);
-    if (data->n_moves == 0) {
-        pl_use *settled = data->unsettled;
-        data->unsettled = NULL;
-        release_uses(rt, settled, todo);
-    }
+    move_failure failure = {move, status, detail};
+    if (status < 0)
+        pl_fetch_failed(move->data, move->to->i_device, fail_task, &failure);
+    pl_fetch_ended(rt, move->data, todo);
 }
 
 static void move_ended(void *arg, int status)
@@ -109,7 +121,7 @@ static void move_ended(void *arg, int status)
     parla_runtime *rt = move->rt;
     pl_worker *self = pl_place_self(rt);
     pl_todo todo = {0};
-    pl_trace_copy(rt->trace, pl_data_label(move->data), move->begin_ns, move->to->i_device, move->data->n_bytes);
+    pl_trace_copy(rt->trace, pl_data_label(move->data), move->begin_ns, move->to->i_device, move->n_bytes);
     pl_place_lock(rt);
     end_locked(move, status, status < 0 ? parla_error_text(status) : "", &todo);
     pl_pump(rt, &todo);
@@ -122,8 +134,8 @@ static void move_ended(void *arg, int status)
 
 void pl_move_start(pl_move *move)
 {
-    parla_instance to = {.box = move->to->box, .i_device = move->to->i_device};
-    parla_instance from = {.box = move->from->box, .i_device = move->from->i_device};
+    parla_instance to = {.box = move->to_box, .i_device = move->to->i_device};
+    parla_instance from = {.box = move->from_box, .i_device = move->from->i_device};
     pl_outside_add(move->rt);
     move->begin_ns = pl_now_ns();
     int rc = pl_copy_async(&move->rt->place.devices, &to, &from, move_ended, move);

@@ -17,82 +17,220 @@
 
 #include <stdlib.h>
 
-static size_t n_waits_of(const pl_placed *placed)
+/* --- Regions ------------------------------------------------------------------------------------------------------------------ */
+
+static int cover(pl_part *part, const parla_access *access)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < placed->n_uses; i++)
-        if (placed->uses[i].order_mode)
-            n += pl_order_n_waits(&placed->uses[i].data->order, placed->uses[i].order_mode);
-    return n;
+    pl_span spans[PARLA_MAX_NDIM];
+    parla_data *data = part->order->data;
+    bool is_whole = true;
+    int rc = pl_data_check_region(data, access->region, &is_whole);
+    for (int k = 0; rc == 0 && !is_whole && k < data->shape.ndim; k++)
+        spans[k] = pl_span_of_range(&access->region[k]);
+    return rc < 0 ? rc : pl_part_cover(&data->tiles, part, is_whole ? NULL : spans);
+}
+
+static void uncover_all(pl_placed *placed)
+{
+    for (size_t i = 0; i < placed->n_accesses; i++)
+        if (placed->parts[i].marks)
+            pl_part_uncover(&placed->parts[i].order->data->tiles, &placed->parts[i]);
+}
+
+/* Coarse regions of a gang may meet although what was named does not. */
+static int check_gang(const pl_placed *placed)
+{
+    for (size_t i = 0; i < placed->n_accesses; i++)
+        for (size_t k = 0; placed->parts[i].is_coarse && k < placed->n_accesses; k++) {
+            const pl_part *a = &placed->parts[i], *b = &placed->parts[k];
+            if (a->order == b->order && a->use->member != b->use->member && ((a->mode | b->mode) & PARLA_OUT))
+                return pl_error_set(
+                    PARLA_E_RESOURCES,
+                    "the regions of %s need more than %d tiles: members of one task cannot write parts of it any more",
+                    pl_data_label(a->order->data), PL_TILES_MAX);
+        }
+    return 0;
+}
+
+static int cover_all(pl_placed *placed, const parla_task_options *options)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < placed->n_accesses; i++)
+        rc = cover(&placed->parts[i], &options->accesses[i]);
+    for (size_t i = 0; i < placed->n_accesses; i++)
+        if (placed->parts[i].is_coarse)
+            placed->parts[i].order->order_mode |= PARLA_IN;
+    return rc < 0 ? rc : check_gang(placed);
+}
+
+/* --- Content ------------------------------------------------------------------------------------------------------------------ */
+
+/* What a part reads must have content or get it; elements that were never written may be among it. */
+static bool can_be_read(const pl_part *part)
+{
+    bool any = part->may_be_absent || part->n_marks == 0;
+    for (uint32_t i = 0; i < part->n_marks; i++) {
+        pl_tile *top = part->marks[i].tile;
+        for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top)) {
+            bool is_to_come = pl_tile_writer(leaf) || leaf->poison;
+            if (!is_to_come && (leaf->spoilt || leaf->is_lost) && !part->may_be_absent)
+                return false;
+            any = any || is_to_come || leaf->coherence.valid;
+        }
+    }
+    return any;
 }
 
 static int check_content(const pl_placed *placed)
 {
-    for (size_t i = 0; i < placed->n_uses; i++) {
-        const pl_use *use = &placed->uses[i];
-        bool has_content = use->data->coherence.valid && !use->data->spoilt;
-        if (!use->may_be_absent && !use->data->order.writer && !use->data->poison && !has_content)
+    for (size_t i = 0; i < placed->n_accesses; i++)
+        if (!can_be_read(&placed->parts[i]))
             return pl_error_set(PARLA_E_STATE,
                                 "%s is read, but it has no content: nothing was written to it, or the task that should have failed",
-                                pl_data_label(use->data));
+                                pl_data_label(placed->parts[i].order->data));
+    return 0;
+}
+
+/* The tasks whose content a part sees that have left the order, because they have failed. They are not many. */
+static int add_poisons(pl_placed *placed, const pl_part *part, size_t *capacity)
+{
+    for (uint32_t i = 0; pl_part_reads(part) && i < part->n_marks; i++) {
+        pl_tile *top = part->marks[i].tile;
+        for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top)) {
+            if (!leaf->poison || pl_tile_writer(leaf))
+                continue;
+            pl_placed *owner = leaf->poison->owner;
+            size_t k = 0;
+            while (k < placed->n_content && placed->content[k] != owner->task)
+                k++;
+            if (k < placed->n_content)
+                continue;
+            if (placed->n_content == *capacity) {
+                size_t larger = 2 * *capacity + 4;
+                pl_task **content = realloc(placed->content, larger * sizeof content[0]);
+                if (!content)
+                    return PARLA_E_NOMEM;
+                placed->content = content;
+                *capacity = larger;
+            }
+            placed->content[placed->n_content++] = owner->task;
+        }
     }
     return 0;
 }
 
-/* The task whose content a use sees, if it has not ended well: NULL if there is none. */
-static pl_placed *content_of(const pl_use *use)
+/* All that the task depends on: they are in the order or poison, so somebody holds a reference on each. */
+static int collect_content(pl_placed *placed, const pl_uses *writers)
 {
-    if (!(use->order_mode & PARLA_IN))
-        return NULL;
-    const pl_use *writer = pl_order_content(&use->data->order, use->order_mode);
-    return writer ? writer->owner : use->data->poison;
+    size_t capacity = writers->n;
+    placed->content = capacity > 0 ? malloc(capacity * sizeof placed->content[0]) : NULL;
+    int rc = capacity > 0 && !placed->content ? PARLA_E_NOMEM : 0;
+    for (size_t i = 0; rc == 0 && i < writers->n; i++)
+        placed->content[placed->n_content++] = ((pl_placed *)writers->items[i]->owner)->task;
+    for (size_t i = 0; rc == 0 && i < placed->n_accesses; i++)
+        rc = add_poisons(placed, &placed->parts[i], &capacity);
+    if (rc < 0) {
+        placed->n_content = 0;
+        return pl_error_set(rc, "no memory for what a task depends on");
+    }
+    return 0;
 }
 
-/* They are in the order or poison, so somebody holds a reference on each. */
-static void collect_content(pl_placed *placed)
+/* --- Entering ----------------------------------------------------------------------------------------------------------------- */
+
+/* Looks for all uses of the task; n_before of each is how many of `before` are its own. */
+static int look_all(pl_placed *placed, pl_uses *before, pl_uses *writers)
 {
-    for (size_t i = 0; i < placed->n_uses; i++) {
-        pl_placed *content = placed->uses[i].order_mode ? content_of(&placed->uses[i]) : NULL;
-        if (content)
-            placed->content[placed->n_content++] = content->task;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < placed->n_uses; i++) {
+        pl_use *use = &placed->uses[i];
+        size_t n = before->n;
+        if (use->order_mode)
+            rc = pl_order_look(&use->data->tiles, use, before, writers);
+        use->n_before = (int)(before->n - n);
+    }
+    return rc;
+}
+
+static void cure_part(const pl_part *part, pl_todo *todo)
+{
+    if (part->mode != PARLA_OUT || part->is_coarse)
+        return;
+    for (uint32_t i = 0; i < part->n_marks; i++) {
+        pl_tile *top = part->marks[i].tile;
+        for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top))
+            pl_order_cure(leaf, todo);
     }
 }
 
-static void enter_all(pl_placed *placed, pl_todo *todo)
+static void enter_all(pl_placed *placed, const pl_uses *before, pl_todo *todo)
 {
     size_t n_taken = 0;
     for (size_t i = 0; i < placed->n_uses; i++) {
         pl_use *use = &placed->uses[i];
+        size_t n = (size_t)use->n_before;
         if (!use->order_mode)
             continue;
-        pl_order_enter(&use->data->order, use, placed->waits ? &placed->waits[n_taken] : NULL);
-        n_taken += (size_t)use->n_before;
-        placed->n_unmet += use->n_before > 0;
+        pl_order_enter(use, before->items + n_taken, n, placed->waits ? placed->waits + n_taken : NULL);
+        n_taken += n;
+        placed->n_unmet += n > 0;
         pl_add_relaxed(&placed->refs_shared, 1);
-        if (use->order_mode == PARLA_OUT)
-            pl_order_cure(use->data, todo);
     }
+    for (size_t i = 0; i < placed->n_accesses; i++)
+        cure_part(&placed->parts[i], todo);
 }
 
-int pl_order_task(parla_runtime *rt, pl_worker *self, pl_placed *placed, size_t n_deps, pl_todo *todo)
+/* All that can fail of what follows the look. */
+static int prepare(parla_runtime *rt, pl_worker *self, pl_placed *placed, size_t n_deps, size_t n_waits, const pl_uses *writers,
+                   parla_task **out_deps)
 {
-    int rc = check_content(placed);
-    if (rc < 0)
-        return rc;
-    size_t n_waits = n_waits_of(placed);
     placed->waits = n_waits > 0 ? malloc(n_waits * sizeof placed->waits[0]) : NULL;
     if (n_waits > 0 && !placed->waits)
         return pl_error_set(PARLA_E_NOMEM, "no memory for the order of a task behind %zu others", n_waits);
-    collect_content(placed);
-    rc = pl_task_reserve_edges(&rt->slabs, &self->cache, placed->task, n_deps + placed->n_content);
+    int rc = collect_content(placed, writers);
+    if (rc < 0)
+        return rc;
+    parla_task *deps = placed->n_content > 0 ? malloc(placed->n_content * sizeof *deps) : NULL;
+    if (placed->n_content > 0 && !deps)
+        rc = pl_error_set(PARLA_E_NOMEM, "no memory for what a task depends on");
+    size_t n_edges = n_deps + placed->n_content;
+    if (rc == 0 && n_edges > 0)
+        rc = pl_task_reserve_edges(&rt->slabs, &self->cache, placed->task, n_edges);
     if (rc < 0) {
         placed->n_content = 0;
+        free(deps);
         return rc;
     }
-    for (size_t i = 0; i < placed->n_content; i++)
-        pl_task_ref(placed->content[i]);
-    enter_all(placed, todo);
+    *out_deps = deps;
     return 0;
+}
+
+int pl_order_task(parla_runtime *rt, pl_worker *self, pl_placed *placed, const parla_task_options *options, parla_task **out_deps,
+                  pl_todo *todo)
+{
+    pl_uses before, writers;
+    int rc = cover_all(placed, options);
+    if (rc == 0)
+        rc = check_content(placed);
+    if (rc < 0) {
+        uncover_all(placed);
+        return rc;
+    }
+    pl_uses_init(&before);
+    pl_uses_init(&writers);
+    rc = look_all(placed, &before, &writers);
+    if (rc == 0)
+        rc = prepare(rt, self, placed, options->n_deps, before.n, &writers, out_deps);
+    if (rc == 0) {
+        for (size_t i = 0; i < placed->n_content; i++)
+            pl_task_ref(placed->content[i]);
+        enter_all(placed, &before, todo);
+    } else {
+        uncover_all(placed);
+    }
+    pl_uses_fini(&before);
+    pl_uses_fini(&writers);
+    return rc;
 }
 
 void pl_order_forget_content(parla_runtime *rt, pl_worker *self, pl_placed *placed)
@@ -103,27 +241,54 @@ void pl_order_forget_content(parla_runtime *rt, pl_worker *self, pl_placed *plac
         pl_unpin(rt, self, placed->content[i]);
 }
 
-void pl_order_cure(parla_data *data, pl_todo *todo)
+/* --- Failures ----------------------------------------------------------------------------------------------------------------- */
+
+void pl_order_cure(pl_tile *leaf, pl_todo *todo)
 {
-    pl_placed *poison = data->poison;
-    data->poison = NULL;
-    if (!poison || --poison->n_poisoned > 0)
+    pl_poison *poison = leaf->poison;
+    leaf->poison = NULL;
+    if (!poison || --poison->n_tiles > 0)
         return;
-    poison->unpin_link = todo->unpin;
-    todo->unpin = poison;
+    pl_placed *owner = poison->owner;
+    owner->unpin_link = todo->unpin;
+    todo->unpin = owner;
 }
 
-/* A task that is alone with the array but only reads it spoils nothing when it fails; when it is cancelled, what was before it
- * did. */
-static void poison(pl_placed *placed, pl_use *use, parla_task_state how, pl_todo *todo)
+static void poison_leaf(pl_placed *placed, pl_tile *leaf, pl_todo *todo)
 {
-    if (pl_is_broken(PL_BREAK_POISON) || use->data->order.writer != use || !(use->is_written || how == PARLA_TASK_CANCELLED))
-        return;
-    if (placed->n_poisoned++ == 0)
+    placed->poison.owner = placed;
+    if (placed->poison.n_tiles++ == 0)
         pl_task_ref(placed->task);
-    pl_order_cure(use->data, todo);
-    use->data->poison = placed;
+    pl_order_cure(leaf, todo);
+    leaf->poison = &placed->poison;
 }
+
+/* What a later writer stands behind is that one's matter. */
+static void poison_part(pl_placed *placed, pl_part *part, pl_todo *todo)
+{
+    if (pl_is_broken(PL_BREAK_POISON))
+        return;
+    for (uint32_t i = 0; i < part->n_marks; i++) {
+        pl_mark *mark = &part->marks[i];
+        pl_tile *top = mark->tile;
+        if (mark->state != PL_MARK_WRITER)
+            continue;
+        for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top))
+            if (pl_tile_writer(leaf) == mark)
+                poison_leaf(placed, leaf, todo);
+    }
+}
+
+parla_failure *pl_order_spoilt(parla_data *data)
+{
+    pl_tile *root = &data->tiles.root;
+    for (pl_tile *leaf = pl_tile_first(root); leaf; leaf = pl_tile_next(leaf, root))
+        if (leaf->spoilt)
+            return leaf->spoilt;
+    return NULL;
+}
+
+/* --- Leaving ------------------------------------------------------------------------------------------------------------------ */
 
 /* A use that nothing is before any more: either its task may go on, or it is a ghost that leaves in its turn. */
 static void come_to_front(parla_runtime *rt, pl_use *use, pl_use **leaving)
@@ -138,14 +303,26 @@ static void come_to_front(parla_runtime *rt, pl_use *use, pl_use **leaving)
     }
 }
 
+static void spoil_leaf(pl_tile *leaf, parla_failure *failure)
+{
+    if (leaf->spoilt == failure)
+        return;
+    parla_failure_unref(leaf->spoilt);
+    leaf->spoilt = failure ? parla_failure_ref(failure) : NULL;
+}
+
 /* The turn of a writer is over. */
 static void note_spoilt(const pl_use *use)
 {
     const pl_placed *placed = use->owner;
     if (pl_is_broken(PL_BREAK_POISON) || !use->is_written || (placed->is_void && !placed->failure))
         return;
-    parla_failure_unref(use->data->spoilt);
-    use->data->spoilt = placed->failure ? parla_failure_ref(placed->failure) : NULL;
+    for (const pl_part *part = use->parts; part; part = part->next)
+        for (uint32_t i = 0; (part->mode & PARLA_OUT) && i < part->n_marks; i++) {
+            pl_tile *top = part->marks[i].tile;
+            for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top))
+                spoil_leaf(leaf, placed->failure);
+        }
 }
 
 /* `leaving`: uses to take out, by next_left. */
@@ -157,7 +334,7 @@ static void leave_all(parla_runtime *rt, pl_use *leaving)
         pl_use *followers = NULL;
         bool is_ghost = use->is_ghost;
         note_spoilt(use);
-        pl_order_leave(&use->data->order, use, &followers);
+        pl_order_leave(&use->data->tiles, use, &followers);
         while (followers) {
             pl_use *follower = followers;
             followers = follower->next_left;
@@ -186,8 +363,8 @@ void pl_order_end(parla_runtime *rt, pl_placed *placed, parla_task_state how, pl
         pl_use *use = &placed->uses[i];
         if (!use->order_mode)
             continue;
-        if (how != PARLA_TASK_DONE)
-            poison(placed, use, how, todo);
+        for (pl_part *part = use->parts; part && how != PARLA_TASK_DONE; part = part->next)
+            poison_part(placed, part, todo);
         if (how != PARLA_TASK_DONE && use->is_written)
             keep_failure(placed);
         use->is_ghost = use->n_before > 0;

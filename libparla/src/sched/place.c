@@ -77,13 +77,13 @@ static uint64_t devices_of(const pl_placed *placed)
 }
 
 /* Puts a record into the queues and orders of the runtime: all that can fail, then all that others see. */
-static int enter(parla_runtime *rt, pl_worker *self, pl_placed *placed, const parla_task_options *options)
+static int enter(parla_runtime *rt, pl_worker *self, pl_placed *placed, const parla_task_options *options, parla_task **out_deps)
 {
     pl_todo todo = {0};
     pl_place_lock(rt);
     int rc = pl_ready_open(&rt->place, placed, devices_of(placed), options->priority);
     if (rc == 0) {
-        rc = pl_order_task(rt, self, placed, options->n_deps, &todo);
+        rc = pl_order_task(rt, self, placed, options, out_deps, &todo);
         if (rc < 0)
             pl_ready_close(&rt->place, placed);
         else
@@ -103,13 +103,9 @@ int pl_place_prepare(parla_runtime *rt, pl_worker *self, pl_task *task, const pa
     int rc = pl_demand_create(rt, task, options, &placed);
     if (rc < 0)
         return rc;
-    parla_task *deps = placed->n_uses > 0 ? malloc(placed->n_uses * sizeof *deps) : NULL;
-    if (placed->n_uses > 0 && !deps)
-        rc = pl_error_set(PARLA_E_NOMEM, "no memory for the order of a task");
-    else
-        rc = enter(rt, self, placed, options);
+    parla_task *deps = NULL;
+    rc = enter(rt, self, placed, options, &deps);
     if (rc < 0) {
-        free(deps);
         pl_demand_destroy(placed);
         return rc;
     }

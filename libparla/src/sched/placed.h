@@ -3,6 +3,7 @@
  *
  *   demand.c   from options to a record           choose.c   which devices, by policy        move.c   copies between devices
  *   order.c    before and after other tasks       reserve.c  memory, shares, pins            todo.c   what is done after unlocking
+ *   fetch.c    content to where tasks run
  *   ready.c    tasks that wait for resources      pump.c     from waiting to launched        place.c  the entry points
  *   explain.c  why a task is where it is
  *
@@ -60,10 +61,10 @@ struct pl_placed {
     size_t n_bytes;     /* … with arrays of this size */
     pl_use *uses;       /* one for each array, member and way of access */
     size_t n_uses;
-    uint16_t *use_of_access; /* n_accesses */
+    pl_part *parts; /* one for each access */
     size_t n_accesses;
     pl_wait *waits;
-    pl_task **content; /* references on the tasks whose content it reads, until they have been linked to */
+    pl_task **content; /* malloc'ed: references on the tasks whose content it reads, until they have been linked to */
     size_t n_content;
     bool is_transfer; /* starts a copy and no more: needs no turn in a device's queue */
     bool follows;     /* goes to where the array of use 0 is */
@@ -82,7 +83,7 @@ struct pl_placed {
     bool is_void;           /* a host access that nobody waits for any more, or a spawn that failed: it writes nothing */
     int n_passed;           /* tasks that took resources while it was waiting for them */
     int n_moving;           /* uses that wait for movements */
-    int n_poisoned;         /* arrays that its failure spoilt; one reference on the task while there are any */
+    pl_poison poison;       /* of tiles that its failure spoilt; one reference on the task while there are any */
     parla_failure *failure; /* why it cannot be launched; once it has ended: how it failed */
     struct pl_bucket *bucket;
     uint64_t age;
@@ -114,13 +115,15 @@ static inline bool pl_site_is_used(const pl_site *site)
     return site->n_holders > 0 || site->n_moves > 0 || site->store.device->used_bytes > site->store.idle_bytes;
 }
 
-/* A copy of an array from one device to another. */
+/* A copy of a node's box from one device to another. */
 typedef struct pl_move {
     parla_runtime *rt;
     parla_data *data; /* a reference */
+    pl_tile *tile;    /* is held */
     pl_instance *from, *to;
-    bool makes_room; /* the source is dropped afterwards */
-    pl_use *waiting; /* readers, by next_waiting */
+    parla_strided from_box, to_box;
+    size_t n_bytes;
+    bool makes_room; /* the source is dropped when all of it has been written back */
     uint64_t begin_ns;
     struct pl_move *next;
 } pl_move;
@@ -154,10 +157,10 @@ static inline const char *pl_placed_label(const pl_placed *placed)
 }
 void pl_placed_unref(pl_placed *placed);
 
-/* Must the content be where the use is? A resumed task has begun to write what it overwrites. */
-static inline bool pl_needs_content(const pl_placed *placed, const pl_use *use)
+/* Must the content be where the part is worked on? A resumed task has begun to write what it overwrites. */
+static inline bool pl_needs_content(const pl_placed *placed, const pl_part *part)
 {
-    return (use->mode & PARLA_IN) || placed->is_resumed;
+    return (part->mode & PARLA_IN) || part->is_coarse || placed->is_resumed;
 }
 
 /* Memory of a device that neither copies nor reservations take. */
@@ -176,7 +179,7 @@ enum {
     PL_TASK_TRANSFER = 1 << 17, /* pl_placed.is_transfer */
     PL_TASK_FOLLOWS = 1 << 18,  /* pl_placed.follows */
 };
-/* Or-ed to a mode: alone among the array's users, like a writer; begins without content, like a writer. */
+/* Or-ed to a mode: comes after all users before it, like a writer; begins without content, like a writer. */
 enum { PL_MODE_ALONE = 8, PL_MODE_ABSENT = 16 };
 
 /* Checks what a task asks for and makes its record, not yet in any order. Takes references on the arrays. Called without the lock.
@@ -190,15 +193,19 @@ size_t pl_missing_bytes(const pl_placed *placed, size_t member, int i_device);
 
 /* --- order.c ------------------------------------------------------------------------------------------------------------------ */
 
-/* Checks that arrays that are read have or will have content, and puts the task behind the other users of its arrays. On success
- * placed->content are references on the tasks that it must be linked to. */
-int pl_order_task(parla_runtime *rt, pl_worker *self, pl_placed *placed, size_t n_deps, pl_todo *todo);
+/* Covers the regions that the task names, checks that what is read has or will have content, and puts the task behind the other users
+ * of its arrays. On success placed->content are references on the tasks that it must be linked to, and *out_deps is malloc'ed room for
+ * their handles, NULL if there are none. */
+int pl_order_task(parla_runtime *rt, pl_worker *self, pl_placed *placed, const parla_task_options *options, parla_task **out_deps,
+                  pl_todo *todo);
 /* Drops the references in placed->content. Called without the lock. */
 void pl_order_forget_content(parla_runtime *rt, pl_worker *self, pl_placed *placed);
 /* The task has ended: lets those behind it go, marks arrays whose content it spoilt. */
 void pl_order_end(parla_runtime *rt, pl_placed *placed, parla_task_state how, pl_todo *todo);
-/* The array's content is whole again, or the array is no longer used here. */
-void pl_order_cure(parla_data *data, pl_todo *todo);
+/* The content of a leaf is whole again, or the array is no longer used here. */
+void pl_order_cure(pl_tile *leaf, pl_todo *todo);
+/* How the last writer of the array, or of a tile of it, failed whose turn is over; NULL: none did. Borrowed. */
+parla_failure *pl_order_spoilt(parla_data *data);
 
 /* --- choose.c ----------------------------------------------------------------------------------------------------------------- */
 
@@ -214,22 +221,31 @@ pl_fit pl_choose(parla_runtime *rt, pl_placed *placed, uint64_t open, uint64_t e
  * PL_HOPELESS: never; *out_device is the device that lacks memory. */
 pl_fit pl_reserve(parla_runtime *rt, pl_placed *placed, int *out_device, pl_todo *todo);
 void pl_unreserve(parla_runtime *rt, pl_placed *placed);
-/* Starts what has to be copied for a task that has reserved, and counts it in n_moving. */
-void pl_fetch_all(parla_runtime *rt, pl_placed *placed, pl_todo *todo);
-/* Nothing that was waited for is missing; but while one array was on its way, another, which the task writes, may have begun to be
- * written back from a third device. False: the task waits for that, too. */
-bool pl_is_settled(pl_placed *placed);
-/* The body is about to be handed over: finds the copies of accesses in place, and makes those that it writes the only current
- * ones. */
-void pl_begin_uses(parla_runtime *rt, pl_placed *placed);
 /* Why a task cannot be placed: the device, the need, and who holds its memory. */
 parla_failure *pl_hopeless_failure(parla_runtime *rt, pl_placed *placed, int i_device);
 
+/* --- fetch.c ------------------------------------------------------------------------------------------------------------------- */
+
+/* Finds the copies of accesses in place, and starts what has to be copied for a task that has reserved. */
+void pl_fetch_all(parla_runtime *rt, pl_placed *placed, pl_todo *todo);
+/* Is nothing on its way that the task must wait for? While one tile was, another, which the task writes, may have begun to be written
+ * back from a third device. False: the task waits (n_moving), and is launched when the last of it has arrived. */
+bool pl_is_settled(pl_placed *placed);
+/* A movement of the array has ended. */
+void pl_fetch_ended(parla_runtime *rt, parla_data *data, pl_todo *todo);
+/* A movement to a device has failed: calls fail(ctx, placed) for those who wait and now miss content there. */
+void pl_fetch_failed(parla_data *data, int i_device, void (*fail)(void *ctx, pl_placed *placed), void *ctx);
+/* The body is about to be handed over: makes the tiles that it writes current at its copies only. */
+void pl_begin_uses(parla_runtime *rt, pl_placed *placed);
+
+/* Starts copies to i_to of all that is current at i_from and nowhere else; returns how many. *out_all tells whether that is all of it. */
+int pl_fetch_sole(parla_runtime *rt, parla_data *data, int i_to, int i_from, bool makes_room, bool *out_all, pl_todo *todo);
+
 /* --- move.c ------------------------------------------------------------------------------------------------------------------- */
 
-/* Decides on a copy of the array to `to`, which has memory, from `from`; it is started by pl_place_unlock_and_do. NULL without
- * memory, or if the array's last reference has gone. */
-pl_move *pl_move_create(parla_runtime *rt, pl_instance *to, pl_instance *from, pl_todo *todo);
+/* Decides on a copy of a node's box to `to`, which has memory, from `from`; it is started by pl_place_unlock_and_do. All leaves of the
+ * node have the same content. NULL without memory, or if the array's last reference has gone. */
+pl_move *pl_move_create(parla_runtime *rt, pl_tile *tile, pl_instance *to, pl_instance *from, pl_todo *todo);
 /* Called without the lock. */
 void pl_move_start(pl_move *move);
 

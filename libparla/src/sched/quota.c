@@ -55,9 +55,9 @@ static double least_on_the_way(const char *mount, const char *group, double (*co
     char folder[MAX_PATH];
     size_t n_mount = strlen(mount);
     double least = 0;
-    if (n_mount + strlen(group) >= sizeof folder)
+    int length = snprintf(folder, sizeof folder, "%s%s", mount, strcmp(group, "/") == 0 ? "" : group);
+    if (length < 0 || (size_t)length >= sizeof folder)
         return 0;
-    snprintf(folder, sizeof folder, "%s%s", mount, strcmp(group, "/") == 0 ? "" : group);
     for (;;) {
         double here = cores(folder);
         if (here > 0 && (least == 0 || here < least))

@@ -29,7 +29,7 @@ static const pl_member *member_of(const pl_placed *placed, int k)
 
 static void drop(pl_store *store, pl_instance *victim)
 {
-    victim->data->coherence = pl_coherence_dropped(victim->data->coherence, victim->i_device);
+    pl_data_forget_copy(victim->data, victim->i_device);
     pl_instance_free(store, victim);
 }
 
@@ -48,10 +48,12 @@ static bool write_back(parla_runtime *rt, pl_instance *victim, pl_todo *todo)
         drop(&site->store, victim);
         return true;
     }
-    pl_move *move = has_host_memory(rt, victim->data) ? pl_move_create(rt, &victim->data->host, victim, todo) : NULL;
-    if (!move)
+    bool is_all;
+    victim->n_leaving =
+        has_host_memory(rt, victim->data) ? pl_fetch_sole(rt, victim->data, 0, victim->i_device, true, &is_all, todo) : 0;
+    if (victim->n_leaving == 0)
         return false;
-    move->makes_room = true;
+    victim->has_stayed = !is_all;
     site->leaving_bytes += victim->data->n_bytes;
     return true;
 }
@@ -193,119 +195,6 @@ void pl_unreserve(parla_runtime *rt, pl_placed *placed)
         }
     }
     placed->has_resources = false;
-}
-
-/* --- Content ------------------------------------------------------------------------------------------------------------------ */
-
-static void link_bytes_to(const pl_devices *devices, int i_device, uint64_t *out)
-{
-    for (int i = 0; i < devices->n; i++)
-        out[i] = pl_load_relaxed(&devices->links[i * devices->n + i_device].n_bytes);
-}
-
-static void cannot_fetch(pl_placed *placed, int code, const char *why)
-{
-    if (!placed->failure)
-        placed->failure = pl_failure_create(code, placed->task->name, NULL, "%s", why);
-}
-
-/* Makes sure that the content is at the use's copy, or on its way there. */
-static void fetch(parla_runtime *rt, pl_placed *placed, pl_use *use, pl_todo *todo)
-{
-    uint64_t link_bytes[PL_MAX_DEVICES];
-    parla_data *data = use->data;
-    pl_instance *to = instance_of(placed, use);
-    if (to->incoming)
-        return;
-    link_bytes_to(&rt->place.devices, to->i_device, link_bytes);
-    pl_coherence_step step = pl_coherence_plan(data->coherence, to->i_device, PARLA_IN, link_bytes);
-    if (step.source == PL_SOURCE_NONE || (step.source == PL_SOURCE_ABSENT && use->may_be_absent))
-        return;
-    char why[256];
-    if (step.source == PL_SOURCE_ABSENT) {
-        pl_text_format(why, sizeof why,
-                       "%s is read, but it has no content: nothing was written to it, or the task that should have failed",
-                       pl_data_label(data));
-        cannot_fetch(placed, PARLA_E_STATE, why);
-    } else if (!pl_move_create(rt, to, pl_data_instance(data, step.source), todo)) {
-        cannot_fetch(placed, PARLA_E_NOMEM, "no memory to move its arrays");
-    }
-}
-
-/* A writer waits until no copy of the array is under way, from it or to it; a reader for the copy that it reads. */
-static void wait_for_moves(pl_placed *placed, pl_use *use)
-{
-    pl_use **list = NULL;
-    if (use->mode & PARLA_OUT)
-        list = use->data->n_moves > 0 ? &use->data->unsettled : NULL;
-    else if (!use->is_in_place && instance_of(placed, use)->incoming)
-        list = &instance_of(placed, use)->incoming->waiting;
-    if (!list)
-        return;
-    use->next_waiting = *list;
-    *list = use;
-    placed->n_moving++;
-}
-
-bool pl_is_settled(pl_placed *placed)
-{
-    for (size_t i = 0; i < placed->n_uses; i++)
-        if (placed->uses[i].mode & PARLA_OUT)
-            wait_for_moves(placed, &placed->uses[i]);
-    return placed->n_moving == 0;
-}
-
-void pl_fetch_all(parla_runtime *rt, pl_placed *placed, pl_todo *todo)
-{
-    for (size_t i = 0; i < placed->n_uses; i++) {
-        pl_use *use = &placed->uses[i];
-        if (!use->is_in_place && pl_needs_content(placed, use))
-            fetch(rt, placed, use, todo);
-        wait_for_moves(placed, use);
-    }
-}
-
-/* --- Launch ------------------------------------------------------------------------------------------------------------------- */
-
-/* Pins a current copy for an access in place: on the task's device if there is one. */
-static void find_in_place(parla_runtime *rt, pl_placed *placed, pl_use *use)
-{
-    uint64_t valid = use->data->coherence.valid;
-    if (!valid)
-        return; /* parla_context_source tells */
-    int i = placed->devices[use->member];
-    if (!pl_coherence_is_valid(use->data->coherence, i))
-        i = __builtin_ctzll(valid);
-    use->i_device = (int16_t)i;
-    pl_instance_pin(store_of(rt, i), pl_data_instance(use->data, i));
-}
-
-static void write_here(parla_runtime *rt, pl_use *use)
-{
-    parla_data *data = use->data;
-    pl_coherence_step step = pl_coherence_plan(data->coherence, use->i_device, PARLA_OUT, NULL);
-    data->coherence = step.after;
-    for (uint64_t left = step.stale; left; left &= left - 1) {
-        int i = __builtin_ctzll(left);
-        pl_instance_demote(store_of(rt, i), pl_data_instance(data, i));
-    }
-}
-
-void pl_begin_uses(parla_runtime *rt, pl_placed *placed)
-{
-    for (size_t i = 0; i < placed->n_uses; i++) {
-        pl_use *use = &placed->uses[i];
-        if (!use->is_in_place && (use->mode & PARLA_OUT) && !placed->is_void)
-            write_here(rt, use);
-    }
-    for (size_t i = 0; i < placed->n_uses; i++) {
-        pl_use *use = &placed->uses[i];
-        if (!use->is_in_place || use->is_untouched)
-            continue;
-        find_in_place(rt, placed, use);
-        if ((use->mode & PARLA_OUT) && use->i_device >= 0)
-            write_here(rt, use);
-    }
 }
 
 /* --- Words -------------------------------------------------------------------------------------------------------------------- */
