@@ -220,7 +220,7 @@ typedef struct role {
     pl_worker *worker;
 } role;
 
-static _Thread_local role as_worker, as_guest;
+static PL_HOT_THREAD_LOCAL role as_worker, as_guest;
 
 static void *worker_main(void *arg)
 {
