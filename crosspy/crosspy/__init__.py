@@ -13,6 +13,7 @@ from ._crosspy import plan_cache_info
 from .array import CrossArray, GatherLimitError, set_gather_limit
 from .block import Block
 from .create import array, empty, fromfunction, full, zeros
+from .flow import places, sync, traffic
 from .index import UnsupportedIndexError
 from .layout import BlockCyclic, Grid, Layout, Split, parse_layout
 from .place import Place
@@ -35,7 +36,10 @@ __all__ = [
     "full",
     "links",
     "parse_layout",
+    "places",
     "plan_cache_info",
     "set_gather_limit",
+    "sync",
+    "traffic",
     "zeros",
 ]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from parla.devices import Device
 
-from . import index, redistribute, show
+from . import flow, index, redistribute, show
 from .block import Block
 from .layout import Grid, Layout
 from .redistribute import View
@@ -113,6 +113,11 @@ class CrossArray:
             raise ValueError("x.blocks: a view shares the blocks of x.base; use x.base.blocks, or x.copy() for blocks of its own")
         return self._view.store.blocks
 
+    @property
+    def local(self) -> tuple[Block, ...]:
+        """The blocks of this rank in C order."""
+        return tuple(block for block in self.blocks if block.data is not None)
+
     def block(self, *coordinates: int) -> Block:
         """Return the block at these coordinates of the grid, as in ``A.block(i, j)``; one number counts the blocks in C order."""
         blocks = self.blocks
@@ -137,7 +142,7 @@ class CrossArray:
             redistribute.assign(view, value._view)
         elif isinstance(value, Block):
             layout = Grid(value.extent, (1,) * value.ndim, [value.place])
-            store = Store(layout, value.dtype, [value.__parla_array__()])
+            store = Store(layout, value.dtype, [value.data])
             redistribute.assign(view, redistribute.whole(store))
         else:
             redistribute.assign_host(view, value)
@@ -161,21 +166,29 @@ class CrossArray:
         redistribute.assign(made._view, self._view)
         return made
 
-    def gather(self, out: np.ndarray | None = None) -> np.ndarray:
+    def gather(self, out: np.ndarray | None = None, *, root: int | None = None) -> np.ndarray | None:
         """Return all elements as one NumPy array, after waiting for the tasks that write them.
 
         Parameters
         ----------
         out : numpy.ndarray, optional
             Where to put them: the same shape and dtype. Default: a new array.
+        root : int, optional
+            Where there are several ranks: the one that gets them; the others get None and do not wait. Default: all get them.
 
-        Called in a task's body it must not be for an array that the same task writes.
+        Collective where there are several ranks. Called in a task's body it must not be for an array that the same task writes.
         """
+        rank, n_ranks = flow.ranks()
+        if root is not None and not 0 <= root < n_ranks:
+            raise ValueError(f"gather(root=): there is no rank {root} among {n_ranks}")
+        if root is not None and root != rank:
+            redistribute.gather(self._view, None, self._shape, root)
+            return None
         if out is None:
             out = np.empty(self._shape, self.dtype)
         elif not _can_take(out, self._shape, self.dtype):
             raise ValueError(f"gather(out): expected a writable NumPy array of shape {self._shape} and dtype {self.dtype}")
-        redistribute.gather(self._view, out)
+        redistribute.gather(self._view, out, self._shape, root)
         return out
 
     def item(self) -> object:
@@ -191,8 +204,8 @@ class CrossArray:
             raise ValueError("a CrossArray lies in blocks, so NumPy gets a copy of it: use copy=None or x.gather()")
         if self.nbytes > _gather_limit:
             raise GatherLimitError(
-                f"numpy.asarray would gather {self.nbytes} bytes, the limit is {_gather_limit}: use x.gather() if that is meant, "
-                "x.blocks to work in tasks, or crosspy.set_gather_limit(n_bytes)"
+                f"numpy.asarray would gather {self.nbytes} bytes, the limit is {_gather_limit}: use x.gather(), or x.gather(root=) at "
+                "several ranks, if that is meant; x.local or x.blocks to work in tasks; or crosspy.set_gather_limit(n_bytes)"
             )
         local = self.gather()
         return local if dtype is None else local.astype(dtype, copy=False)

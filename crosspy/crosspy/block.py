@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,8 +10,22 @@ import numpy as np
 from .place import Place
 
 if TYPE_CHECKING:
+    from . import _crosspy
     from parla.array import PArray
     from parla.devices import Device
+
+
+# What stands for blocks of other ranks in the body of a task.
+copies: ContextVar[dict[Block, PArray]] = ContextVar("copies of blocks of other ranks")
+
+
+class Tracker:
+    """Where the blocks of one array find what is known of it across ranks."""
+
+    __slots__ = ("core",)
+
+    def __init__(self) -> None:
+        self.core: _crosspy.Tracked | None = None
 
 
 class Block:
@@ -27,27 +42,43 @@ class Block:
         Where it is in the grid of blocks.
     place : Place
         Rank and device.
+    index : int
+        Its number, in C order of the coordinates.
     data : PArray or None
         Its content; None if it belongs to another rank.
     """
 
-    __slots__ = ("_dtype", "coordinates", "data", "extent", "offset", "place")
+    __slots__ = ("_dtype", "_tracker", "coordinates", "data", "extent", "index", "offset", "place")
 
     def __init__(
-        self, offset: tuple[int, ...], extent: tuple[int, ...], coordinates: tuple[int, ...], place: Place, dtype: np.dtype, data:
-        PArray | None
+        self,
+        index: int,
+        offset: tuple[int, ...],
+        extent: tuple[int, ...],
+        coordinates: tuple[int, ...],
+        place: Place,
+        dtype: np.dtype,
+        data: PArray | None,
+        tracker: Tracker,
     ) -> None:
+        self.index = index
         self.offset = offset
         self.extent = extent
         self.coordinates = coordinates
         self.place = place
         self.data = data
         self._dtype = dtype
+        self._tracker = tracker
 
     shape = property(lambda self: self.extent, doc="Its extents.")
     dtype = property(lambda self: self._dtype, doc="Type of the elements.")
     ndim = property(lambda self: len(self.extent), doc="Number of dimensions.")
     rank = property(lambda self: self.place.rank, doc="The rank that it belongs to.")
+
+    @property
+    def tracked(self) -> _crosspy.Tracked | None:
+        """What is known of its array across ranks; None if there are no other ranks."""
+        return self._tracker.core
 
     @property
     def device(self) -> Device:
@@ -74,9 +105,17 @@ class Block:
         return self.__parla_array__().array
 
     def __parla_array__(self) -> PArray:
-        if self.data is None:
-            raise ValueError(f"{self!r} belongs to rank {self.rank}, not to this one")
-        return self.data
+        if self.data is not None:
+            return self.data
+        found = copies.get({}).get(self)
+        if found is None:
+            raise ValueError(
+                f"{self!r} belongs to rank {self.rank}, not to this one: name it in input=, output= or inout= of a task, or use x.gather()"
+            )
+        return found
+
+    def __parla_rank__(self) -> int | None:
+        return None if self.tracked is None else self.place.rank
 
     def __parla_device__(self) -> Device:
         return self.place.device

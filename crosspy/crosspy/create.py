@@ -8,7 +8,7 @@ import numpy as np
 from parla import StateError, get_array_module, spawn
 from parla import runtime as parla_runtime
 
-from . import _crosspy, redistribute
+from . import _crosspy, flow, redistribute
 from .array import CrossArray
 from .block import Block
 from .layout import Layout
@@ -40,14 +40,58 @@ def zeros(layout: Layout, dtype: object = float) -> CrossArray:
     return made
 
 
-def array(a: object, layout: Layout, dtype: object = None) -> CrossArray:
-    """Return an array with the content of a NumPy array, or of what NumPy makes an array of. Waits until `a` has been read."""
-    local = np.asarray(a, dtype=dtype)
-    if local.shape != _check_layout(layout).shape:
-        raise ValueError(f"array(a, layout): a has the shape {local.shape}, the layout {layout.shape}")
-    made = empty(layout, local.dtype)
-    redistribute.scatter(made._view, local)
+def array(a: object, layout: Layout, dtype: object = None, *, root: int | None = None) -> CrossArray:
+    """Return an array with the content of a NumPy array, or of what NumPy makes an array of. Waits until `a` has been read.
+
+    Parameters
+    ----------
+    a : array_like
+        Where there are several ranks, the same at each of them, unless `root` is given.
+    layout : Layout
+    dtype : dtype, optional
+        Type of the elements. Default: that of `a`.
+    root : int, optional
+        Only this rank has `a`, and sends the others their blocks; `a` is not looked at elsewhere.
+    """
+    _check_layout(layout)
+    rank, n_ranks = flow.ranks()
+    if root is not None and not 0 <= root < n_ranks:
+        raise ValueError(f"array(root=): there is no rank {root} among {n_ranks}")
+    if root is None or n_ranks == 1:
+        local = _as_shaped(a, layout, dtype)
+        made = empty(layout, local.dtype)
+        redistribute.scatter(made._view, local, layout.shape, None)
+        return made
+    local, dtype = _agree(a if rank == root else None, layout, dtype, root, rank == root)
+    made = empty(layout, dtype)
+    redistribute.scatter(made._view, local, layout.shape, root)
     return made
+
+
+def _as_shaped(a: object, layout: Layout, dtype: object) -> np.ndarray:
+    local = np.asarray(a, dtype=dtype)
+    if local.shape != layout.shape:
+        raise ValueError(f"array(a, layout): a has the shape {local.shape}, the layout {layout.shape}")
+    return local
+
+
+def _agree(a: object, layout: Layout, dtype: object, root: int, is_root: bool) -> tuple[np.ndarray | None, np.dtype]:
+    """Tell all ranks the type of the root's array, or that it cannot be used: then all raise."""
+    local, words, failure = None, b"", None
+    if is_root:
+        try:
+            local = _as_shaped(a, layout, dtype)
+            words = as_dtype(local.dtype).str.encode()
+            if local.dtype.fields is not None and dtype is None:
+                raise TypeError("array(root=): give dtype= at all ranks for elements with fields")
+        except (TypeError, ValueError) as error:
+            words, failure = b"!", error
+    told = flow.meet(words)[root].rstrip(b"\0")
+    if failure is not None:
+        raise failure
+    if told == b"!":
+        raise ValueError(f"array(root=): the array of rank {root} cannot be used; that rank says why")
+    return local, np.dtype(told.decode()) if dtype is None else as_dtype(dtype)
 
 
 def fromfunction(function: Callable, layout: Layout, dtype: object = float) -> CrossArray:
@@ -69,9 +113,12 @@ def fromfunction(function: Callable, layout: Layout, dtype: object = float) -> C
     if parla_runtime.current() is None:
         _fill_now(function, made)
         return made
-    for block in made.blocks:
+    stream = flow.current()
+    if stream is not None:
+        stream.core.overwrite(made._view.store.tracked)
+    for block in made.local:
         if 0 not in block.extent:
-            spawn(placement=block.device, output=[block], args=(function, block), name=f"fromfunction {block.coordinates}")(_fill)
+            spawn(placement=block.device, output=[block.data], args=(function, block), name=f"fromfunction {block.coordinates}")(_fill)
     return made
 
 
@@ -84,10 +131,10 @@ def _fill(function: Callable, block: Block) -> None:
 
 
 def _fill_now(function: Callable, made: CrossArray) -> None:
-    for block in made.blocks:
+    for block in made.local:
         if block.place.arch != _crosspy.ARCH_CPU:
             raise StateError(f"{block!r} needs an active parla.Parla(): call fromfunction inside `with parla.Parla():`")
-    for block in made.blocks:
+    for block in made.local:
         if 0 not in block.extent:
             with block.data.host("w") as local:
                 local[...] = function(*block.indices)

@@ -35,6 +35,12 @@ class Place(NamedTuple):
         """The device, as `spawn(placement=...)` takes it on its rank."""
         return Device(_ARCHITECTURES[self.arch], self.number)
 
+    def __parla_device__(self) -> Device:
+        return self.device
+
+    def __parla_rank__(self) -> int:
+        return self.rank
+
     def __str__(self) -> str:
         name = f"{_ARCHITECTURES[self.arch].name}[{self.number}]"
         return name if self.rank == 0 else f"{self.rank}:{name}"

@@ -9,7 +9,7 @@ from parla import StateError, cpu, spawn
 from parla import runtime as parla_runtime
 from parla.array import PArray
 
-from . import _crosspy
+from . import _crosspy, flow
 from .place import Place
 from .store import Store, host_store
 
@@ -51,15 +51,21 @@ def _check_without_runtime(dst: Store) -> None:
             raise StateError(f"block {i} lies on {place}: writing it needs an active parla.Parla(), as in `with parla.Parla():`")
 
 
-def run(dst: View, src: View) -> int:
-    """Spawn the copies for dst[...] = src and return their number; without an active runtime copy at once."""
+def run(dst: View, src: View, is_local: bool = False) -> int:
+    """Spawn the copies for dst[...] = src and return their number; without an active runtime copy at once.
+
+    Collective if there are several ranks. is_local: each rank has a source of its own, and writes its own blocks.
+    """
     made = plan(dst, src)
-    if made.n_transfers:
+    stream = flow.current()
+    if stream is not None:
+        stream.core.assign(made, dst.store.tracked, dst.store.core_blocks, src.store.core_blocks, is_local)
+    elif made.n_transfers:
         runtime = parla_runtime.current()
         if runtime is None:
             _check_without_runtime(dst.store)
         capsule = None if runtime is None else runtime.__parla_runtime__()
-        made.run(capsule, dst.store.core_blocks, src.store.core_blocks, dst.store.rank)
+        made.run(capsule, dst.store.core_blocks, src.store.core_blocks, dst.store.rank, is_local)
     return made.n_transfers
 
 
@@ -97,21 +103,33 @@ def _temporary(src: View) -> View:
 
 
 def assign_host(dst: View, value: object) -> None:
-    """Carry out dst[...] = value for what NumPy makes an array of. The value is taken over before the call returns."""
-    run(dst, whole(host_store(np.array(value, dtype=dst.store.dtype, order="C"))))
+    """Carry out dst[...] = value for what NumPy makes an array of. The value is taken over before the call returns.
+
+    Where there are several ranks, each has the value and writes its own blocks.
+    """
+    local = np.array(value, dtype=dst.store.dtype, order="C")
+    run(dst, whole(host_store(local, local.shape, local.dtype, flow.ranks()[0])), is_local=True)
 
 
-def gather(src: View, out: np.ndarray) -> None:
-    """Copy the elements of a view into a NumPy array of the same shape, and wait until they are there."""
-    target = host_store(out)
-    if run(whole(target), src):
-        wait_for(target.blocks[0].data)
+def gather(src: View, out: np.ndarray | None, shape: tuple[int, ...], root: int | None) -> None:
+    """Copy the elements of a view into the NumPy array `out` of this shape at one rank or at all, and wait at those until they are there."""
+    rank, n_ranks = flow.ranks()
+    flow.sync()
+    mine = None
+    for receiver in range(n_ranks) if root is None else (root,):
+        target = host_store(out if receiver == rank else None, shape, src.store.dtype, receiver)
+        if run(whole(target), src) and receiver == rank:
+            mine = target
+    if mine is not None:
+        wait_for(mine.blocks[0].data)
 
 
-def scatter(dst: View, local: np.ndarray) -> None:
-    """Copy a NumPy array into a view, and wait until it has been read."""
-    source = host_store(local)
-    if run(dst, whole(source)):
+def scatter(dst: View, local: np.ndarray | None, shape: tuple[int, ...], root: int | None) -> None:
+    """Copy the NumPy array of one rank, or of each, into a view, and wait until it has been read."""
+    rank = flow.ranks()[0]
+    owner = rank if root is None else root
+    source = host_store(local if owner == rank else None, shape, dst.store.dtype, owner)
+    if run(dst, whole(source), is_local=root is None) and owner == rank:
         wait_for(source.blocks[0].data)
 
 

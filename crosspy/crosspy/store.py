@@ -10,8 +10,8 @@ from parla.array import asarray as as_parray
 from parla.array import empty as empty_parray
 from parla.array import PArray
 
-from . import _crosspy
-from .block import Block
+from . import _crosspy, flow
+from .block import Block, Tracker
 from .layout import Layout
 
 
@@ -24,32 +24,45 @@ def as_dtype(dtype: object) -> np.dtype:
 
 
 class Store:
-    """Blocks without content, or around arrays that exist. One process is rank 0."""
+    """Blocks without content, or around arrays that exist; those of other ranks are None."""
 
-    def __init__(self, layout: Layout, dtype: np.dtype, arrays: list[PArray] | None = None) -> None:
+    def __init__(self, layout: Layout, dtype: np.dtype, arrays: list[PArray | None] | None = None) -> None:
         self.layout = layout
         self.dtype = dtype
-        self.rank = 0
+        self.rank, self._n_ranks = flow.ranks()
         if arrays is None:
             self._check_ranks()
         self._arrays = arrays
+        self._tracker = Tracker()
 
     def _check_ranks(self) -> None:
-        others = [place for place in self.layout.places if place.rank != self.rank]
-        if others:
+        others = [place for place in self.layout.places if not 0 <= place.rank < self._n_ranks]
+        if others and self._n_ranks == 1:
             raise StateError(
-                f"the layout names {others[0]}, but this program is a single process: use devices of rank {self.rank}"
+                f"the layout names {others[0]}, but this program is a single process: use devices of rank {self.rank}, or start the "
+                "program with mpirun and `parla.Parla(mpi=True)`"
             )
+        if others:
+            raise StateError(f"the layout names {others[0]}, but there are only {self._n_ranks} ranks")
+
+    def _content(self, i: int, extent: tuple[int, ...], coordinates: tuple[int, ...]) -> PArray | None:
+        if self._arrays is not None:
+            return self._arrays[i]
+        is_here = self.layout.place(i).rank == self.rank
+        return empty_parray(extent, self.dtype, f"block {coordinates}") if is_here else None
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """All blocks in C order."""
-        core, arrays = self.layout._core, self._arrays
+        core = self.layout._core
         blocks = []
         for i in range(core.n_blocks):
             offset, extent, coordinates, _ = core.block(i)
-            data = arrays[i] if arrays else empty_parray(extent, self.dtype, f"block {coordinates}")
-            blocks.append(Block(offset, extent, coordinates, self.layout.place(i), self.dtype, data))
+            data = self._content(i, extent, coordinates)
+            blocks.append(Block(i, offset, extent, coordinates, self.layout.place(i), self.dtype, data, self._tracker))
+        if self._n_ranks > 1 and self._arrays is None:
+            content = _crosspy.Blocks([block.data for block in blocks])
+            self._tracker.core = _crosspy.Tracked(core, self.dtype.itemsize, content, self.rank)
         return tuple(blocks)
 
     @cached_property
@@ -57,8 +70,13 @@ class Store:
         """The blocks' content as plans take it."""
         return _crosspy.Blocks([block.data for block in self.blocks])
 
+    @property
+    def tracked(self) -> _crosspy.Tracked | None:
+        """What is known of the blocks across ranks; None for arrays that the other ranks do not know of."""
+        return self._tracker.core if self.blocks else None
 
-def host_store(local: np.ndarray) -> Store:
-    """Return a store over the memory of a NumPy array: one block on the CPU."""
-    core = _crosspy.grid(local.shape, (1,) * local.ndim, None, [(0, _crosspy.ARCH_CPU, 0)])
-    return Store(Layout(core), local.dtype, [as_parray(local)])
+
+def host_store(local: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype, rank: int) -> Store:
+    """Return a store over the memory of a NumPy array at `rank`: one block on the CPU. At other ranks `local` is None."""
+    core = _crosspy.grid(shape, (1,) * len(shape), None, [(rank, _crosspy.ARCH_CPU, 0)])
+    return Store(Layout(core), dtype, [None if local is None else as_parray(local)])

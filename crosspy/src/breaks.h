@@ -11,7 +11,10 @@ enum {
     CX_BREAK_LOCATE = 102,    /* positions in a view forget the view's step */
     CX_BREAK_OWNER = 103,     /* block-cyclic layouts ignore the source coordinates */
     CX_BREAK_FIND = 104,      /* the first number of a block counts as its left neighbour's */
-    CX_BREAK_SEGMENT = 105    /* plans cut one element too late at the source's borders */
+    CX_BREAK_SEGMENT = 105,   /* plans cut one element too late at the source's borders */
+    CX_BREAK_VERSION = 106,   /* a write leaves copies at other ranks valid */
+    CX_BREAK_FAILURE = 107,   /* a message that cannot be sent is forgotten */
+    CX_BREAK_COMPARE = 108    /* ranks that diverge are not told */
 };
 
 #ifdef PL_TESTING

@@ -20,6 +20,9 @@ static int check_run(const cx_plan *plan, const cx_run *run)
         cx_transfer t;
         cx_plan_transfer(plan, i, &t);
         bool is_reader = t.dst_place.rank == run->rank, is_writer = t.src_place.rank == run->rank;
+        if ((run->flags & CX_RUN_LOCAL) && !(is_reader && is_writer)) {
+            continue;
+        }
         if (is_reader != is_writer && !run->transport) {
             return parla_error_set(PARLA_E_INVALID, "block %lld lies at rank %d and block %lld at rank %d: this takes a transport",
                                    (long long)t.src_block, t.src_place.rank, (long long)t.dst_block, t.dst_place.rank);
@@ -58,6 +61,9 @@ static int run_transfer(const cx_plan *plan, parla_runtime *rt, const cx_run *ru
     bool is_reader = t.dst_place.rank == run->rank, is_writer = t.src_place.rank == run->rank;
     parla_task task;
     int err = PARLA_OK;
+    if ((run->flags & CX_RUN_LOCAL) && !(is_reader && is_writer)) {
+        return PARLA_OK;
+    }
     if (is_reader && is_writer && !(run->flags & CX_RUN_ALL_BY_TRANSPORT)) {
         err = find_device(rt, memo, t.dst_place);
         err = err ? err
@@ -135,6 +141,9 @@ int cx_plan_run_now(const cx_plan *plan, const cx_run *run)
     for (int64_t i = 0; !err && i < cx_plan_n_transfers(plan); i++) {
         cx_transfer t;
         cx_plan_transfer(plan, i, &t);
+        if ((run->flags & CX_RUN_LOCAL) && (t.dst_place.rank != run->rank || t.src_place.rank != run->rank)) {
+            continue;
+        }
         if (t.dst_place.rank != run->rank || t.src_place.rank != run->rank) {
             return parla_error_set(PARLA_E_INVALID, "blocks of other ranks take a runtime");
         }

@@ -275,7 +275,7 @@ CONFORM(copies_of_unequal_boxes_are_refused)
 CONFORM(more_memory_than_there_is_is_refused)
 {
     void *memory = r;
-    size_t too_much = (size_t)1 << 62;
+    size_t too_much = (size_t)1 << 63;
     T_EQ(r->b->alloc(r->device[0], &memory, too_much), PARLA_E_DEVICE_MEMORY);
     T_EQ_PTR(memory, r);
     T_EQ(r->b->queue_alloc(r->queue[0], &memory, too_much), PARLA_E_DEVICE_MEMORY);

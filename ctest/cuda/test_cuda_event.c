@@ -24,9 +24,12 @@ T_TEST(a_recording_that_fails_leaves_nothing)
 T_TEST(a_freed_event_may_be_recorded_while_another_queue_waits)
 {
     card c = card_open(0);
-    void *other, *event, *last;
+    void *other, *event, *last, *memory;
     T_OK(c.b->queue_open(c.device, &other));
+    T_OK(c.b->alloc(c.device, &memory, 8));
+    parla_strided there = bytes_at(memory, 8);
     c.fake->pause(true);
+    T_OK(c.b->fill(c.queue, &there, 1));
     T_OK(c.b->event_record(c.queue, &event));
     T_OK(c.b->queue_wait(other, event));
     c.b->event_free(event);
@@ -36,6 +39,7 @@ T_TEST(a_freed_event_may_be_recorded_while_another_queue_waits)
     c.fake->pause(false);
     T_EQ(c.b->event_wait(last), 0);
     c.b->event_free(last);
+    c.b->free(c.device, memory, 8);
     c.b->queue_close(other);
     card_close(&c);
 }

@@ -119,6 +119,7 @@ T_TEST(memory_that_is_not_there)
     T_EQ(cuStreamSynchronize(stream[0]), 0);
     T_EQ(cuStreamSynchronize(stream[1]), 0);
     fake->pause(true);
+    T_EQ(cuMemsetD8Async(memory, 1, 1, stream[0]), 0); /* which keeps the stream here */
     give(memory);
     T_EQ(cuMemFreeAsync(memory, stream[0]), 0);
     expect_wrong("given back twice");

@@ -120,7 +120,7 @@ static void find_leaks(void)
 {
     static const char *const names[] = {"context", "stream", "event", "pool", "module", "function"};
     for (const fc_object *object = fc_objects; object; object = object->next)
-        if (object->is_alive && object->kind != FC_FUNCTION)
+        if (object->is_alive && object->kind < FC_MODULE)
             fc_wrong("a %s is still there when the process ends", names[object->kind - FC_CONTEXT]);
     if (fc_n_allocations() > 0)
         fc_wrong("%d allocations are still there when the process ends", fc_n_allocations());

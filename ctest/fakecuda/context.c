@@ -75,7 +75,7 @@ pl_cu_result fc_release(int card)
         return PL_CU_SUCCESS;
     context->head.is_alive = false;
     for (const fc_object *object = fc_objects; object; object = object->next)
-        if (object->is_alive && object->context == context && object->kind != FC_FUNCTION)
+        if (object->is_alive && object->context == context && object->kind < FC_MODULE)
             fc_wrong("contexts: the context of card %d goes while things made in it are there", card);
     return PL_CU_SUCCESS;
 }

@@ -26,7 +26,7 @@ typedef struct fakecuda_api {
     void (*fail_call)(const char *function, int64_t n, int code);
     /* The n-th piece of work (copy, fill, kernel) from now fails, and with it, from then on, all calls and all work of its context. */
     void (*fail_work)(int64_t n, int code);
-    /* Streams stop between two pieces of work, and go on. */
+    /* Streams stop before their next piece of work, and go on. */
     void (*pause)(bool is_paused);
     /* Each piece of work takes at least this long. */
     void (*delay)(int64_t us);

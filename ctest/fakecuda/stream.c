@@ -81,7 +81,12 @@ static void do_one(fc_stream *stream, fc_work *work)
 
 static bool can_go_on(const fc_stream *stream)
 {
-    return stream->first && !fc_is_paused && (stream->first->kind != FC_WAIT || stream->first->mark->has_passed);
+    const fc_work *work = stream->first;
+    if (!work)
+        return false;
+    if (work->kind == FC_WAIT)
+        return work->mark->has_passed;
+    return !fc_is_paused || work->kind == FC_RECORD || work->kind == FC_FREE;
 }
 
 static void *run(void *arg)

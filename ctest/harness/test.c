@@ -29,6 +29,8 @@ void t_set_seed(uint64_t value) { seed = value; }
 bool t_was_skipped(void) { return atomic_load_explicit(&is_skipped, memory_order_relaxed); }
 void t_phase(const char *text) { atomic_store_explicit(&phase, text, memory_order_relaxed); }
 
+void t_count(uint64_t n, const char *what) { fprintf(stderr, "# count: %llu %s\n", (unsigned long long)n, what); }
+
 /* Appends, so that cases run in the order of the file. */
 void t_register(t_case *self)
 {

@@ -79,6 +79,9 @@ typedef struct t_case {
 /* What the case is doing, printed if it runs out of time. `text` must stay valid. */
 void t_phase(const char *text);
 
+/* Adds to a number of the test summary (ci/summary.py): t_count(2000, "schedule seeds"). */
+void t_count(uint64_t n, const char *what);
+
 /* --- Inputs ----------------------------------------------------------------------------------------------------------------- */
 
 /* The seed of this run: --seed, else PARLA_TEST_SEED, else always the same one. Printed by the runner. */

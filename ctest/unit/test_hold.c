@@ -224,3 +224,47 @@ T_TEST(the_end_is_reached_with_a_host_access_under_way)
     parla_runtime_destroy(rt);
     parla_data_unref(data);
 }
+
+/* The host holds one half; the tasks on the other do not wait, those on its own do. */
+T_TEST(a_region_is_held_alone)
+{
+    unsigned char memory[16] = {0};
+    const parla_range low = {0, 8, 1}, high = {8, 16, 1};
+    parla_instance here;
+    parla_runtime *rt = start("sim:1");
+    parla_data *data = make_array("x", memory, 16);
+    T_OK(parla_data_acquire_region(rt, data, &low, PARLA_INOUT, PARLA_FOREVER, &here));
+    parla_access access = {.data = data, .mode = PARLA_OUT, .region = &high};
+    parla_task_options options = PARLA_TASK_OPTIONS_INIT;
+    parla_task other, same;
+    options.body = do_nothing;
+    options.accesses = &access;
+    options.n_accesses = 1;
+    T_OK(parla_task_spawn(rt, &other, &options));
+    T_OK(parla_task_wait(rt, &other, 1, PARLA_FOREVER));
+    access.region = &low;
+    T_OK(parla_task_spawn(rt, &same, &options));
+    T_EQ(parla_task_wait(rt, &same, 1, 2000000), PARLA_E_TIMEOUT);
+    T_OK(parla_data_acquire_region(rt, data, &high, PARLA_INOUT, PARLA_FOREVER, &here));
+    parla_data_release_region(data, &low, PARLA_INOUT);
+    T_OK(parla_task_wait(rt, &same, 1, PARLA_FOREVER));
+    parla_data_release_region(data, &high, PARLA_INOUT);
+    T_EQ(parla_data_acquire_region(rt, data, &(parla_range){0, 17, 1}, PARLA_IN, PARLA_FOREVER, &here), PARLA_E_INVALID);
+    parla_data_unref(data);
+    parla_runtime_destroy(rt);
+}
+
+T_TEST(a_region_without_a_runtime)
+{
+    const parla_range low = {0, 8, 1}, high = {8, 16, 1};
+    parla_instance here;
+    parla_data *data = make_array("x", NULL, 16);
+    T_OK(parla_data_acquire_region(NULL, data, &low, PARLA_OUT, PARLA_FOREVER, &here));
+    ((unsigned char *)here.box.base)[3] = 7;
+    parla_data_release_region(data, &low, PARLA_OUT);
+    T_EQ(parla_data_acquire_region(NULL, data, &high, PARLA_IN, PARLA_FOREVER, &here), PARLA_E_STATE);
+    T_OK(parla_data_acquire_region(NULL, data, &low, PARLA_IN, PARLA_FOREVER, &here));
+    T_EQ(((unsigned char *)here.box.base)[3], 7);
+    parla_data_release_region(data, &low, PARLA_IN);
+    parla_data_unref(data);
+}

@@ -2,15 +2,19 @@
 
 The kernel matrix is a CrossPy array spread as tiles over the devices, its Cholesky factorisation a graph of tasks on the
 tiles. The model is conditioned on the values up to the end of 1995 and predicts those of 1996 to 2001. Results are checked
-against plain SciPy: the exit status is 1 if they differ or cannot be computed, 2 if the input cannot be used.
+against plain SciPy: the exit status is 1 if they differ or cannot be computed, 2 if the input cannot be used. Under mpirun the
+tiles are spread over the devices of all ranks, and the first rank checks, prints and draws.
 """
 
 import argparse
+import contextlib
+import io
 import sys
 from pathlib import Path
 
 from choose_devices import choose_devices
-from gp import blas, data, meter, outcome, pipeline, plot, reference, report
+import crosspy as xp
+from gp import blas, data, meter, outcome, pipeline, plot, ranks, reference, report
 from parla import ConfigError, NoDeviceError, Parla, ParlaError, cpu, gpu
 
 RECORD = Path(__file__).resolve().parents[1] / "data" / "co2.csv"
@@ -57,42 +61,48 @@ def seed(text):
 
 def main(arguments=None):
     """Run the program; return its exit status."""
-    options = parse(arguments)
+    team = ranks.Ranks()
+    with contextlib.nullcontext() if team.is_first else contextlib.redirect_stderr(io.StringIO()):
+        options = parse(arguments)  # the same words at each rank
     try:
         series = data.draw(options.size, options.seed) if options.size else data.read_csv(options.csv)
         options.output.mkdir(parents=True, exist_ok=True)
-        return 0 if regress(series, options) else 1
+        return 0 if regress(series, options, team) else 1
     except (data.DataError, ConfigError, NoDeviceError, OSError) as error:
-        print(f"gp_co2: {error}", file=sys.stderr)
-        return 2
+        return team.fail(error, 2)
     except (blas.NotPositiveDefinite, ParlaError) as error:
-        print(f"gp_co2: {error}", file=sys.stderr)
-        return 1
+        return team.fail(error, 1)
     except KeyboardInterrupt:
         print("gp_co2: interrupted", file=sys.stderr)
         return 130
 
 
-def regress(series, options):
+def regress(series, options, team):
     """Compute, check, report and draw; return True if all checks passed."""
     report.series(series)
     problem = series.train_time, series.train_value - series.offset, series.test_time
     devices, note = choose_devices(options.devices, simulated="sim:2")
-    trace, picture = options.output / "gp_co2.trace.json", options.output / "gp_co2.png"
-    with Parla(n_workers=options.workers, devices=devices, trace=trace) as runtime:
-        report.devices(runtime, note)
-        watch = meter.Meter(runtime, not options.no_progress)
-        solution = pipeline.run(*problem, list(gpu) or list(cpu), options.block, REPEATS, watch)
-    phases = meter.merged(watch.phases)
+    trace = options.output / (f"gp_co2.trace.{team.rank}.json" if team.size > 1 else "gp_co2.trace.json")
+    with Parla(n_workers=options.workers, devices=devices, trace=trace, mpi="auto") as runtime:
+        report.devices(runtime, team, note)
+        watch = meter.Meter(runtime, team, not options.no_progress)
+        solution = pipeline.run(*problem, xp.places(gpu) or xp.places(cpu), options.block, REPEATS, watch)
+    phases = team.gather(watch.phases)
+    team.leave()
+    return conclude(series, problem, solution, meter.merged(meter.joined(phases)), options, trace) if team.is_first else True
+
+
+def conclude(series, problem, solution, phases, options, trace):
+    """Check, report and draw what the ranks have computed; return True if all checks passed."""
     report.layout(solution.layout)
     report.phases(phases)
-
     expected = reference.solve(*problem)
     seconds = reference.factor_seconds(expected.matrix, sorted({1, report.n_cores()}), REPEATS)
     report.speed(len(series.train_time), phases, seconds, REPEATS)
     prediction = outcome.Prediction(solution.mean + series.offset, solution.variance)
     scores = outcome.score(prediction, series.test_value)
     report.result(scores, solution.log_likelihood)
+    picture = options.output / "gp_co2.png"
     plot.write(picture, series, prediction, scores)
     report.files(picture, trace)
     return report.checks(outcome.check(solution, expected))

@@ -67,22 +67,26 @@ static int check_outside_tasks(parla_runtime *rt, const parla_data *data)
 }
 
 /* With rt == NULL: true if the array has no runtime, and then acquired. */
-static bool acquire_detached(parla_data *data, int mode, parla_instance *out, int *rc)
+static bool acquire_detached(parla_data *data, const parla_range *region, int mode, parla_instance *out, int *rc)
 {
     pl_attachment_lock();
     bool is_detached = !pl_data_runtime(data);
     if (is_detached)
-        *rc = pl_hold_acquire_detached(data, mode, out);
+        *rc = pl_hold_acquire_detached(data, region, mode, out);
     pl_attachment_unlock();
     return is_detached;
 }
 
-int parla_data_acquire(parla_runtime *rt, parla_data *data, int mode, int64_t timeout_ns, parla_instance *out)
+int parla_data_acquire_region(parla_runtime *rt, parla_data *data, const parla_range *region, int mode, int64_t timeout_ns,
+                              parla_instance *out)
 {
-    int rc = 0;
+    bool is_whole;
+    int rc = pl_data_check_region(data, region, &is_whole);
+    if (rc < 0)
+        return rc;
     if (mode != PARLA_IN && mode != PARLA_OUT && mode != PARLA_INOUT)
         return pl_error_set(PARLA_E_INVALID, "mode %d is none of PARLA_IN, PARLA_OUT and PARLA_INOUT", mode);
-    if (!rt && acquire_detached(data, mode, out, &rc))
+    if (!rt && acquire_detached(data, region, mode, out, &rc))
         return rc;
     if (!rt)
         rt = pl_data_runtime(data);
@@ -90,10 +94,17 @@ int parla_data_acquire(parla_runtime *rt, parla_data *data, int mode, int64_t ti
     if (rc < 0)
         return rc;
     pl_worker *self = pl_self(rt);
-    return self ? pl_hold_acquire(rt, self, data, mode, timeout_ns, out) : PARLA_E_NOMEM;
+    return self ? pl_hold_acquire(rt, self, data, region, mode, timeout_ns, out) : PARLA_E_NOMEM;
 }
 
-void parla_data_release(parla_data *data, int mode) { pl_hold_release(data, mode); }
+int parla_data_acquire(parla_runtime *rt, parla_data *data, int mode, int64_t timeout_ns, parla_instance *out)
+{
+    return parla_data_acquire_region(rt, data, NULL, mode, timeout_ns, out);
+}
+
+void parla_data_release_region(parla_data *data, const parla_range *region, int mode) { pl_hold_release(data, region, mode); }
+
+void parla_data_release(parla_data *data, int mode) { pl_hold_release(data, NULL, mode); }
 
 /* --- Look, evict -------------------------------------------------------------------------------------------------------------- */
 

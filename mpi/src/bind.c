@@ -37,7 +37,8 @@ static void submit(parla_mpi *mpi, plm_wait *wait, int n, MPI_Request *requests)
     if (is_pending)
         is_first = plm_table_add(&mpi->table, wait, &is_closed);
     if (is_closed)
-        plm_wait_finish(wait, PARLA_E_CANCELLED, "the MPI layer was shut down");
+        plm_wait_finish(wait, *mpi->broken ? PARLA_E_TRANSPORT : PARLA_E_CANCELLED,
+                        *mpi->broken ? mpi->broken : "the MPI layer was shut down");
     else if (!is_pending)
         plm_wait_finish(wait, 0, NULL);
     else if (is_first)

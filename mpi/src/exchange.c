@@ -9,6 +9,7 @@
 #include "box.h"
 
 #include <parla/error.h>
+#include <parla/log.h>
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -95,8 +96,20 @@ static void copy_direct(plm_exchange *self)
     }
 }
 
+static void count_locked(plm_exchange *self, const plm_operation *op)
+{
+    plm_traffic *traffic = &self->peers[op->item.rank].traffic;
+    if (op->status == 0) {
+        *(op->is_send ? &traffic->n_sent : &traffic->n_received) += 1;
+        *(op->is_send ? &traffic->n_sent_bytes : &traffic->n_received_bytes) += op->n_bytes;
+    }
+}
+
 static void call_done(plm_exchange *self, plm_operation *op)
 {
+    pthread_mutex_lock(&self->lock);
+    count_locked(self, op); /* before the callback, so that who learns of the end finds it counted */
+    pthread_mutex_unlock(&self->lock);
     if (op->status == PARLA_E_TRANSPORT && op->peer_bytes != op->n_bytes) {
         (void)parla_error_set(op->status, "message with tag %" PRIu64 ": %zu bytes were sent, but the receiver takes %zu",
                               op->item.tag, op->is_send ? op->n_bytes : op->peer_bytes, op->is_send ? op->peer_bytes : op->n_bytes);
@@ -378,6 +391,16 @@ void plm_exchange_lose_peer(plm_exchange *self, int rank)
     } while (receive != NULL);
 }
 
+void plm_exchange_lose(plm_exchange *self, int rank, const char *words)
+{
+    pthread_mutex_lock(&self->wire);
+    if (!self->is_shut) {
+        plm_exchange_lose_peer(self, rank);
+        parla_log(PARLA_LOG_DEBUG, "transfers with rank %d have failed: %s", rank, words);
+    }
+    pthread_mutex_unlock(&self->wire);
+}
+
 /* --- Making ------------------------------------------------------------------------------------------------------------------ */
 
 void plm_exchange_destroy(plm_exchange *self)
@@ -439,6 +462,14 @@ int plm_exchange_hang_on_mpi(plm_exchange *self) { return plm_at_finalize_set(&s
 parla_transport *plm_exchange_table(plm_exchange *self) { return &self->table; }
 
 plm_exchange *plm_exchange_of(parla_transport *table) { return table->close == plm_exchange_close ? table->self : NULL; }
+
+plm_traffic plm_exchange_traffic(plm_exchange *self, int rank)
+{
+    pthread_mutex_lock(&self->lock);
+    plm_traffic traffic = self->peers[rank].traffic;
+    pthread_mutex_unlock(&self->lock);
+    return traffic;
+}
 
 /* --- Being progressed ----------------------------------------------------------------------------------------------------------- */
 

@@ -147,6 +147,9 @@ int plm_exchange_accept(plm_exchange *self, plm_operation *op, uint64_t data_tag
 /* The connection to a rank is broken: operations with it fail, also those posted later. From: the carrier's poll. */
 void plm_exchange_lose_peer(plm_exchange *self, int rank);
 
+/* The same from any thread, for a rank that has ended: what was to come from it fails. */
+void plm_exchange_lose(plm_exchange *self, int rank, const char *words);
+
 /* Who is told when something becomes pending where nothing was; NULL: nobody. When it returns, the one before is not being told. */
 void plm_exchange_watch(plm_exchange *self, void (*on_pending)(void *watcher), void *watcher);
 
@@ -155,6 +158,13 @@ bool plm_exchange_is_pending(plm_exchange *self);
 
 /* The table's function. */
 int plm_exchange_progress(void *self);
+
+/* Messages that got through to and from a rank so far. */
+typedef struct plm_traffic {
+    uint64_t n_sent, n_sent_bytes, n_received, n_received_bytes;
+} plm_traffic;
+
+plm_traffic plm_exchange_traffic(plm_exchange *self, int rank);
 
 /* See plm_carrier. */
 int plm_exchange_arm(plm_exchange *self, int *out_fd);

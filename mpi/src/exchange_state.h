@@ -35,6 +35,7 @@ typedef struct plm_peer {
     plm_early *early;           /* under `wire` */
     plm_note *answers;          /* a DONE note that is being filled; under `lock` */
     bool is_lost;               /* under `lock` */
+    plm_traffic traffic;        /* under `lock` */
 } plm_peer;
 
 typedef struct plm_queue {

@@ -72,6 +72,7 @@ static void close_all(void *ctx)
     size_t n_pending = plm_table_pending(&mpi->table);
     if (n_pending > 0)
         parla_log(PARLA_LOG_WARN, "MPI is left with %zu requests pending: what waits for them is cancelled", n_pending);
+    plm_liveness_stop(&mpi->liveness);
     plm_transport_source_remove(&mpi->transport, &mpi->progress);
     plm_progress_stop(&mpi->progress);
     give_up(plm_table_close(&mpi->table));
@@ -205,8 +206,11 @@ int parla_mpi_init(parla_mpi **out, parla_runtime *rt, MPI_Comm comm, const parl
     init_serial(mpi);
     plm_enter(mpi);
     rc = open_all(mpi, comm, options->transport);
-    if (rc == 0)
+    if (rc == 0) {
+        mpi->aborts = options->on_failure == PARLA_MPI_ABORT || (!options->on_failure && mpi->n_ranks > 1);
         warn_of_oversubscription(mpi);
+        plm_liveness_start(&mpi->liveness, mpi);
+    }
     plm_leave(mpi);
     if (rc < 0) {
         pthread_mutex_destroy(&mpi->serial);

@@ -3,6 +3,7 @@
 #define PLM_PLM_H
 
 #include "at_finalize.h"
+#include "liveness.h"
 #include "progress.h"
 #include "request.h"
 #include "transport_source.h"
@@ -19,12 +20,15 @@ struct parla_mpi {
     pid_t process; /* who made it: a forked child leaves it alone */
     bool has_prefix;
     bool is_serialized;
+    bool aborts; /* a failure of one rank ends all */
 
     pthread_mutex_t serial; /* recursive; brackets every MPI call while is_serialized */
     plm_table table;
     plm_progress progress;
     plm_transport_source transport;
     plm_at_finalize at_finalize;
+    plm_liveness liveness;
+    char broken[256]; /* why nothing more is taken; written once, before the table is closed */
 };
 
 /* Brackets of the library's MPI calls. */

@@ -155,6 +155,22 @@ int parla_mpi_memory_free(parla_transport *transport, void *memory)
     return code != 0 ? code : plm_exchange_release(exchange, memory);
 }
 
+int parla_mpi_transport_traffic(parla_transport *transport, int rank, parla_mpi_traffic *out)
+{
+    plm_exchange *exchange;
+    int code = find_exchange(transport, &exchange);
+    if (code != 0) {
+        return code;
+    }
+    if (out->size != sizeof *out || rank < 0 || rank >= transport->n_ranks) {
+        return parla_error_set(PARLA_E_INVALID, "traffic with rank %d of %d (parla_mpi_traffic.size is %zu, expected %zu)", rank,
+                               transport->n_ranks, out->size, sizeof *out);
+    }
+    plm_traffic found = plm_exchange_traffic(exchange, rank);
+    *out = (parla_mpi_traffic){sizeof *out, found.n_sent, found.n_sent_bytes, found.n_received, found.n_received_bytes};
+    return 0;
+}
+
 int parla_mpi_transport_arm(parla_transport *transport, int *out_fd)
 {
     plm_exchange *exchange;

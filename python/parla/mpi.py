@@ -10,6 +10,7 @@ import gc
 import os
 import socket
 import sys
+import time
 import traceback
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
@@ -28,6 +29,8 @@ class _Ranks:
 
     def __init__(self, comm: MPI.Comm, on_failure: str, share: bool, kind: str | None = None, is_implicit: bool = False) -> None:
         self.comm = comm
+        self.rank = comm.rank
+        self.n_ranks = comm.size
         self.aborts = on_failure == "abort"
         self.card = ""
         self.layer: _mpi.Layer | None = None
@@ -54,7 +57,7 @@ class _Ranks:
         """Join a runtime that has just started."""
         self._open_transport()
         carried = self.transport.__parla_transport__() if self.transport is not None else None
-        self.layer = _mpi.Layer(parla.__parla_runtime__(), MPI._addressof(self.comm), carried, self._is_implicit)
+        self.layer = _mpi.Layer(parla.__parla_runtime__(), MPI._addressof(self.comm), carried, self.aborts, self._is_implicit)
         if not self._is_implicit:
             self.card = _card(self.comm, parla)
             _mpi.log_info(self.card if self.comm.rank == 0 else "")
@@ -81,22 +84,51 @@ class _Ranks:
         if self._is_implicit:
             runtime.set_companion(None)
 
+    def traffic(self) -> dict[tuple[int, int], dict[str, int]]:
+        """Return what went through the transport, by (from rank, to rank)."""
+        counts = {}
+        for other, (n_sent, n_sent_bytes, n_received, n_received_bytes) in enumerate(self.transport.traffic() if self.transport else ()):
+            if n_sent:
+                counts[self.rank, other] = {"n_messages": n_sent, "n_bytes": n_sent_bytes}
+            if n_received and other != self.rank:
+                counts[other, self.rank] = {"n_messages": n_received, "n_bytes": n_received_bytes}
+        return counts
+
     def failed(self, error: BaseException) -> None:
         """End the job because of an error on this rank, after telling it; return only under ``on_failure="raise"``."""
-        if not self.aborts or (isinstance(error, SystemExit) and not error.code):
+        if isinstance(error, SystemExit) and not error.code:
             return
-        if not isinstance(error, SystemExit):
+        if not self.aborts:
+            if self.layer is not None:
+                self.layer.fail(1, _summary(error))
+            return
+        if not isinstance(error, (KeyboardInterrupt, SystemExit)):
             _show(type(error), error, error.__traceback__)
-        _abort(self.comm, error)
+        _abort(self, error)
 
 
-def _abort(comm: MPI.Comm, error: BaseException) -> None:
-    code = 130 if isinstance(error, KeyboardInterrupt) else 1
-    if isinstance(error, SystemExit) and isinstance(error.code, int):
-        code = error.code
+_OTHERS_S = 1.0  # how long a rank that was interrupted waits for rank 0, which was too, to end the job
+
+
+def _summary(error: BaseException) -> str:
+    return traceback.format_exception_only(type(error), error)[-1].strip()
+
+
+def _abort(ranks: _Ranks, error: BaseException) -> None:
+    """End the job. Does not return."""
+    comm, status, what = ranks.comm, 1, type(error).__name__
+    if isinstance(error, KeyboardInterrupt):
+        status, what = 130, "interrupted (Ctrl-C)"
+        if comm.rank != 0:
+            time.sleep(_OTHERS_S)
+    elif isinstance(error, SystemExit):
+        status = error.code if isinstance(error.code, int) else 1
+        what = f"exit({error.code!r})"
     sys.stdout.flush()
-    _tell(f"rank {comm.rank} of {comm.size} on {socket.gethostname()} ends the job: {type(error).__name__}\n")
-    MPI.COMM_WORLD.Abort(code)
+    _tell(f"rank {comm.rank} of {comm.size} on {socket.gethostname()} ends the job: {what}\n")
+    if ranks.layer is not None:
+        ranks.layer.fail(status, _summary(error))
+    MPI.COMM_WORLD.Abort(status)
 
 
 def _tell(text: str) -> None:
@@ -135,9 +167,11 @@ def _show(kind: type, error: BaseException, trace: TracebackType | None) -> None
 
 def _hook(kind: type, error: BaseException, trace: TracebackType | None) -> None:
     companion = runtime.companion()
-    _show(kind, error, trace)
-    if isinstance(companion, _Ranks) and companion.aborts:
-        _abort(companion.comm, error)
+    ranks = companion if isinstance(companion, _Ranks) else None
+    if ranks is None or not (ranks.aborts and issubclass(kind, KeyboardInterrupt)):
+        _show(kind, error, trace)
+    if ranks is not None and ranks.aborts:
+        _abort(ranks, error)
 
 
 def _install_hook() -> None:

@@ -33,8 +33,20 @@ def current() -> Parla | None:
     return _current
 
 
+# Where launchers tell how many ranks they have started: Open MPI, MPICH and Intel MPI, MVAPICH, srun (of a step).
+_SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+
+
+def is_launched() -> bool:
+    """Tell whether an MPI launcher has started this process as one of several ranks."""
+    return any(os.environ.get(name, "").isdigit() and int(os.environ[name]) > 1 for name in _SIZE_VARIABLES)
+
+
 class Companion(Protocol):
     """What goes along with each runtime: parla.mpi, which joins it to other ranks."""
+
+    rank: int
+    n_ranks: int
 
     aborts: bool  # `failed` does not return
 
@@ -50,8 +62,21 @@ class Companion(Protocol):
     def stopped(self) -> None:
         """The runtime has stopped, or did not start after all; called once for each call of `starting`."""
 
+    def traffic(self) -> dict[tuple[int, int], dict[str, int]]:
+        """Return messages and bytes by (source rank, destination rank), of this rank."""
+
     def failed(self, error: BaseException) -> None:
-        """An exception is about to leave a `with` block."""
+        """An exception is about to leave a `with` block, whose runtime still runs."""
+
+
+class Attached(Protocol):
+    """What other packages keep with a runtime (see `Parla.attach`)."""
+
+    def finishing(self) -> None:
+        """The `with` block was left without an exception; tasks may still run."""
+
+    def stopping(self) -> None:
+        """The runtime is about to stop, before it leaves other ranks."""
 
 
 _companion: Companion | None = None
@@ -92,8 +117,9 @@ class Parla:
         File for a Chrome/Perfetto trace, written at the end. Default: PARLA_TRACE, else none.
     blas_threads : int or None
         Threads of one BLAS call while the runtime is active; None leaves the libraries alone.
-    mpi : bool or mpi4py.MPI.Comm
-        Join the ranks of MPI.COMM_WORLD (True) or of a communicator: as `parla.mpi.init`.
+    mpi : bool, "auto" or mpi4py.MPI.Comm
+        Join the ranks of MPI.COMM_WORLD (True) or of a communicator: as `parla.mpi.init`. "auto" means True where a launcher such as mpirun
+        has started several ranks, else False.
     """
 
     def __init__(
@@ -118,6 +144,7 @@ class Parla:
         self._blas = BlasThreads(blas_threads)
         self._mpi = mpi
         self._runtime: _parla.Runtime | None = None
+        self._attached: list[Attached] = []
         self._switch_interval = sys.getswitchinterval()
 
     # --- Life ---
@@ -127,6 +154,8 @@ class Parla:
         if _current is not None:
             raise _parla.StateError("a Parla runtime is active already: leave its `with` block before another one starts")
         n_workers, *others = self._options
+        if self._mpi == "auto":
+            self._mpi = is_launched()
         if self._mpi is not False and self._mpi is not None:
             from . import mpi
 
@@ -161,11 +190,13 @@ class Parla:
         interruption = None
         try:
             if error is None:
+                for item in self._attached:
+                    item.finishing()
                 self._wait_for_all()
         except BaseException as raised:
             interruption = raised
         failures = self._runtime.take_failures()
-        if _companion is not None and _companion.aborts:
+        if _companion is not None:
             _end_all(_companion, error, interruption, failures)  # before the stop, which may wait for other ranks
         failures += self._stop()
         _raise(error, interruption, failures)
@@ -195,6 +226,8 @@ class Parla:
         global _current
         runtime, present = self._runtime, _companion
         try:
+            for item in self._attached:
+                item.stopping()
             if present is not None:
                 present.stopping()
             failures = runtime.take_failures()
@@ -207,6 +240,7 @@ class Parla:
             array.forget_adopted()
             self._blas.restore()
             sys.setswitchinterval(self._switch_interval)
+            self._attached.clear()
             self._runtime = None
             _current = None
         return failures
@@ -235,7 +269,8 @@ class Parla:
         """Return counters since the start.
 
         Keys: "tasks" (counts of the runtime), "devices" (device name to its counters), "links" ((source name, destination name) to
-        copies, bytes and busy time in ns; only links that were used).
+        copies, bytes and busy time in ns; only links that were used), "ranks" ((source rank, destination rank) to messages and bytes
+        that went through the transport to or from this rank; only pairs that were used).
         """
         runtime = self._active()
         names = [row[3] for row in runtime.devices]
@@ -249,6 +284,7 @@ class Parla:
             "tasks": runtime.info(),
             "devices": {name: runtime.device(i) for i, name in enumerate(names)},
             "links": links,
+            "ranks": _companion.traffic() if _companion is not None else {},
         }
 
     def write_trace(self, path: str | os.PathLike) -> None:
@@ -258,6 +294,15 @@ class Parla:
     def phase(self, name: str) -> _Phase:
         """Return a context manager that marks a phase of the program in the trace."""
         return _Phase(self._active(), name)
+
+    def attach(self, item: Attached) -> None:
+        """Keep an object of another package for as long as the runtime lives, and tell it when that ends."""
+        self._active()
+        self._attached.append(item)
+
+    def attached(self, kind: type) -> Attached | None:
+        """Return the attached object of this type, or None."""
+        return next((item for item in self._attached if isinstance(item, kind)), None)
 
     def __parla_runtime__(self) -> object:
         """Return a capsule "parla_runtime" with the parla_runtime pointer, for other extensions."""
@@ -284,9 +329,13 @@ class _Phase:
 
 
 def _distinct(failures: list[BaseException], error: BaseException | None) -> list[BaseException]:
-    """Drop repetitions: an exception that several tasks passed on is one failure."""
-    seen = {id(error)}
-    return [failure for failure in failures if not (id(failure) in seen or seen.add(id(failure)))]
+    """Drop repetitions: an exception that several tasks passed on, or that several messages from another rank told, is one failure."""
+    seen: set[object] = {_identity(error)}
+    return [failure for failure in failures if not (_identity(failure) in seen or seen.add(_identity(failure)))]
+
+
+def _identity(failure: BaseException | None) -> object:
+    return str(failure) if isinstance(failure, _parla.TransportError) else id(failure)
 
 
 def _raise(error: BaseException | None, interruption: BaseException | None, failures: list[BaseException]) -> None:
@@ -311,13 +360,16 @@ def _raise(error: BaseException | None, interruption: BaseException | None, fail
 def _end_all(
     present: Companion, error: BaseException | None, interruption: BaseException | None, failures: list[BaseException]
 ) -> None:
-    """Hand what is about to leave the block to the companion, which ends the ranks; return if there is nothing."""
-    try:
-        _raise(error, interruption, failures)
-    except BaseException as raised:
-        present.failed(raised)
-    if error is not None:
-        present.failed(error)
+    """Hand what is about to leave the block to the companion, which may end the ranks; return if there is nothing, or if it does not."""
+    told = error if error is not None else failures[0] if failures else interruption
+    if told is None:
+        return
+    if present.aborts and error is None and len(failures) > 1:
+        try:
+            _raise(error, interruption, failures)
+        except BaseException as raised:
+            told = raised
+    present.failed(told)
 
 
 def run(main: Coroutine | object, **options: object) -> object:

@@ -72,6 +72,10 @@ PyObject *await_outcomes(PyObject *tasks)
             break;
         }
         Py_DECREF(exception);
+        if (task->is_foreign) {
+            PyList_SET_ITEM(results, i, Py_NewRef(Py_None));
+            continue;
+        }
         if (task->status == 0) {
             PyList_SET_ITEM(results, i, task_outcome(task));
             continue;

@@ -7,6 +7,7 @@ void task_list_init(task_list *self)
     self->n = 0;
     self->capacity = COLLECT_INLINE;
     self->objects = NULL;
+    self->refuses_foreign = false;
 }
 
 void task_list_fini(task_list *self)
@@ -38,6 +39,13 @@ static int grow(task_list *self)
 static int add_task(task_list *self, RuntimeObject *runtime, TaskObject *task)
 {
     if (self->objects && PyList_Append(self->objects, (PyObject *)task) < 0) {
+        return -1;
+    }
+    if (task->is_foreign && self->refuses_foreign) {
+        error_format(
+            task->state, EXCEPTION_StateError,
+            "spawn(dependencies=): task '%U' runs at rank %d; tasks of different ranks are ordered by the blocks that they name",
+            task->name, task->rank);
         return -1;
     }
     if (task_has_ended(task)) {

@@ -11,7 +11,8 @@
 typedef struct task_list {
     parla_task *handles;
     size_t n, capacity;
-    PyObject *objects; /* list, or NULL if not asked for */
+    PyObject *objects;    /* list, or NULL if not asked for */
+    bool refuses_foreign; /* tasks of other ranks are an error; else they count as done */
     parla_task inline_handles[COLLECT_INLINE];
 } task_list;
 

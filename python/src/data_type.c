@@ -87,6 +87,19 @@ static PyObject *data_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return (PyObject *)self;
 }
 
+/* over(capsule): another object for an array that an extension has. */
+static PyObject *data_over(PyObject *type, PyObject *capsule)
+{
+    parla_data *data = PyCapsule_GetPointer(capsule, "parla_data");
+    DataObject *self = data ? (DataObject *)((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 0) : NULL;
+
+    if (self) {
+        self->state = state_of_type((PyTypeObject *)type);
+        self->data = parla_data_ref(data);
+    }
+    return (PyObject *)self;
+}
+
 static void data_dealloc(DataObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
@@ -310,6 +323,8 @@ static PyMethodDef data_methods[] = {
     {"acquire", (PyCFunction)data_acquire, METH_VARARGS,
      "acquire(mode, timeout=None): the host's instance, pinned until release(mode)."},
     {"release", (PyCFunction)data_release, METH_O, "release(mode): give up what acquire(mode) gave."},
+    {"over", (PyCFunction)data_over, METH_O | METH_CLASS,
+     "over(capsule): another object for an array that an extension has; the capsule is a 'parla_data'."},
     {"query", (PyCFunction)data_query, METH_NOARGS, "(bytes, mask of devices with a valid copy, device of the only copy or -1)."},
     {"evict", (PyCFunction)data_evict, METH_VARARGS, "evict(device): free that device's copy, or those of all devices (-1)."},
     {"__parla_data__", (PyCFunction)data_capsule, METH_NOARGS,

@@ -12,6 +12,14 @@ static module_state *state_of_module(PyObject *module) { return PyModule_GetStat
 
 /* --- Functions --- */
 
+static PyObject *set_flow(PyObject *module, PyObject *function)
+{
+    module_state *state = state_of_module(module);
+
+    Py_XSETREF(state->flow, function == Py_None ? NULL : Py_NewRef(function));
+    Py_RETURN_NONE;
+}
+
 static PyObject *set_hooks(PyObject *module, PyObject *hooks)
 {
     module_state *state = state_of_module(module);
@@ -201,6 +209,8 @@ PyDoc_STRVAR(
 
 static PyMethodDef functions[] = {
     {"spawn", (PyCFunction)(void (*)(void))spawn_function, METH_FASTCALL | METH_KEYWORDS, spawn_doc},
+    {"set_flow", set_flow, METH_O,
+     "set_flow(function or None): let it look at each spawn with arrays or a placement (flow.py of crosspy says how)."},
     {"_set_hooks", set_hooks, METH_O, "Install the functions of the Python layer, in the order of `hook` in state.h."},
     {"active", active, METH_NOARGS, "The active Runtime, or None."},
     {"current_task", current_task, METH_NOARGS, "The Task whose body this thread runs, or None."},
@@ -312,6 +322,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->get_running_loop);
     Py_VISIT(state->set_running_loop);
     Py_VISIT(state->callbacks);
+    Py_VISIT(state->flow);
     Py_VISIT(state->active);
     return 0;
 }
@@ -336,6 +347,7 @@ static int clear(PyObject *module)
     Py_CLEAR(state->get_running_loop);
     Py_CLEAR(state->set_running_loop);
     Py_CLEAR(state->callbacks);
+    Py_CLEAR(state->flow);
     Py_CLEAR(state->active);
     Py_CLEAR(state->runtime_type);
     Py_CLEAR(state->task_type);

@@ -14,6 +14,9 @@
 
 enum { MAX_MEMBERS = 64 };
 
+/* What state->flow returns for a task of this rank that names blocks of an array over several ranks. */
+enum { TURN_PLACEMENT, TURN_INPUT, TURN_OUTPUT, TURN_INOUT, TURN_CONTEXT, TURN_FINISH, N_TURN };
+
 /* What one spawn has allocated, released by request_fini. */
 typedef struct request {
     module_state *state;
@@ -26,6 +29,7 @@ typedef struct request {
     data_accesses accesses;
     PyObject *access_list;
     PyObject *work, *args, *kwargs, *watched, *context; /* given to the task at the very end */
+    PyObject *turn; /* what state->flow returned: a tuple that owns replaced parameters; or NULL */
 } request;
 
 static void request_fini(request *self)
@@ -40,6 +44,7 @@ static void request_fini(request *self)
     Py_CLEAR(self->kwargs);
     Py_CLEAR(self->watched);
     Py_CLEAR(self->context);
+    Py_CLEAR(self->turn);
     Py_CLEAR(self->task);
 }
 
@@ -283,7 +288,7 @@ static int capture(request *self, PyObject *const *parameters, PyObject *functio
     if (PyFunction_Check(function) && watch_globals(self, function) < 0) {
         return -1;
     }
-    self->context = PyContext_CopyCurrent();
+    self->context = self->turn ? Py_NewRef(PyTuple_GET_ITEM(self->turn, TURN_CONTEXT)) : PyContext_CopyCurrent();
     return self->context ? 0 : -1;
 }
 
@@ -365,11 +370,75 @@ static int check_usable(request *self)
     return 0;
 }
 
-static int prepare(request *self, PyObject *const *parameters, PyObject *function)
+/* --- Blocks of several ranks --- */
+
+static PyObject *none_to_null(PyObject *object) { return object == Py_None ? NULL : object; }
+
+static int become_foreign(request *self, PyObject *rank)
 {
-    if (check_function(function) < 0 || find_task(self, parameters, function) < 0) {
+    int value = (int)PyLong_AsLong(rank);
+
+    if (self->task->phase == TASK_CREATED) {
+        error_format(
+            self->state, EXCEPTION_StateError,
+            "spawn: task '%U' runs at rank %d, but something of this rank already waits for that name; tasks of different ranks "
+            "are ordered by the blocks that they name",
+            self->task->name, value);
         return -1;
     }
+    task_become_foreign(self->task, value);
+    return 1;
+}
+
+/* Lets state->flow look at the spawn. It returns None if no array over several ranks is named; the rank of a task that runs elsewhere;
+ * or, for one that runs here, a tuple with what replaces the placement and the arrays, the context of the body, and a function
+ * to call after the spawn. Returns 0, 1 if the task runs elsewhere, or -1 with an exception set. */
+static int take_turn(request *self, PyObject **parameters)
+{
+    PyObject *turn;
+
+    if (!self->state->flow ||
+        !(parameters[SPAWN_PLACEMENT] || parameters[SPAWN_INPUT] || parameters[SPAWN_OUTPUT] || parameters[SPAWN_INOUT])) {
+        return 0;
+    }
+    turn = PyObject_CallFunctionObjArgs(self->state->flow, or_none(parameters[SPAWN_PLACEMENT]), or_none(parameters[SPAWN_INPUT]),
+                                        or_none(parameters[SPAWN_OUTPUT]), or_none(parameters[SPAWN_INOUT]), NULL);
+    if (!turn || turn == Py_None) {
+        Py_XDECREF(turn);
+        return turn ? 0 : -1;
+    }
+    self->turn = turn;
+    if (PyLong_Check(turn)) {
+        return become_foreign(self, turn);
+    }
+    if (!PyTuple_Check(turn) || PyTuple_GET_SIZE(turn) != N_TURN) {
+        PyErr_Format(PyExc_TypeError, "spawn: the flow returned %R", turn);
+        return -1;
+    }
+    parameters[SPAWN_PLACEMENT] = none_to_null(PyTuple_GET_ITEM(turn, TURN_PLACEMENT));
+    parameters[SPAWN_INPUT] = none_to_null(PyTuple_GET_ITEM(turn, TURN_INPUT));
+    parameters[SPAWN_OUTPUT] = none_to_null(PyTuple_GET_ITEM(turn, TURN_OUTPUT));
+    parameters[SPAWN_INOUT] = none_to_null(PyTuple_GET_ITEM(turn, TURN_INOUT));
+    return 0;
+}
+
+static int finish_turn(request *self)
+{
+    PyObject *finish = self->turn ? PyTuple_GET_ITEM(self->turn, TURN_FINISH) : Py_None, *result;
+
+    if (finish == Py_None) {
+        return 0;
+    }
+    result = PyObject_CallNoArgs(finish);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
+/* --- All of it --- */
+
+static int prepare(request *self, PyObject *const *parameters, PyObject *function)
+{
+    self->dependencies.refuses_foreign = true;
     if (parameters[SPAWN_DEPENDENCIES] && task_list_add(&self->dependencies, self->state, self->runtime,
                                                         parameters[SPAWN_DEPENDENCIES], "spawn(dependencies=)") < 0) {
         return -1;
@@ -383,8 +452,8 @@ static int prepare(request *self, PyObject *const *parameters, PyObject *functio
 PyObject *spawn_task(module_state *state, PyObject *const *parameters, PyObject *function)
 {
     request self = {.state = state};
-    PyObject *result = NULL;
-    int priority;
+    PyObject *own[N_SPAWN_PARAMETERS], *result = NULL;
+    int priority, turn;
 
     self.runtime = runtime_active(state, "spawn()");
     if (!self.runtime || read_priority(parameters[SPAWN_PRIORITY], &priority) < 0) {
@@ -395,8 +464,10 @@ PyObject *spawn_task(module_state *state, PyObject *const *parameters, PyObject 
     task_list_init(&self.dependencies);
     data_accesses_init(&self.accesses);
     /* The hooks run Python code, in which another thread may have spawned the task or stopped the runtime: looked at again. */
-    if (prepare(&self, parameters, function) == 0 && renew(self.task) == 0 && check_usable(&self) == 0 &&
-        submit(&self, priority) == 0) {
+    memcpy(own, parameters, sizeof(own));
+    turn = check_function(function) < 0 || find_task(&self, own, function) < 0 ? -1 : take_turn(&self, own);
+    if (turn > 0 || (turn == 0 && prepare(&self, own, function) == 0 && renew(self.task) == 0 && check_usable(&self) == 0 &&
+                     submit(&self, priority) == 0 && finish_turn(&self) == 0)) {
         result = Py_NewRef(self.task);
     }
     request_fini(&self);

@@ -66,6 +66,8 @@ typedef struct module_state {
     PyObject *get_running_loop; /* asyncio's, once it has been imported; else NULL */
     PyObject *set_running_loop;
 
+    PyObject *flow; /* NULL, or looks at each spawn with arrays for blocks of other ranks (spawn.c) */
+
     RuntimeObject *active; /* the runtime of `with Parla()`, or NULL */
     Py_tss_t *current;     /* per thread: the TaskObject whose body it runs; borrowed */
     unsigned long main_thread;

@@ -118,6 +118,11 @@ PyObject *task_outcome(TaskObject *self)
 {
     PyObject *exception;
 
+    if (self->is_foreign) {
+        return error_format(self->state, EXCEPTION_StateError,
+                            "task '%U' runs at rank %d, so its result is there: let it write a block, which every rank can read",
+                            self->name, self->rank);
+    }
     if (self->status == 0) {
         return Py_NewRef(self->value ? self->value : Py_None);
     }

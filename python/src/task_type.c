@@ -154,8 +154,17 @@ void task_reset(TaskObject *self)
     Py_CLEAR(self->cause);
     self->handle = PARLA_TASK_NONE;
     self->status = 0;
-    self->was_cancelled = self->has_raised = self->has_started = false;
+    self->was_cancelled = self->has_raised = self->has_started = self->is_foreign = false;
     self->phase = TASK_NAMED;
+}
+
+void task_become_foreign(TaskObject *self, int rank)
+{
+    task_reset(self);
+    self->is_foreign = true;
+    self->rank = rank;
+    self->phase = TASK_ENDED;
+    schedule_callbacks(self);
 }
 
 static int task_traverse(TaskObject *self, visitproc visit, void *arg)
@@ -333,6 +342,9 @@ static PyObject *task_add_done_callback(TaskObject *self, PyObject *function)
 
 static const char *state_text(TaskObject *self)
 {
+    if (self->is_foreign) {
+        return "foreign";
+    }
     switch (self->phase) {
     case TASK_NAMED:
     case TASK_CREATED:
@@ -394,6 +406,9 @@ static PyObject *task_repr(TaskObject *self)
     PyObject *rows, *text;
 
     (void)task_has_ended(self);
+    if (self->is_foreign) {
+        return PyUnicode_FromFormat("<Task '%U' of rank %d>", self->name, self->rank);
+    }
     text = PyUnicode_FromFormat("<Task '%U' %s", self->name, state_text(self));
     rows = device_rows(self);
     for (Py_ssize_t i = 0; text && rows && i < PyTuple_GET_SIZE(rows); i++) {
@@ -435,7 +450,7 @@ static PyMethodDef task_methods[] = {
 static PyGetSetDef task_attributes[] = {
     {"name", (getter)task_get_name, NULL, "What messages and the trace call the task.", NULL},
     {"state", (getter)task_get_state, NULL,
-     "created, waiting, ready, reserved, running, suspended, launched, done, failed or cancelled.", NULL},
+     "created, waiting, ready, reserved, running, suspended, launched, done, failed or cancelled; foreign at other ranks.", NULL},
     {"devices", (getter)task_get_devices, NULL, "The devices that the body got, as a tuple; empty before it has started.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -42,6 +42,8 @@ typedef struct TaskObject {
     bool keeps_outcome; /* a parla_task_ref is held on `handle` */
     bool was_cancelled; /* the coroutine was told */
     bool has_raised;    /* `value` is an exception */
+    bool is_foreign;    /* runs at another rank: counts as ended here, and has no outcome */
+    int rank;           /* where a foreign task runs */
     bool has_started;
 } TaskObject;
 
@@ -58,6 +60,9 @@ int task_bind(TaskObject *self, RuntimeObject *runtime);
 
 /* Forgets an earlier life before the task is spawned again. From: spawn, for a task that has ended or whose runtime is gone. */
 void task_reset(TaskObject *self);
+
+/* The task runs at another rank. From: spawn, for a task that may be spawned. */
+void task_become_foreign(TaskObject *self, int rank);
 
 /* Drops what only the body needs. */
 void task_drop_work(TaskObject *self);

@@ -6,6 +6,7 @@
 #define CROSSPY_CROSSPY_H
 
 #include <crosspy/box.h>
+#include <crosspy/flow.h>
 #include <crosspy/layout.h>
 #include <crosspy/plan.h>
 #include <crosspy/run.h>

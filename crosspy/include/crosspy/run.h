@@ -7,7 +7,10 @@
 #include <parla/data.h>
 #include <parla/transport.h>
 
-enum { CX_RUN_ALL_BY_TRANSPORT = 1 /* also what stays in this rank goes through the transport: for tests */ };
+enum {
+    CX_RUN_ALL_BY_TRANSPORT = 1, /* also what stays in this rank goes through the transport: for tests */
+    CX_RUN_LOCAL = 2             /* only what stays in this rank: every rank has a source of its own */
+};
 
 typedef struct cx_run {
     size_t size;                /* sizeof(cx_run); CX_RUN_INIT sets it */
@@ -16,7 +19,8 @@ typedef struct cx_run {
     int rank;                   /* this process */
     unsigned flags;             /* CX_RUN_* */
     parla_transport *transport; /* how other ranks are reached; NULL: there are none */
-    uint64_t tag; /* transfer i travels as message tag + i: every rank gives the same number, and no other message has it */
+    uint64_t
+        tag; /* transfer i travels as message tag + i: every rank gives the same number below 2^62, and no other message has it */
 } cx_run;
 
 #define CX_RUN_INIT ((cx_run){.size = sizeof(cx_run)})

@@ -53,15 +53,15 @@ static int module_exec(PyObject *module)
         error_raise(code, "plan cache");
         return -1;
     }
-    state->layout_type = layout_type_make(module);
-    state->plan_type = plan_type_make(module);
-    state->blocks_type = blocks_type_make(module);
-    if (!state->layout_type || !state->plan_type || !state->blocks_type) {
-        return -1;
-    }
-    if (PyModule_AddType(module, state->layout_type) < 0 || PyModule_AddType(module, state->plan_type) < 0 ||
-        PyModule_AddType(module, state->blocks_type) < 0) {
-        return -1;
+    PyTypeObject *(*const makers[])(PyObject *) = {layout_type_make, plan_type_make, blocks_type_make, tracked_type_make,
+                                                   flow_type_make};
+    PyTypeObject **const places[] = {&state->layout_type, &state->plan_type, &state->blocks_type, &state->tracked_type,
+                                     &state->flow_type};
+    for (size_t i = 0; i < sizeof makers / sizeof makers[0]; i++) {
+        *places[i] = makers[i](module);
+        if (!*places[i] || PyModule_AddType(module, *places[i]) < 0) {
+            return -1;
+        }
     }
     return PyModule_AddIntConstant(module, "ARCH_CPU", PARLA_ARCH_CPU) < 0 ||
                    PyModule_AddIntConstant(module, "ARCH_GPU", PARLA_ARCH_GPU) < 0 ||
@@ -76,6 +76,8 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->layout_type);
     Py_VISIT(state->plan_type);
     Py_VISIT(state->blocks_type);
+    Py_VISIT(state->tracked_type);
+    Py_VISIT(state->flow_type);
     return 0;
 }
 
@@ -85,6 +87,8 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->layout_type);
     Py_CLEAR(state->plan_type);
     Py_CLEAR(state->blocks_type);
+    Py_CLEAR(state->tracked_type);
+    Py_CLEAR(state->flow_type);
     return 0;
 }
 

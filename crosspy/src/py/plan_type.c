@@ -1,13 +1,8 @@
 /* plan_type.c - Plan: transfers between two views, looked at and carried out. */
 #include "plan_type.h"
 
-#include "blocks_type.h"
 #include "convert.h"
 #include "layout_type.h"
-
-typedef struct PlanObject {
-    PyObject_HEAD cx_plan *plan;
-} PlanObject;
 
 static void plan_dealloc(PlanObject *self)
 {
@@ -120,16 +115,25 @@ static int check_blocks(const cx_view *view, const BlocksObject *blocks, const c
     return 0;
 }
 
+int plan_check_blocks(const PlanObject *self, const BlocksObject *dst, const BlocksObject *src)
+{
+    return check_blocks(cx_plan_dst(self->plan), dst, "destination") < 0 ? -1
+                                                                         : check_blocks(cx_plan_src(self->plan), src, "source");
+}
+
 static PyObject *plan_run(PlanObject *self, PyObject *args)
 {
     module_state *state = state_of_type(Py_TYPE(self));
     PyObject *capsule;
     BlocksObject *dst, *src;
     cx_run run = CX_RUN_INIT;
-    if (!PyArg_ParseTuple(args, "OO!O!i:run", &capsule, state->blocks_type, &dst, state->blocks_type, &src, &run.rank)) {
+    int is_local = 0;
+    if (!PyArg_ParseTuple(args, "OO!O!i|p:run", &capsule, state->blocks_type, &dst, state->blocks_type, &src, &run.rank,
+                          &is_local)) {
         return NULL;
     }
-    if (check_blocks(cx_plan_dst(self->plan), dst, "destination") < 0 || check_blocks(cx_plan_src(self->plan), src, "source") < 0) {
+    run.flags = is_local ? CX_RUN_LOCAL : 0;
+    if (plan_check_blocks(self, dst, src) < 0) {
         return NULL;
     }
     run.dst = dst->data;
@@ -162,7 +166,7 @@ static PyMethodDef methods[] = {
     {"stays_in_a_block", (PyCFunction)plan_stays_in_a_block, METH_NOARGS,
      "stays_in_a_block() -> whether a transfer is from a block to the one of the same number."},
     {"run", (PyCFunction)plan_run, METH_VARARGS,
-     "run(runtime capsule or None, destination Blocks, source Blocks, rank): spawn the copies, or with None copy now."},
+     "run(runtime capsule or None, destination Blocks, source Blocks, rank, is_local=False): spawn the copies, or with None copy now."},
     {NULL, NULL, 0, NULL},
 };
 

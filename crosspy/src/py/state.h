@@ -11,6 +11,8 @@ typedef struct module_state {
     PyTypeObject *layout_type;
     PyTypeObject *plan_type;
     PyTypeObject *blocks_type;
+    PyTypeObject *tracked_type;
+    PyTypeObject *flow_type;
     cx_plan_cache *plans;
 } module_state;
 
@@ -24,5 +26,7 @@ PyObject *error_raise(int code, const char *what);
 PyTypeObject *layout_type_make(PyObject *module);
 PyTypeObject *plan_type_make(PyObject *module);
 PyTypeObject *blocks_type_make(PyObject *module);
+PyTypeObject *tracked_type_make(PyObject *module);
+PyTypeObject *flow_type_make(PyObject *module);
 
 #endif

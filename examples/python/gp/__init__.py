@@ -6,6 +6,7 @@ blas        four BLAS and LAPACK routines on tiles, in place, with the GIL relea
 cholesky    the factorisation as a task graph over the blocks of a CrossPy array
 solve       triangular solves as task graphs
 predict     predictive mean and variance, log marginal likelihood
+ranks       the ranks that run the program together
 pipeline    the phases in order, timed
 reference   the same model in plain NumPy and SciPy
 report      what is printed

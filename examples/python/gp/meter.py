@@ -1,4 +1,4 @@
-"""Times the phases of the computation and counts what each makes the devices and the links between them do."""
+"""Times the phases of the computation and counts what each makes the devices, the links between them and the ranks do."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import statistics
 import time
 from dataclasses import dataclass, replace
 
+import crosspy as xp
 from parla import TaskSpace, TaskTimeout
 from tqdm import tqdm
 
@@ -15,37 +16,55 @@ REFRESH_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase: its duration, tasks ended on each device, bytes copied over each (source, destination) pair of devices."""
+    """One phase: its duration, tasks ended on each device, bytes copied over each (source, destination) pair of devices, bytes sent by
+    each (source, destination) pair of ranks, and how many of those the plans and the stream of tasks need."""
 
     name: str
     seconds: float
     tasks: dict[str, int]
     moved: dict[tuple[str, str], int]
+    sent: dict[tuple[str, str], int]
+    needed: int
 
 
 class Meter:
     """Measures the phases that run inside `with meter.phase(name) as tasks:`, and shows their progress on a terminal."""
 
-    def __init__(self, runtime, show_progress):
+    def __init__(self, runtime, ranks, show_progress):
         """Measure `runtime`; show a progress bar on standard error if asked to and if that is a terminal."""
         self.phases = []
         self._runtime = runtime
-        self._disable = None if show_progress else True
+        self._rank = ranks.rank
+        self._prefix = f"{ranks.rank}:" if ranks.size > 1 else ""
+        self._disable = None if show_progress and ranks.is_first else True
 
     @contextlib.contextmanager
     def phase(self, name):
-        """Give a task space for the tasks of a phase; the phase ends when all tasks have ended.
+        """Give a task space for the tasks of a phase; the phase ends when all tasks of all ranks have ended.
 
         Raises the first failure among the tasks in the space.
         """
-        before, start = self._runtime.stats(), time.perf_counter()
+        before, start = self._snapshot(), time.perf_counter()
         with self._runtime.phase(name):
             tasks = TaskSpace(name)
             yield tasks
             self._wait(name, before["tasks"])
             tasks.wait()
-        seconds, after = time.perf_counter() - start, self._runtime.stats()
-        self.phases.append(Phase(name, seconds, _tasks(before, after), _moved(before, after)))
+            xp.sync()
+        seconds, after = time.perf_counter() - start, self._snapshot()
+        found = {key: _difference(before[key], after[key]) for key in ("ended", "moved", "sent")}
+        self.phases.append(Phase(name, seconds, *found.values(), after["needed"] - before["needed"]))
+
+    def _snapshot(self):
+        """Return the counters of this rank by the names of its devices, links and receivers."""
+        stats, name = self._runtime.stats(), self._prefix.__add__
+        return {
+            "tasks": stats["tasks"],
+            "ended": {name(device): found["n_tasks"] for device, found in stats["devices"].items()},
+            "moved": {(name(a), name(b)): found["n_bytes"] for (a, b), found in stats["links"].items()},
+            "sent": {(f"rank {a}", f"rank {b}"): found["n_bytes"] for (a, b), found in stats["ranks"].items() if a == self._rank},
+            "needed": xp.traffic()["n_sent_bytes"],
+        }
 
     def _wait(self, name, before):
         """Wait for all tasks, moving a progress bar meanwhile."""
@@ -73,14 +92,21 @@ def merged(phases):
     ]
 
 
-def _tasks(before, after):
-    """Return the tasks that ended on each device between two snapshots."""
-    counts = {name: device["n_tasks"] - before["devices"][name]["n_tasks"] for name, device in after["devices"].items()}
-    return {name: count for name, count in counts.items() if count}
+def joined(phases_of_ranks):
+    """Return the phases of all ranks as one list: the longest time, and the counts of all."""
+    return [
+        Phase(
+            name=parts[0].name,
+            seconds=max(part.seconds for part in parts),
+            tasks={name: count for part in parts for name, count in part.tasks.items()},
+            moved={link: count for part in parts for link, count in part.moved.items()},
+            sent={pair: count for part in parts for pair, count in part.sent.items()},
+            needed=sum(part.needed for part in parts),
+        )
+        for parts in zip(*phases_of_ranks, strict=True)
+    ]
 
 
-def _moved(before, after):
-    """Return the bytes that were copied over each link between two snapshots."""
-    none = {"n_bytes": 0}
-    counts = {link: found["n_bytes"] - before["links"].get(link, none)["n_bytes"] for link, found in after["links"].items()}
-    return {link: count for link, count in counts.items() if count}
+def _difference(before, after):
+    """Return how much each counter has grown; those that have not are left out."""
+    return {key: count - before.get(key, 0) for key, count in after.items() if count > before.get(key, 0)}

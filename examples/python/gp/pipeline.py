@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import crosspy as xp
 import numpy as np
-from parla import TaskSpace
 
 from gp import cholesky, kernel, predict, solve
 
@@ -26,7 +25,8 @@ class Solution:
 def run(time_known, value, time_predicted, devices, block, n_repeats, meter):
     """Condition on `value` at `time_known` and predict `time_predicted`, with tiles of block x block on `devices`.
 
-    The factorisation is done `n_repeats` times, for the median. Needs an active runtime; `meter` times the phases.
+    The factorisation is done `n_repeats` times, for the median. Needs an active runtime; `meter` times the phases. All ranks call it;
+    the first one gets the Solution, the others None.
     Raises blas.NotPositiveDefinite, from a task, if the covariance matrix has no factor.
     """
     n, m = len(time_known), len(time_predicted)
@@ -61,14 +61,16 @@ def run(time_known, value, time_predicted, devices, block, n_repeats, meter):
         solve.forward(factor, cross, tiles, columns, tasks)
         predict.explained_variance(cross, explained, tiles, columns, tasks)
     with meter.phase("gather"):
-        alpha, mean, explained = (array.gather()[:, 0] for array in (alpha, mean, explained))
-        lower = np.tril(factor.gather())
+        gathered = [array.gather(root=0) for array in (alpha, mean, explained, logs, factor)]
+    if gathered[0] is None:
+        return None
+    alpha, mean, explained, logs, lower = gathered
     return Solution(
         layout=covariance.layout,
-        factor=lower,
-        mean=mean,
-        variance=kernel.TOTAL_VARIANCE - explained,
-        log_likelihood=predict.log_likelihood(value, alpha, math.fsum(task.result() for task in logs)),
+        factor=np.tril(lower),
+        mean=mean[:, 0],
+        variance=kernel.TOTAL_VARIANCE - explained[:, 0],
+        log_likelihood=predict.log_likelihood(value, alpha[:, 0], math.fsum(logs)),
     )
 
 

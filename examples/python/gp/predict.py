@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+import crosspy as xp
 import numpy as np
 from parla import spawn
 
@@ -28,8 +29,12 @@ def explained_variance(half, out, tiles, columns, tasks):
 
 
 def log_determinant(factor, tiles, tasks):
-    """Spawn one task per diagonal tile; return them. Their results add up to log det L."""
-    return [_log_diagonal(factor.block(i, i), tasks["logdet", i]) for i in range(tiles)]
+    """Spawn one task per diagonal tile; return the array of their results, which add up to log det L."""
+    diagonal = [factor.block(i, i) for i in range(tiles)]
+    sums = xp.empty(xp.Grid((tiles,), blocks=([1] * tiles,), devices=[block.place for block in diagonal]), dtype=float)
+    for i in range(tiles):
+        _log_diagonal(diagonal[i], sums.block(i), tasks["logdet", i])
+    return sums
 
 
 def log_likelihood(value, alpha, log_det_factor):
@@ -49,9 +54,7 @@ def _add_squares(half, out, name):
         out.array[:, 0] += np.sum(np.square(half.array), axis=0)
 
 
-def _log_diagonal(diagonal, name):
-    @spawn(name, placement=diagonal, input=[diagonal])
+def _log_diagonal(diagonal, out, name):
+    @spawn(name, placement=diagonal, input=[diagonal], output=[out])
     def log_diagonal():
-        return math.fsum(np.log(np.diagonal(diagonal.array)))
-
-    return log_diagonal
+        out.array[0] = math.fsum(np.log(np.diagonal(diagonal.array)))

@@ -12,10 +12,12 @@ def series(data):
     print(f"  Values are centred by their mean, {data.offset:.2f} ppm.")
 
 
-def devices(runtime, note):
+def devices(runtime, ranks, note):
     """Tell what there is to run on, and `note`: why these devices."""
     _title("Devices")
-    print(f"  {', '.join(map(repr, runtime.devices))}; {runtime.stats()['tasks']['n_workers']} workers on {n_cores()} cores")
+    each = "" if ranks.size == 1 else f"{ranks.size} ranks, each with "
+    n_workers = runtime.stats()["tasks"]["n_workers"]
+    print(f"  {each}{', '.join(map(repr, runtime.devices))}; {n_workers} workers on {n_cores()} cores")
     print(f"  {note}")
 
 
@@ -43,6 +45,20 @@ def phases(rows):
         ["link", *(phase.name for phase in moving)],
         [[" → ".join(link), *(_mebibytes(phase.moved.get(link)) for phase in moving)] for link in links],
     )
+    _between_ranks(rows)
+
+
+def _between_ranks(rows):
+    """Tell the bytes that the transport has counted beside those that the plans need: each version of a tile once to each reading rank."""
+    pairs = sorted({pair for phase in rows for pair in phase.sent})
+    sending = [phase for phase in rows if phase.sent]
+    if not pairs:
+        return
+    _title("MiB sent between ranks")
+    table = [[" → ".join(pair), *(_mebibytes(phase.sent.get(pair)) for phase in sending)] for pair in pairs]
+    table.append(["together", *(_mebibytes(sum(phase.sent.values())) for phase in sending)])
+    table.append(["needed by the plans", *(_mebibytes(phase.needed) for phase in sending)])
+    _table(["from → to", *(phase.name for phase in sending)], table)
 
 
 def speed(n, rows, scipy_seconds, n_repeats):

@@ -60,6 +60,13 @@ PARLA_API PARLA_MUST_USE int parla_data_acquire(parla_runtime *rt, parla_data *d
                                                 parla_instance *out);
 PARLA_API void parla_data_release(parla_data *data, int mode);
 
+/* The same for a region of the array (one range per dimension; NULL is the whole): waits only for the tasks that use its elements, and
+ * brings only those. *out is the whole array's instance, of which the region is current. Pair with parla_data_release_region.
+ * Errors: as parla_data_acquire; PARLA_E_INVALID for a region outside the array. */
+PARLA_API PARLA_MUST_USE int parla_data_acquire_region(parla_runtime *rt, parla_data *data, const parla_range *region, int mode,
+                                                       int64_t timeout_ns, parla_instance *out);
+PARLA_API void parla_data_release_region(parla_data *data, const parla_range *region, int mode);
+
 /* Spawns a task that copies one box into another, exactly those bytes, from wherever the source is to the device `i_device` (where dst
  * then lives), or to where dst is valid now if i_device is negative. Boxes have one range per dimension; NULL is all; equal extents.
  * `out` may be NULL. Errors: PARLA_E_INVALID for shapes or item sizes that differ; as parla_task_spawn. */

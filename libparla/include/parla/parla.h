@@ -14,6 +14,7 @@
 #include <parla/log.h>
 #include <parla/policy.h>
 #include <parla/poll.h>
+#include <parla/receipt.h>
 #include <parla/runtime.h>
 #include <parla/space.h>
 #include <parla/strided.h>

@@ -97,6 +97,11 @@ PARLA_API void parla_thread_set_loop(bool runs_loop);
 /* A snapshot; counters may lag behind running threads. */
 PARLA_API PARLA_MUST_USE int parla_runtime_query(parla_runtime *rt, parla_runtime_info *out);
 
+/* Writes the names of tasks in flight (running, launched or suspended), the first few, with commas between them and cut at `capacity`, and
+ * returns how many there are. For a message about a process that ends: takes no lock, and tells what it sees at a glance.
+ * From: any thread. */
+PARLA_API size_t parla_runtime_in_flight(parla_runtime *rt, char *out, size_t capacity);
+
 /* One line for each PARLA_* variable that the library reads: "NAME\tdefault\tmeaning\n"... Static text. */
 PARLA_API const char *parla_environment(void);
 

@@ -16,6 +16,7 @@ enum {
     PL_BREAK_RETIRE = 6,   /* a thread steps back with a successor in hand */
     PL_BREAK_STUCK = 7,    /* bodies that are about to wake up from a wait count as waiting in vain */
     PL_BREAK_KICK = 8,     /* a kick before the sleep is not looked for */
+    PL_BREAK_PASS_ON = 9,  /* a sleeper keeps a wake-up that was another's */
     PL_BREAK_READERS = 21, /* a writer does not wait for the readers before it */
     PL_BREAK_STALE = 22,   /* copies stay current when another is written */
     PL_BREAK_EVICT = 23,   /* a copy that is the only current one is dropped without being written back */
@@ -27,20 +28,18 @@ enum {
 };
 
 #ifdef PL_TESTING
-#include "base/atomic.h"
 #include <stdlib.h>
 
-static inline bool pl_is_broken(int rule)
+static int pl_broken_rule;
+
+/* Before main, so that asking is no access that threads share. */
+__attribute__((constructor)) static void pl_read_broken_rule(void)
 {
-    static _Atomic int broken = -1; /* not read yet */
-    int now = pl_load_relaxed(&broken);
-    if (now < 0) {
-        const char *text = getenv("PL_BREAK");
-        now = text ? atoi(text) : 0;
-        pl_store_relaxed(&broken, now);
-    }
-    return now == rule;
+    const char *text = getenv("PL_BREAK");
+    pl_broken_rule = text ? atoi(text) : 0;
 }
+
+static inline bool pl_is_broken(int rule) { return pl_broken_rule == rule; }
 #else
 static inline bool pl_is_broken(int rule)
 {

@@ -27,7 +27,9 @@ struct pl_deque_ring {
     _Atomic(void *) slots[];
 };
 
-enum { FIRST_CAPACITY = 256 };
+#ifndef PL_DEQUE_FIRST_CAPACITY /* smaller in tests of the protocol, so that growing is seen */
+#define PL_DEQUE_FIRST_CAPACITY 256
+#endif
 
 static pl_deque_ring *ring_create(int64_t capacity, pl_deque_ring *older)
 {
@@ -41,7 +43,7 @@ static pl_deque_ring *ring_create(int64_t capacity, pl_deque_ring *older)
 
 int pl_deque_init(pl_deque *deque)
 {
-    pl_deque_ring *ring = ring_create(FIRST_CAPACITY, NULL);
+    pl_deque_ring *ring = ring_create(PL_DEQUE_FIRST_CAPACITY, NULL);
     if (!ring)
         return PARLA_E_NOMEM;
     atomic_init(&deque->top_shared, 0);

@@ -8,8 +8,9 @@
  *   S3 sleeps while the epoch is that of S1     W3 epoch += 1, sleepers -= 1 (all: = 0), futex wake
  *
  * S1, S2, W1, W2 are sequentially consistent. If W2 misses S1 then W1 precedes S2 in their total order, and the sleeper sees the condition.
- * If W2 sees it, W3 changes the epoch, and the sleeper does not fall asleep or is woken. A futex wake may reach another sleeper than the one
- * whose epoch passed; that one announced itself after W3 (else its epoch would have passed too), so it saw the condition in its S2.
+ * If W2 sees it, W3 changes the epoch, and the sleeper does not fall asleep or is woken. The futex wake of W3 may reach a sleeper that
+ * announced itself after W3, whose epoch has not passed: it passes the wake on before it sleeps again (S4), since the one that W3 claimed
+ * counts as woken, and no later waker would look after it.
  *
  * Claiming in W3 makes a burst of wakes cost one system call per sleeper. A sleeper that leaves without a wake (cancel, timeout, signal)
  * takes its announcement back only if the epoch is still its own; otherwise some waker may have claimed it, and it leaves the count alone.
@@ -41,6 +42,8 @@ static uint32_t *futex_of(pl_park *park)
 #endif
 }
 
+static void futex_wake(pl_park *park, int n) { syscall(SYS_futex, futex_of(park), FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0); }
+
 void pl_park_init(pl_park *park) { atomic_init(&park->word, 0); }
 
 uint64_t pl_park_prepare(pl_park *park) { return pl_add_seq(&park->word, 1) + 1; /* S1 */ }
@@ -61,8 +64,11 @@ int pl_park_commit(pl_park *park, uint64_t key, uint64_t deadline_ns)
         key = pl_load_acquire(&park->word);
     while (epoch_of(pl_load_acquire(&park->word)) == epoch_of(key)) {
         if (syscall(SYS_futex, futex_of(park), FUTEX_WAIT_BITSET_PRIVATE, epoch_of(key), deadline_ns ? &until : NULL, NULL,
-                    FUTEX_BITSET_MATCH_ANY) == 0)
+                    FUTEX_BITSET_MATCH_ANY) == 0) {
+            if (epoch_of(pl_load_acquire(&park->word)) == epoch_of(key) && !pl_is_broken(PL_BREAK_PASS_ON))
+                futex_wake(park, 1); /* S4 */
             continue;
+        }
         if (errno == ETIMEDOUT || errno == EINTR) {
             int result = errno == EINTR ? PARLA_E_INTERRUPTED : PARLA_E_TIMEOUT;
             pl_park_cancel(park, key);
@@ -82,7 +88,7 @@ static void wake(pl_park *park, bool all)
         if (pl_cas_weak_seq(&park->word, &word, claimed + EPOCH_ONE)) /* W3 */
             break;
     }
-    syscall(SYS_futex, futex_of(park), FUTEX_WAKE_PRIVATE, all ? INT_MAX : 1, NULL, NULL, 0);
+    futex_wake(park, all ? INT_MAX : 1);
 }
 
 void pl_park_wake_one(pl_park *park) { wake(park, false); }

@@ -91,6 +91,7 @@ static void give_content(pl_tile *to, const pl_tile *from)
     to->coherence = from->coherence;
     to->poison = from->poison;
     to->is_lost = from->is_lost;
+    to->evicted = from->evicted;
     to->spoilt = from->spoilt ? parla_failure_ref(from->spoilt) : NULL;
     if (to->poison)
         to->poison->n_tiles++;
@@ -104,6 +105,7 @@ static void drop_content(pl_tile *tile)
     tile->poison = NULL;
     tile->spoilt = NULL;
     tile->is_lost = false;
+    tile->evicted = 0;
     tile->coherence = (pl_coherence){0};
 }
 
@@ -111,7 +113,7 @@ static bool has_equal_content(const pl_tile *a, const pl_tile *b)
 {
     return (a->coherence.valid == b->coherence.valid || pl_is_broken(PL_BREAK_JOIN)) &&
            a->coherence.arriving == b->coherence.arriving && a->poison == b->poison && a->spoilt == b->spoilt &&
-           a->is_lost == b->is_lost;
+           a->is_lost == b->is_lost && a->evicted == b->evicted;
 }
 
 /* --- Splitting ---------------------------------------------------------------------------------------------------------------- */

@@ -53,6 +53,7 @@ struct pl_tile {
     pl_poison *poison;            /* NULL: none */
     struct parla_failure *spoilt; /* how the last writer whose turn is over failed, a reference; NULL: it did not */
     bool is_lost;                 /* there was content, which could not be kept */
+    uint64_t evicted;             /* bit i: it was current on device i, and dropped there to make room */
 };
 
 typedef struct pl_tiles {

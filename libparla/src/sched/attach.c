@@ -91,6 +91,7 @@ static void detach_locked(parla_runtime *rt, parla_data *data, pl_todo *todo)
         pl_order_cure(leaf, todo);
         parla_failure_unref(leaf->spoilt);
         leaf->spoilt = NULL;
+        leaf->evicted = 0;
         leaf->is_lost = leaf->is_lost || (leaf->coherence.valid && !(leaf->coherence.valid & 1));
     }
     for (int i = 1; i < place->devices.n; i++)

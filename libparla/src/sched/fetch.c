@@ -231,6 +231,7 @@ static void write_leaf(parla_runtime *rt, parla_data *data, pl_tile *leaf, int i
     pl_coherence_step step = pl_coherence_plan(leaf->coherence, i_device, PARLA_OUT, NULL);
     pl_data_set_coherence(data, leaf, step.after);
     leaf->is_lost = false;
+    leaf->evicted = 0;
     for (uint64_t left = step.stale; left; left &= left - 1) {
         int i = __builtin_ctzll(left);
         if (pl_data_instance(data, i)->current_bytes == 0)

@@ -26,6 +26,8 @@ typedef struct pl_hold {
     parla_task task;         /* a reference */
     parla_task event;        /* a reference */
     int mode;
+    bool is_whole;
+    parla_range region[PARLA_MAX_NDIM];
     struct pl_hold *next; /* in parla_data.holds */
 } pl_hold;
 
@@ -51,7 +53,7 @@ static bool is_void(parla_runtime *rt, const pl_placed *placed, parla_failure **
 {
     pl_place_lock(rt);
     bool answer = placed->is_void;
-    parla_failure *spoilt = answer ? pl_order_spoilt(placed->uses[0].data) : NULL;
+    parla_failure *spoilt = answer ? pl_order_spoilt(&placed->parts[0]) : NULL;
     *out_spoilt = spoilt ? parla_failure_ref(spoilt) : NULL;
     pl_place_unlock(rt);
     return answer;
@@ -107,13 +109,16 @@ static int create_event(parla_runtime *rt, parla_task *out)
     return 0;
 }
 
-static int hold_create(parla_runtime *rt, int mode, pl_hold **out)
+static int hold_create(parla_runtime *rt, const parla_data *data, const parla_range *region, int mode, pl_hold **out)
 {
     pl_hold *hold = calloc(1, sizeof *hold);
     if (!hold)
         return pl_error_set(PARLA_E_NOMEM, "no memory for an access of the host");
     atomic_init(&hold->refs_shared, 2);
     hold->mode = mode;
+    hold->is_whole = !region;
+    for (int k = 0; region && k < data->shape.ndim; k++)
+        hold->region[k] = region[k];
     int rc = create_event(rt, &hold->event);
     if (rc < 0) {
         free(hold);
@@ -134,7 +139,7 @@ static void hold_destroy(parla_runtime *rt, pl_hold *hold)
 static int spawn_hold(parla_runtime *rt, pl_worker *self, parla_data *data, pl_hold *hold)
 {
     /* An INOUT of an array without content is refused here, like that of any task. */
-    parla_access access = {.data = data, .mode = hold->mode};
+    parla_access access = {.data = data, .mode = hold->mode, .region = hold->is_whole ? NULL : hold->region};
     parla_task_options options = PARLA_TASK_OPTIONS_INIT;
     options.body = hold_body;
     options.on_end = hold_ended;
@@ -179,10 +184,11 @@ static int not_held(parla_runtime *rt, const pl_hold *hold, int wait_result)
     return rc < 0 && rc != PARLA_E_TIMEOUT ? rc : wait_result < 0 ? wait_result : PARLA_E_CANCELLED;
 }
 
-int pl_hold_acquire(parla_runtime *rt, pl_worker *self, parla_data *data, int mode, int64_t timeout_ns, parla_instance *out)
+int pl_hold_acquire(parla_runtime *rt, pl_worker *self, parla_data *data, const parla_range *region, int mode, int64_t timeout_ns,
+                    parla_instance *out)
 {
-    pl_hold *hold;
-    int rc = hold_create(rt, mode, &hold);
+    pl_hold *hold = NULL;
+    int rc = hold_create(rt, data, region, mode, &hold);
     if (rc < 0)
         return rc;
     rc = spawn_hold(rt, self, data, hold);
@@ -206,39 +212,72 @@ int pl_hold_acquire(parla_runtime *rt, pl_worker *self, parla_data *data, int mo
     return rc;
 }
 
-/* Content that was lost may not be read; what was never written may be, beside other content. */
-static bool can_be_read_detached(parla_data *data)
+/* What the host is about to use of an array without a runtime: which may be covered coarsely, since it is nowhere else. */
+typedef struct look {
+    parla_data *data;
+    bool any_content, any_lost;
+} look;
+
+static int look_at_tile(void *ctx, pl_tile *top, bool is_coarse)
 {
-    pl_tile *root = &data->tiles.root;
-    for (pl_tile *leaf = pl_tile_first(root); leaf; leaf = pl_tile_next(leaf, root))
-        if (leaf->is_lost)
-            return false;
-    return pl_data_has_content(data);
+    look *l = ctx;
+    (void)is_coarse;
+    for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top)) {
+        l->any_content = l->any_content || leaf->coherence.valid;
+        l->any_lost = l->any_lost || leaf->is_lost;
+    }
+    return 0;
 }
 
-static void write_detached(parla_data *data)
+static int write_tile(void *ctx, pl_tile *top, bool is_coarse)
 {
-    pl_tile *root = &data->tiles.root;
-    for (pl_tile *leaf = pl_tile_first(root); leaf; leaf = pl_tile_next(leaf, root)) {
-        pl_data_set_coherence(data, leaf, pl_coherence_written(0));
+    const look *l = ctx;
+    (void)is_coarse;
+    for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top)) {
+        pl_data_set_coherence(l->data, leaf, pl_coherence_written(0));
         leaf->is_lost = false;
     }
-    pl_tile_hold(root);
-    pl_tile_release(&data->tiles, root);
+    return 0;
 }
 
-int pl_hold_acquire_detached(parla_data *data, int mode, parla_instance *out)
+static int visit_region(parla_data *data, const parla_range *region, int (*visit)(void *ctx, pl_tile *top, bool is_coarse), look *l)
+{
+    pl_span spans[PARLA_MAX_NDIM];
+    pl_tile *root = &data->tiles.root;
+    *l = (look){.data = data};
+    for (int k = 0; region && k < data->shape.ndim; k++)
+        spans[k] = pl_span_of_range(&region[k]);
+    int rc = pl_tiles_cover(&data->tiles, region ? spans : NULL, visit, l);
+    pl_tile_hold(root);
+    pl_tile_release(&data->tiles, root);
+    return rc;
+}
+
+/* Content that was lost may not be read; what was never written may be, beside other content. */
+static int check_detached(parla_data *data, const parla_range *region)
+{
+    look l;
+    int rc = visit_region(data, region, look_at_tile, &l);
+    if (rc < 0 || (l.any_content && !l.any_lost))
+        return rc;
+    return pl_error_set(PARLA_E_STATE, "%s has no content: nothing was written to it, or the task that should have failed",
+                        pl_data_label(data));
+}
+
+int pl_hold_acquire_detached(parla_data *data, const parla_range *region, int mode, parla_instance *out)
 {
     int rc = 0;
-    if ((mode & PARLA_IN) && !can_be_read_detached(data))
-        rc = pl_error_set(PARLA_E_STATE, "%s has no content: nothing was written to it, or the task that should have failed",
-                          pl_data_label(data));
-    else if (!data->host.memory)
+    look l;
+    if (mode & PARLA_IN)
+        rc = check_detached(data, region);
+    if (rc == 0 && !data->host.memory)
         rc = pl_data_alloc_detached(data);
     if (rc < 0)
         return rc;
     if (mode & PARLA_OUT)
-        write_detached(data);
+        rc = visit_region(data, region, write_tile, &l);
+    if (rc < 0)
+        return rc;
     data->n_held++;
     *out = (parla_instance){.box = data->host.box, .i_device = 0};
     return 0;
@@ -246,10 +285,21 @@ int pl_hold_acquire_detached(parla_data *data, int mode, parla_instance *out)
 
 /* --- Release ------------------------------------------------------------------------------------------------------------------ */
 
-static pl_hold *take_hold(parla_data *data, int mode)
+static bool is_of_region(const pl_hold *hold, const parla_data *data, const parla_range *region)
+{
+    if (hold->is_whole || !region)
+        return hold->is_whole && !region;
+    for (int k = 0; k < data->shape.ndim; k++)
+        if (hold->region[k].start != region[k].start || hold->region[k].stop != region[k].stop ||
+            hold->region[k].step != region[k].step)
+            return false;
+    return true;
+}
+
+static pl_hold *take_hold(parla_data *data, const parla_range *region, int mode)
 {
     pl_hold **at = &data->holds;
-    while (*at && (*at)->mode != mode)
+    while (*at && ((*at)->mode != mode || !is_of_region(*at, data, region)))
         at = &(*at)->next;
     pl_hold *hold = *at;
     if (hold)
@@ -265,10 +315,10 @@ static void give_back(pl_hold *hold)
     hold_unref(hold);
 }
 
-void pl_hold_release(parla_data *data, int mode)
+void pl_hold_release(parla_data *data, const parla_range *region, int mode)
 {
     pl_attachment_lock();
-    pl_hold *hold = take_hold(data, mode);
+    pl_hold *hold = take_hold(data, region, mode);
     bool is_known = hold || data->n_held > 0;
     if (!hold && data->n_held > 0)
         data->n_held--;
@@ -290,7 +340,7 @@ static parla_data *next_held(parla_runtime *rt, pl_hold **out)
             found = parla_data_ref(data); /* its hold's task has a reference, so it lives */
     pl_place_unlock(rt);
     if (found)
-        *out = take_hold(found, found->holds->mode);
+        *out = take_hold(found, found->holds->is_whole ? NULL : found->holds->region, found->holds->mode);
     pl_attachment_unlock();
     return found;
 }
@@ -298,7 +348,7 @@ static parla_data *next_held(parla_runtime *rt, pl_hold **out)
 void pl_release_forgotten(parla_runtime *rt)
 {
     parla_data *data;
-    pl_hold *hold;
+    pl_hold *hold = NULL;
     while ((data = next_held(rt, &hold)) != NULL) {
         parla_log(PARLA_LOG_ERROR, "%s is still acquired by the host while its runtime is destroyed; it is released now",
                   pl_data_label(data));

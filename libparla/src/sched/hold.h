@@ -6,12 +6,13 @@
 #include "data/data.h"
 #include "sched/runtime.h"
 
-/* What parla_data_acquire does for an array of this runtime, and for one without a runtime. */
-int pl_hold_acquire(parla_runtime *rt, pl_worker *self, parla_data *data, int mode, int64_t timeout_ns, parla_instance *out);
-int pl_hold_acquire_detached(parla_data *data, int mode, parla_instance *out);
+/* What parla_data_acquire_region does for an array of this runtime, and for one without a runtime. */
+int pl_hold_acquire(parla_runtime *rt, pl_worker *self, parla_data *data, const parla_range *region, int mode, int64_t timeout_ns,
+                    parla_instance *out);
+int pl_hold_acquire_detached(parla_data *data, const parla_range *region, int mode, parla_instance *out);
 
-/* What parla_data_release does. */
-void pl_hold_release(parla_data *data, int mode);
+/* What parla_data_release_region does. */
+void pl_hold_release(parla_data *data, const parla_range *region, int mode);
 
 /* Gives back what nobody has given back when the runtime ends, with a line in the log for each. */
 void pl_release_forgotten(parla_runtime *rt);

@@ -49,6 +49,7 @@ pl_move *pl_move_create(parla_runtime *rt, pl_tile *tile, pl_instance *to, pl_in
     site_of(rt, from)->n_moves++;
     site_of(rt, to)->n_moves++;
     rt->place.n_busy++;
+    pl_receipt_copy_begin(&rt->place.receipt);
     move->next = todo->moves;
     todo->moves = move;
     return move;
@@ -85,8 +86,7 @@ static void end_of_room(pl_move *move, int status)
         from->has_stayed = false;
         from->is_kept = true;
     } else if (from->n_pins == 0 && pl_instance_is_spare(from)) {
-        pl_data_forget_copy(move->data, from->i_device);
-        pl_instance_free(&site->store, from);
+        pl_evict(move->rt, from);
     }
 }
 
@@ -94,8 +94,16 @@ static void note_arrival(pl_move *move, int status)
 {
     int i_to = move->to->i_device;
     pl_tile *top = move->tile;
-    for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top))
+    uint64_t *n_bytes = &move->rt->place.receipt.n_bytes_for_room;
+    if (move->makes_room && status == 0)
+        *n_bytes += move->n_bytes;
+    for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top)) {
+        if (status == 0 && (leaf->evicted >> i_to & 1)) {
+            *n_bytes += move->makes_room ? 0 : pl_data_tile_bytes(move->data, leaf);
+            leaf->evicted &= ~(UINT64_C(1) << i_to);
+        }
         pl_data_set_coherence(move->data, leaf, pl_coherence_arrived(leaf->coherence, i_to, status == 0));
+    }
     pl_tile_release(&move->data->tiles, top);
 }
 
@@ -106,6 +114,7 @@ static void end_locked(pl_move *move, int status, const char *detail, pl_todo *t
     pl_instance_unpin(&site_of(rt, move->to)->store, move->to);
     site_of(rt, move->from)->n_moves--;
     site_of(rt, move->to)->n_moves--;
+    pl_receipt_copy_end(&rt->place.receipt);
     note_arrival(move, status);
     if (move->makes_room)
         end_of_room(move, status);

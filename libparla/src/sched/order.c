@@ -279,12 +279,14 @@ static void poison_part(pl_placed *placed, pl_part *part, pl_todo *todo)
     }
 }
 
-parla_failure *pl_order_spoilt(parla_data *data)
+parla_failure *pl_order_spoilt(const pl_part *part)
 {
-    pl_tile *root = &data->tiles.root;
-    for (pl_tile *leaf = pl_tile_first(root); leaf; leaf = pl_tile_next(leaf, root))
-        if (leaf->spoilt)
-            return leaf->spoilt;
+    for (uint32_t i = 0; i < part->n_marks; i++) {
+        pl_tile *top = part->marks[i].tile;
+        for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top))
+            if (leaf->spoilt)
+                return leaf->spoilt;
+    }
     return NULL;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "sched/hold.h"
+#include "sched/launch.h"
 #include "sched/placed.h"
 #include "sched/policy.h"
 #include "sched/ready.h"
@@ -38,6 +39,12 @@ int pl_place_init(parla_runtime *rt, const char *devices, const char *policy)
     }
     for (int i = 0; i < place->devices.n; i++)
         open_site(rt, i);
+    rc = pl_launches_open(rt);
+    if (rc < 0) {
+        free(place->sites);
+        pl_devices_close(&place->devices);
+        return rc;
+    }
     pthread_mutex_init(&place->lock, NULL);
     pthread_cond_init(&place->calm, NULL);
     return 0;
@@ -58,6 +65,7 @@ void pl_place_fini(parla_runtime *rt)
     wait_until_calm(place);
     pl_detach_all(rt);
     wait_until_calm(place); /* a thread that has dropped an array's last reference may still unpin its poison */
+    pl_launches_close(rt);
     pl_devices_close(&place->devices);
     pl_history_fini(&place->history);
     pthread_cond_destroy(&place->calm);
@@ -120,6 +128,28 @@ int pl_place_prepare(parla_runtime *rt, pl_worker *self, pl_task *task, const pa
 
 /* --- The end of a task -------------------------------------------------------------------------------------------------------- */
 
+void pl_count_begin(parla_runtime *rt, pl_placed *placed)
+{
+    if (placed->is_counted || (placed->task->flags & PL_FLAG_INTERNAL))
+        return;
+    placed->is_counted = true;
+    if (placed->is_transfer)
+        pl_receipt_copy_begin(&rt->place.receipt);
+    else
+        pl_receipt_body_begin(&rt->place.receipt);
+}
+
+void pl_count_end(parla_runtime *rt, pl_placed *placed)
+{
+    if (!placed->is_counted)
+        return;
+    placed->is_counted = false;
+    if (placed->is_transfer)
+        pl_receipt_copy_end(&rt->place.receipt);
+    else
+        pl_receipt_body_end(&rt->place.receipt);
+}
+
 /* Takes the task out of wherever it is. */
 static void leave_stage(parla_runtime *rt, pl_placed *placed, pl_todo *todo)
 {
@@ -141,6 +171,7 @@ static void end(parla_runtime *rt, pl_worker *self, pl_placed *placed, parla_tas
     if (how == PARLA_TASK_DONE && placed->run_ns > 0 && !(placed->task->flags & PL_FLAG_INTERNAL))
         pl_history_add(&rt->place.history, placed->kernel, placed->devices[0], placed->n_bytes, (double)placed->run_ns);
     leave_stage(rt, placed, &todo);
+    pl_count_end(rt, placed);
     pl_unreserve(rt, placed);
     pl_order_end(rt, placed, how, &todo);
     pl_ready_close(&rt->place, placed);
@@ -213,6 +244,7 @@ void pl_place_suspend(parla_runtime *rt, pl_worker *self, pl_task *task)
     pl_todo todo = {0};
     pl_place_lock(rt);
     placed->stage = PL_STAGE_SUSPENDED;
+    pl_count_end(rt, placed);
     pl_unreserve(rt, placed);
     pl_pump(rt, &todo);
     pl_place_unlock_and_do(rt, self, &todo);

@@ -17,26 +17,31 @@
 
 #include "device/device.h"
 #include "sched/history.h"
+#include "sched/receipt.h"
 #include "sched/worker.h"
 
 #include <parla/device.h>
 #include <parla/policy.h>
+
+typedef struct pl_launches pl_launches;
 
 typedef struct pl_place {
     pthread_mutex_t lock;
     pl_devices devices;
     const parla_policy *policy;
     /* Under the lock; the structures are in sched/placed.h. */
-    struct pl_site *sites;       /* one for each device */
-    struct pl_bucket *buckets;   /* tasks that wait for resources, see sched/ready.h */
-    pl_history history;          /* how long kernels took */
-    size_t n_queued;             /* of those */
-    uint64_t n_arrivals;         /* ages of queued tasks */
-    unsigned turn;               /* the device after the one that was chosen last */
-    struct parla_data *attached; /* arrays that have, or may get, copies here */
-    size_t n_live;               /* placed tasks that were spawned and have not ended */
-    size_t n_busy;               /* movements, bodies on queues, and threads that do what was decided under the lock */
-    pthread_cond_t calm;         /* one of the two fell to 0 */
+    struct pl_site *sites;        /* one for each device */
+    struct pl_bucket *buckets;    /* tasks that wait for resources, see sched/ready.h */
+    pl_history history;           /* how long kernels took */
+    size_t n_queued;              /* of those */
+    uint64_t n_arrivals;          /* ages of queued tasks */
+    unsigned turn;                /* the device after the one that was chosen last */
+    struct parla_data *attached;  /* arrays that have, or may get, copies here */
+    pl_receipt receipt;           /* what was moved, and why */
+    size_t n_live;                /* placed tasks that were spawned and have not ended */
+    size_t n_busy;                /* movements, bodies on queues, and threads that do what was decided under the lock */
+    pthread_cond_t calm;          /* one of the two fell to 0 */
+    struct pl_launches *launches; /* constant; sched/launch.h; NULL if no device needs it */
 } pl_place;
 
 int pl_place_init(parla_runtime *rt, const char *devices, const char *policy);

@@ -5,7 +5,7 @@
  *   order.c    before and after other tasks       reserve.c  memory, shares, pins            todo.c   what is done after unlocking
  *   fetch.c    content to where tasks run
  *   ready.c    tasks that wait for resources      pump.c     from waiting to launched        place.c  the entry points
- *   explain.c  why a task is where it is
+ *   explain.c  why a task is where it is      launch.c   work that a body left behind in a device's queue
  *
  * Everything here is guarded by rt->place.lock, except where a line says otherwise. */
 #ifndef PL_SCHED_PLACED_H
@@ -80,6 +80,7 @@ struct pl_placed {
     double expected_ns; /* for the whole body, on the chosen device */
     pl_judged *judged;  /* of the last look at it; room for each member on each device */
     size_t n_judged;
+    bool is_counted;        /* in the receipt, as running or, for a transfer, as copying */
     bool is_void;           /* a host access that nobody waits for any more, or a spawn that failed: it writes nothing */
     int n_passed;           /* tasks that took resources while it was waiting for them */
     int n_moving;           /* uses that wait for movements */
@@ -204,8 +205,8 @@ void pl_order_forget_content(parla_runtime *rt, pl_worker *self, pl_placed *plac
 void pl_order_end(parla_runtime *rt, pl_placed *placed, parla_task_state how, pl_todo *todo);
 /* The content of a leaf is whole again, or the array is no longer used here. */
 void pl_order_cure(pl_tile *leaf, pl_todo *todo);
-/* How the last writer of the array, or of a tile of it, failed whose turn is over; NULL: none did. Borrowed. */
-parla_failure *pl_order_spoilt(parla_data *data);
+/* How the last writer of some tile of a part failed whose turn is over; NULL: none did. Borrowed. */
+parla_failure *pl_order_spoilt(const pl_part *part);
 
 /* --- choose.c ----------------------------------------------------------------------------------------------------------------- */
 
@@ -221,6 +222,8 @@ pl_fit pl_choose(parla_runtime *rt, pl_placed *placed, uint64_t open, uint64_t e
  * PL_HOPELESS: never; *out_device is the device that lacks memory. */
 pl_fit pl_reserve(parla_runtime *rt, pl_placed *placed, int *out_device, pl_todo *todo);
 void pl_unreserve(parla_runtime *rt, pl_placed *placed);
+/* Frees an unpinned copy that is spare, to make room. */
+void pl_evict(parla_runtime *rt, pl_instance *victim);
 /* Why a task cannot be placed: the device, the need, and who holds its memory. */
 parla_failure *pl_hopeless_failure(parla_runtime *rt, pl_placed *placed, int i_device);
 
@@ -263,6 +266,12 @@ void pl_give_turn(parla_runtime *rt, const pl_placed *placed);
 void pl_hand_over(parla_runtime *rt, pl_worker *self, pl_placed *placed);
 /* Ends a task that cannot be launched. Called without the lock. */
 void pl_give_up(parla_runtime *rt, pl_worker *self, pl_placed *placed);
+
+/* --- place.c ------------------------------------------------------------------------------------------------------------------ */
+
+/* Its body begins, or a copy that it starts; and it is over, or interrupted. For the receipt. */
+void pl_count_begin(parla_runtime *rt, pl_placed *placed);
+void pl_count_end(parla_runtime *rt, pl_placed *placed);
 
 /* --- attach.c ----------------------------------------------------------------------------------------------------------------- */
 

@@ -137,6 +137,7 @@ void pl_place_begin(parla_runtime *rt, pl_worker *self, pl_task *task)
     pl_todo todo = {0};
     pl_place_lock(rt);
     placed->stage = PL_STAGE_RUNNING;
+    pl_count_begin(rt, placed);
     pl_give_turn(rt, placed);
     pl_pump(rt, &todo);
     pl_place_unlock_and_do(rt, self, &todo);

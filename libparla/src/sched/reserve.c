@@ -27,10 +27,16 @@ static const pl_member *member_of(const pl_placed *placed, int k)
 
 /* --- Making room -------------------------------------------------------------------------------------------------------------- */
 
-static void drop(pl_store *store, pl_instance *victim)
+void pl_evict(parla_runtime *rt, pl_instance *victim)
 {
+    pl_tile *root = &victim->data->tiles.root;
+    uint64_t device = UINT64_C(1) << victim->i_device;
+    rt->place.receipt.n_evictions++;
+    rt->place.receipt.n_evicted_bytes += pl_instance_bytes(victim);
+    for (pl_tile *leaf = pl_tile_first(root); leaf; leaf = pl_tile_next(leaf, root))
+        leaf->evicted |= leaf->coherence.valid & device;
     pl_data_forget_copy(victim->data, victim->i_device);
-    pl_instance_free(store, victim);
+    pl_instance_free(store_of(rt, victim->i_device), victim);
 }
 
 static bool has_host_memory(parla_runtime *rt, parla_data *data)
@@ -45,7 +51,7 @@ static bool write_back(parla_runtime *rt, pl_instance *victim, pl_todo *todo)
 {
     pl_site *site = &rt->place.sites[victim->i_device];
     if (!pl_data_is_alive(victim->data)) {
-        drop(&site->store, victim);
+        pl_evict(rt, victim);
         return true;
     }
     bool is_all;
@@ -73,7 +79,7 @@ static bool make_room(parla_runtime *rt, pl_site *site, size_t need, pl_todo *to
     pl_instance *victim;
     pl_device *device = site->store.device;
     while (need > pl_free_bytes(device) && (victim = pl_store_victim(&site->store, true)) != NULL)
-        drop(&site->store, victim);
+        pl_evict(rt, victim);
     if (need <= pl_free_bytes(device))
         return true;
     if (device->index != 0)
@@ -106,13 +112,13 @@ static void unpin_all(parla_runtime *rt, pl_placed *placed)
     }
 }
 
-static int alloc_evicting(pl_store *store, pl_instance *instance)
+static int alloc_evicting(parla_runtime *rt, pl_store *store, pl_instance *instance)
 {
     int rc = pl_instance_alloc(store, instance);
     pl_instance *victim = rc < 0 ? pl_store_victim(store, true) : NULL;
     if (!victim)
         return rc;
-    drop(store, victim);
+    pl_evict(rt, victim);
     return pl_instance_alloc(store, instance);
 }
 
@@ -124,7 +130,7 @@ static int alloc_missing(parla_runtime *rt, pl_placed *placed)
         if (use->is_in_place || use->i_device >= 0)
             continue;
         int i_device = placed->devices[use->member];
-        if (alloc_evicting(store_of(rt, i_device), instance_of(placed, use)) < 0)
+        if (alloc_evicting(rt, store_of(rt, i_device), instance_of(placed, use)) < 0)
             return i_device;
         use->i_device = (int16_t)i_device;
         pl_instance_pin(store_of(rt, i_device), instance_of(placed, use));

@@ -8,6 +8,7 @@
 #include "base/break.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "sched/launch.h"
 #include "sched/runtime.h"
 #include "task/failure.h"
 
@@ -45,13 +46,27 @@ static int traced_body(parla_runtime *rt, parla_context *context, pl_task *task)
     return result;
 }
 
+static int watched_body(parla_runtime *rt, parla_context *context, pl_task *task)
+{
+    bool is_watched = !(task->flags & PL_FLAG_INTERNAL) && ((task->flags & PL_FLAG_PLACED) || pl_trace_is_on(rt->trace));
+    return is_watched ? traced_body(rt, context, task) : call_body(rt, context, task);
+}
+
+/* The body of a task whose device has queues that it fills: what it leaves there keeps the task from ending. */
+static int launching_body(parla_runtime *rt, parla_context *context, pl_task *task)
+{
+    int rc = pl_launch_begin(context);
+    if (rc < 0)
+        return rc;
+    return pl_launch_end(context, watched_body(rt, context, task));
+}
+
 static int run_body(parla_runtime *rt, parla_context *context, pl_task *task)
 {
     context->outer = current;
     current = context;
     pl_error_clear();
-    bool is_watched = !(task->flags & PL_FLAG_INTERNAL) && ((task->flags & PL_FLAG_PLACED) || pl_trace_is_on(rt->trace));
-    int result = is_watched ? traced_body(rt, context, task) : call_body(rt, context, task);
+    int result = pl_unlikely(pl_launch_is_needed(rt, task)) ? launching_body(rt, context, task) : watched_body(rt, context, task);
     current = context->outer;
     return result;
 }

@@ -19,12 +19,20 @@ typedef struct parla_mpi parla_mpi;
 
 /* --- Start and stop --------------------------------------------------------------------------------------------------------- */
 
+/* What the failure of one rank means for the others. */
+typedef enum parla_mpi_on_failure {
+    PARLA_MPI_ON_FAILURE_DEFAULT, /* abort, if there are several ranks */
+    PARLA_MPI_ABORT, /* every rank says which one died, and the job ends within seconds; parla_mpi_fail ends it at once */
+    PARLA_MPI_RAISE, /* what waits for a request, or for a transfer with that rank, fails and names it; so does what comes later */
+} parla_mpi_on_failure;
+
 typedef struct parla_mpi_options {
     size_t size;        /* sizeof(parla_mpi_options); PARLA_MPI_OPTIONS_INIT sets it */
     bool is_log_silent; /* do not put "rank N" in front of the log's lines */
     /* From parla_mpi_transport: moved along together with the requests until parla_mpi_fini; nobody else needs to. It stays the caller's, who
      * closes it after that. NULL: none. */
     parla_transport *transport;
+    parla_mpi_on_failure on_failure; /* the same on all ranks */
 } parla_mpi_options;
 
 #define PARLA_MPI_OPTIONS_INIT ((parla_mpi_options){.size = sizeof(parla_mpi_options)})
@@ -46,6 +54,14 @@ PARLA_API PARLA_MUST_USE int parla_mpi_init(parla_mpi **out, parla_runtime *rt, 
  * MPI_Finalize. NULL is allowed. MPI_Finalize does all of this by itself when it is called first; then this call only frees memory.
  * From: all ranks (it frees the duplicate). Not from inside a task. */
 PARLA_API void parla_mpi_fini(parla_mpi *mpi);
+
+/* --- Failure ----------------------------------------------------------------------------------------------------------------- */
+
+/* Says that this rank has failed and cannot go on. Under PARLA_MPI_ABORT this ends all ranks of the job with MPI_Abort and does not return: the
+ * only call of this library that ends a process, and what the library itself does after a rank has died. Under PARLA_MPI_RAISE it returns,
+ * and the other ranks of this node fail with these words. Say on the log or the standard error what went wrong before.
+ * From:   any thread. Errors: PARLA_E_STATE after fini or MPI_Finalize; PARLA_E_INVALID. */
+PARLA_API int parla_mpi_fail(parla_mpi *mpi, int exit_status, const char *words);
 
 /* --- Requests --------------------------------------------------------------------------------------------------------------- */
 

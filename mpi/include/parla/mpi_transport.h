@@ -27,6 +27,16 @@ typedef struct parla_mpi_transport_options {
  *         MPI_THREAD_MULTIPLE), PARLA_E_STATE (MPI is not running), PARLA_E_NOMEM. */
 PARLA_API PARLA_MUST_USE int parla_mpi_transport(parla_transport **out, MPI_Comm comm, const parla_mpi_transport_options *options);
 
+/* Messages that have got through between this rank and another one, and their bytes. */
+typedef struct parla_mpi_traffic {
+    size_t size; /* sizeof(parla_mpi_traffic), set by the caller */
+    uint64_t n_sent, n_sent_bytes;
+    uint64_t n_received, n_received_bytes;
+} parla_mpi_traffic;
+
+/* Errors: PARLA_E_INVALID (a transport of another kind, no such rank, out->size not set). */
+PARLA_API PARLA_MUST_USE int parla_mpi_transport_traffic(parla_transport *transport, int rank, parla_mpi_traffic *out);
+
 /* Host memory that the other ranks of this node can read and write directly: messages from or into it are copied once, box to box, without
  * the owner's help. With "mpi" it is plain memory. Any other memory can be sent and received too. Aligned to a page.
  * Owns:   freed with parla_mpi_memory_free while no transfer uses it, or by closing the transport ("ucx").

@@ -24,15 +24,16 @@ typedef struct LayerObject {
 
 static PyObject *layer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *const names[] = {"runtime", "comm", "transport", "is_log_silent", NULL};
+    static char *const names[] = {"runtime", "comm", "transport", "aborts", "is_log_silent", NULL};
     parla_mpi_options options = PARLA_MPI_OPTIONS_INIT;
     PyObject *runtime, *address, *transport = Py_None;
     parla_runtime *rt;
     LayerObject *self;
     MPI_Comm comm;
-    int is_log_silent = 0, code;
+    int aborts = 0, is_log_silent = 0, code;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|Op:Layer", (char **)names, &runtime, &address, &transport, &is_log_silent) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|Opp:Layer", (char **)names, &runtime, &address, &transport, &aborts,
+                                     &is_log_silent) ||
         !(rt = PyCapsule_GetPointer(runtime, "parla_runtime")) || mpi_comm_at(address, &comm) < 0) {
         return NULL;
     }
@@ -46,6 +47,7 @@ static PyObject *layer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->state = PyType_GetModuleState(type);
     pthread_rwlock_init(&self->lock, NULL);
     options.is_log_silent = is_log_silent;
+    options.on_failure = aborts ? PARLA_MPI_ABORT : PARLA_MPI_RAISE;
     Py_BEGIN_ALLOW_THREADS code = parla_mpi_init(&self->mpi, rt, comm, &options);
     Py_END_ALLOW_THREADS if (code < 0)
     {
@@ -235,6 +237,24 @@ static PyObject *layer_read_status(PyObject *type, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* --- Failure --- */
+
+/* Does not take the lock: under "abort" nothing comes after it, and a thread that has the lock may be stuck. */
+static PyObject *layer_fail(LayerObject *self, PyObject *args)
+{
+    const char *words;
+    int status, code = 0;
+
+    if (!PyArg_ParseTuple(args, "is:fail", &status, &words)) {
+        return NULL;
+    }
+    if (self->mpi) {
+        Py_BEGIN_ALLOW_THREADS code = parla_mpi_fail(self->mpi, status, words);
+        Py_END_ALLOW_THREADS
+    }
+    return code < 0 ? mpi_raise(self->state, code) : Py_NewRef(Py_None);
+}
+
 /* --- Look --- */
 
 static PyObject *layer_pending(LayerObject *self, PyObject *unused)
@@ -262,6 +282,8 @@ static PyMethodDef layer_methods[] = {
      "peek(addresses): an event that completes when waiting for the requests would not block."},
     {"read_status", (PyCFunction)layer_read_status, METH_VARARGS | METH_STATIC,
      "read_status(statuses, i, address): copy the status of request i to an MPI.Status."},
+    {"fail", (PyCFunction)layer_fail, METH_VARARGS,
+     "fail(status, words): this rank has failed; ends all ranks under `aborts`, else tells those of this node."},
     {"pending", (PyCFunction)layer_pending, METH_NOARGS, "Requests that were handed over and have not completed."},
     {"__parla_mpi__", (PyCFunction)layer_capsule, METH_NOARGS, "A capsule 'parla_mpi' with the parla_mpi pointer."},
     {NULL, NULL, 0, NULL},
@@ -270,9 +292,8 @@ static PyMethodDef layer_methods[] = {
 PyTypeObject *layer_type_make(PyObject *module)
 {
     PyType_Slot slots[] = {
-        {Py_tp_doc,
-         "Layer(runtime, comm, transport=None, is_log_silent=False): a runtime joined to MPI, and the transport that it moves along, "
-         "both as capsules; comm is an address."},
+        {Py_tp_doc, "Layer(runtime, comm, transport=None, aborts=False, is_log_silent=False): a runtime joined to MPI, and the "
+                    "transport that it moves along, both as capsules; comm is an address."},
         {Py_tp_new, layer_new},
         {Py_tp_dealloc, layer_dealloc},
         {Py_tp_methods, layer_methods},

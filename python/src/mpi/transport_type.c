@@ -69,6 +69,29 @@ static PyObject *transport_capsule(TransportObject *self, PyObject *unused)
     return PyCapsule_New(self->transport, TRANSPORT_CAPSULE, NULL);
 }
 
+/* [(messages sent, bytes sent, messages received, bytes received) for each rank] */
+static PyObject *transport_traffic(TransportObject *self, PyObject *unused)
+{
+    int n = self->transport ? self->transport->n_ranks : 0;
+    PyObject *rows = PyList_New(n);
+
+    (void)unused;
+    for (int i = 0; rows && i < n; i++) {
+        parla_mpi_traffic t = {.size = sizeof(t)};
+        int code = parla_mpi_transport_traffic(self->transport, i, &t);
+        PyObject *row = code < 0 ? mpi_raise(PyType_GetModuleState(Py_TYPE(self)), code)
+                                 : Py_BuildValue("(KKKK)", (unsigned long long)t.n_sent, (unsigned long long)t.n_sent_bytes,
+                                                 (unsigned long long)t.n_received, (unsigned long long)t.n_received_bytes);
+
+        if (!row) {
+            Py_CLEAR(rows);
+        } else {
+            PyList_SET_ITEM(rows, i, row);
+        }
+    }
+    return rows;
+}
+
 static PyObject *transport_name(TransportObject *self, void *unused)
 {
     (void)unused;
@@ -77,6 +100,8 @@ static PyObject *transport_name(TransportObject *self, void *unused)
 
 static PyMethodDef transport_methods[] = {
     {"close", (PyCFunction)transport_close, METH_NOARGS, "Close it; collective. Nothing else may use it any more."},
+    {"traffic", (PyCFunction)transport_traffic, METH_NOARGS,
+     "[(messages sent, bytes sent, messages received, bytes received) for each rank]; empty once it is closed."},
     {"__parla_transport__", (PyCFunction)transport_capsule, METH_NOARGS,
      "A capsule 'parla_transport' with the parla_transport pointer, valid until close."},
     {NULL, NULL, 0, NULL},

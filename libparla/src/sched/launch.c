@@ -1,0 +1,267 @@
+/* launch.c - see the header.
+ *
+ *   body returns -> event behind its work in each of its queues -> flight at the end of the queue's lane, a hold on the task
+ *   progress     -> oldest flight of each lane: passed? -> out of the lane, release the hold, next
+ *
+ * A worker that has just launched kicks the progress function, so idle workers look every 50 us while anything flies, and busy ones between
+ * two bodies. The lock guards the lanes; it is a leaf, and held neither while a backend is asked nor while a hold is released: flights are
+ * taken out of a lane by the progress function alone, which one thread at a time runs. */
+#include "sched/launch.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/text.h"
+
+#include <parla/event.h>
+#include <parla/poll.h>
+
+#include <stdlib.h>
+
+#define RETRY_NS UINT64_C(1000000)
+#define WORDS_BYTES 512
+
+typedef struct lane {
+    void *queue;
+    pl_flight *first, **last;
+} lane;
+
+struct pl_launches {
+    parla_runtime *rt;
+    parla_poll *poll;
+    pthread_mutex_t lock;
+    int n_lanes;
+    lane lanes[];
+};
+
+static bool fills_queues(const pl_device *device) { return device->n_queues > 0 && !pl_device_runs_bodies(device); }
+
+/* --- Open and close ----------------------------------------------------------------------------------------------------------- */
+
+static int poll_lanes(void *ctx);
+
+static int count_lanes(const pl_devices *devices)
+{
+    int n = 0;
+    for (int i = 1; i < devices->n; i++)
+        n += fills_queues(&devices->list[i]) ? devices->list[i].n_queues : 0;
+    return n;
+}
+
+int pl_launches_open(parla_runtime *rt)
+{
+    const pl_devices *devices = &rt->place.devices;
+    int n = count_lanes(devices);
+    if (n == 0)
+        return 0;
+    pl_launches *launches = calloc(1, sizeof *launches + (size_t)n * sizeof launches->lanes[0]);
+    if (!launches)
+        return pl_error_set(PARLA_E_NOMEM, "no memory for the queues of the devices");
+    launches->rt = rt;
+    pthread_mutex_init(&launches->lock, NULL);
+    for (int i = 1; i < devices->n; i++)
+        for (int k = 0; fills_queues(&devices->list[i]) && k < devices->list[i].n_queues; k++)
+            launches->lanes[launches->n_lanes++].queue = devices->list[i].queues[k];
+    for (int i = 0; i < n; i++)
+        launches->lanes[i].last = &launches->lanes[i].first;
+    int rc = parla_poll_add(rt, &launches->poll, poll_lanes, launches);
+    if (rc < 0) {
+        pthread_mutex_destroy(&launches->lock);
+        free(launches);
+        return rc;
+    }
+    rt->place.launches = launches;
+    return 0;
+}
+
+void pl_launches_close(parla_runtime *rt)
+{
+    pl_launches *launches = rt->place.launches;
+    if (!launches)
+        return;
+    parla_poll_remove(launches->poll);
+    pthread_mutex_destroy(&launches->lock);
+    free(launches);
+    rt->place.launches = NULL;
+}
+
+/* --- Flights ------------------------------------------------------------------------------------------------------------------ */
+
+static void flight_unref(pl_flight *flight)
+{
+    if (pl_sub_acq_rel(&flight->refs_shared, 1) != 1)
+        return;
+    flight->device->backend->event_free(flight->event);
+    free(flight);
+}
+
+/* An event behind the work that the body has queued. It waits for host memory, for without the event nobody knows when the work is done. */
+static int record(pl_flight *flight)
+{
+    int rc;
+    while ((rc = flight->device->backend->event_record(flight->queue, &flight->event)) == PARLA_E_NOMEM)
+        pl_sleep_until(pl_now_ns() + RETRY_NS);
+    return rc;
+}
+
+static int create(parla_context *context, pl_device *device, int i_queue, pl_flight **out)
+{
+    pl_flight *flight;
+    while (!(flight = calloc(1, sizeof *flight)))
+        pl_sleep_until(pl_now_ns() + RETRY_NS);
+    atomic_init(&flight->refs_shared, 1);
+    flight->task = context->task;
+    flight->device = device;
+    flight->queue = device->queues[i_queue % device->n_queues];
+    flight->begin_ns = pl_now_ns();
+    int rc = record(flight);
+    if (rc < 0)
+        free(flight);
+    else
+        *out = flight;
+    return rc;
+}
+
+static void take_off(pl_launches *launches, pl_flight *flight)
+{
+    lane *at = launches->lanes;
+    while (at->queue != flight->queue)
+        at++;
+    pthread_mutex_lock(&launches->lock);
+    *at->last = flight;
+    at->last = &flight->next;
+    pthread_mutex_unlock(&launches->lock);
+}
+
+/* The oldest flight of a lane, or NULL. */
+static pl_flight *oldest(pl_launches *launches, const lane *at)
+{
+    pthread_mutex_lock(&launches->lock);
+    pl_flight *flight = at->first;
+    pthread_mutex_unlock(&launches->lock);
+    return flight;
+}
+
+static void take_out(pl_launches *launches, lane *at)
+{
+    pthread_mutex_lock(&launches->lock);
+    pl_flight *flight = at->first;
+    at->first = flight->next;
+    if (!at->first)
+        at->last = &at->first;
+    pthread_mutex_unlock(&launches->lock);
+}
+
+static void land(parla_runtime *rt, pl_flight *flight, int status)
+{
+    char words[WORDS_BYTES] = "";
+    uint64_t flown_ns = pl_now_ns() - flight->begin_ns;
+    if (status < 0)
+        pl_text_format(words, sizeof words, "on %s: %s", flight->device->name,
+                       *parla_error_detail() ? parla_error_detail() : parla_error_text(status));
+    pl_add_relaxed(&flight->device->busy_ns, flown_ns);
+    pl_worker *self = pl_place_self(rt);
+    pl_busy_begin(self);
+    pl_release_hold(rt, self, flight->task, status, words);
+    pl_busy_end(rt, self);
+    flight_unref(flight);
+}
+
+/* Lands what has passed in one lane; returns how many. */
+static int poll_lane(pl_launches *launches, lane *at)
+{
+    int n = 0;
+    pl_flight *flight;
+    while ((flight = oldest(launches, at)) != NULL) {
+        pl_error_clear();
+        int status = flight->device->backend->event_query(flight->event);
+        if (status == PARLA_PENDING)
+            return n;
+        take_out(launches, at);
+        land(launches->rt, flight, status);
+        n++;
+    }
+    return n;
+}
+
+/* A progress function: negative when nothing flies. */
+static int poll_lanes(void *ctx)
+{
+    pl_launches *launches = ctx;
+    int n_landed = 0;
+    bool is_flying = false;
+    for (int i = 0; i < launches->n_lanes; i++) {
+        n_landed += poll_lane(launches, &launches->lanes[i]);
+        is_flying |= oldest(launches, &launches->lanes[i]) != NULL;
+    }
+    return is_flying || n_landed > 0 ? n_landed : -1;
+}
+
+/* --- Around the body ---------------------------------------------------------------------------------------------------------- */
+
+static pl_device *device_at(const parla_context *context, int k)
+{
+    const pl_placed *placed = pl_placed_of(context->task);
+    return &context->rt->place.devices.list[placed->devices[k]];
+}
+
+bool pl_launch_is_needed(const parla_runtime *rt, const pl_task *task)
+{
+    if (!rt->place.launches || !(task->flags & PL_FLAG_PLACED))
+        return false;
+    const pl_placed *placed = pl_placed_of((pl_task *)task);
+    if (placed->is_transfer || placed->i_queue < 0)
+        return false;
+    return fills_queues(&rt->place.devices.list[placed->devices[0]]);
+}
+
+int pl_launch_begin(parla_context *context)
+{
+    const pl_device *device = device_at(context, 0);
+    if (!device->backend->body_begin)
+        return 0;
+    return device->backend->body_begin(device->handle, context->task->name ? context->task->name : "task");
+}
+
+/* Waits for the body's work on its thread. */
+static int settle(pl_flight *flight)
+{
+    int rc = flight->device->backend->event_wait(flight->event);
+    flight_unref(flight);
+    return rc;
+}
+
+static int fly(parla_context *context, pl_flight *flight)
+{
+    int rc = parla_hold(context, 1);
+    if (rc < 0)
+        return settle(flight);
+    take_off(context->rt->place.launches, flight);
+    return 0;
+}
+
+static int end_on(parla_context *context, pl_device *device, bool waits)
+{
+    pl_flight *flight = NULL;
+    if (!fills_queues(device))
+        return 0;
+    int rc = create(context, device, pl_placed_of(context->task)->i_queue, &flight);
+    if (rc < 0)
+        return rc;
+    return waits ? settle(flight) : fly(context, flight);
+}
+
+int pl_launch_end(parla_context *context, int result)
+{
+    const pl_placed *placed = pl_placed_of(context->task);
+    bool waits = result == PARLA_SUSPENDED;
+    for (int k = 0; k < placed->n_devices; k++) {
+        int rc = end_on(context, device_at(context, k), waits);
+        if (rc < 0 && result >= 0)
+            result = parla_fail(context, rc, "the work of its body on %s: %s", device_at(context, k)->name, parla_error_detail());
+    }
+    const pl_device *device = device_at(context, 0);
+    if (device->backend->body_end)
+        device->backend->body_end(device->handle);
+    parla_poll_kick(context->rt->place.launches->poll);
+    return result;
+}
