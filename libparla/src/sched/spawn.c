@@ -50,8 +50,8 @@ static int link_all(parla_runtime *rt, pl_worker *self, pl_task *task, const par
         }
         pl_link_result result = pl_task_link(&rt->slabs, task, deps[i]);
         n_met += result != PL_LINKED;
-        if (pl_unlikely(pl_task_state(pl_task_of(deps[i])) == PARLA_TASK_CREATED) && result == PL_LINKED && !is_held)
-            is_held = pl_window_hold(rt, self, deps[i]);
+        if (rt->window > 0 && !is_held && pl_unlikely(pl_load_relaxed(&pl_task_of(deps[i])->state_shared) == PARLA_TASK_CREATED))
+            is_held = result == PL_LINKED && pl_window_hold(rt, self, deps[i]);
         if (pl_trace_is_on(rt->trace))
             pl_trace_edge(rt->trace, handle_id(deps[i]), pl_task_id(task));
         if (pl_unlikely(result == PL_PREDECESSOR_FAILED) && !*failure && !pl_is_broken(PL_BREAK_LINK))

@@ -21,16 +21,16 @@ pl_task *pl_task_alloc(pl_slabs *slabs, pl_slab_cache *cache)
     pl_store_relaxed(&task->cancel_shared, (uint8_t)0);
     pl_store_relaxed(&task->extra_shared, (pl_extra *)NULL);
     task->flags = 0;
-    pl_store_relaxed(&task->n_inline_shared, (uint8_t)0);
-    pl_store_relaxed(&task->n_in_block_shared, (uint8_t)0);
+    pl_store_own(&task->n_inline_shared, (uint8_t)0);
+    pl_store_own(&task->n_in_block_shared, (uint8_t)0);
     pl_store_relaxed(&task->i_device_shared, (uint16_t)PL_NO_DEVICE);
     task->body = NULL;
     task->arg = NULL;
     task->on_end = NULL;
     task->name = NULL;
     task->link = NULL;
-    pl_store_relaxed(&task->blocks_shared, 0u);
-    pl_store_relaxed(&task->full_blocks_shared, 0u);
+    pl_store_own(&task->blocks_shared, 0u);
+    pl_store_own(&task->full_blocks_shared, 0u);
     pl_store_release(&task->head_shared, generation << 32 | PL_HEAD_NONE);
     /* Pairs with pl_task_pin: whoever pins from now on sees the object above. */
     pl_store_release(&task->refs_shared, 1u);
@@ -66,7 +66,7 @@ static void free_chain(pl_slabs *slabs, pl_slab_cache *cache, uint32_t number)
 {
     while (number) {
         pl_edge_block *block = pl_slot_at(slabs, number);
-        number = pl_load_relaxed(&block->next_shared);
+        number = pl_load_own(&block->next_shared);
         pl_slab_free(slabs, cache, block);
     }
 }
@@ -89,7 +89,7 @@ pl_placed *pl_task_recycle(pl_slabs *slabs, pl_slab_cache *cache, pl_task *task)
         parla_failure_unref(pl_load_relaxed(&extra->failure_shared));
         free(extra);
     }
-    uint32_t blocks = pl_load_relaxed(&task->blocks_shared), full_blocks = pl_load_relaxed(&task->full_blocks_shared);
+    uint32_t blocks = pl_load_own(&task->blocks_shared), full_blocks = pl_load_own(&task->full_blocks_shared);
     if (pl_unlikely(blocks | full_blocks)) {
         free_chain(slabs, cache, blocks);
         free_chain(slabs, cache, full_blocks);
@@ -127,13 +127,13 @@ static uint32_t next_block(pl_slabs *slabs, uint32_t number)
 static void reuse_blocks(pl_slabs *slabs, pl_task *task)
 {
     uint32_t number;
-    pl_store_release(&task->n_inline_shared, (uint8_t)0);
-    pl_store_release(&task->n_in_block_shared, (uint8_t)0);
-    while ((number = pl_load_relaxed(&task->full_blocks_shared)) != 0) {
+    pl_store_own(&task->n_inline_shared, (uint8_t)0);
+    pl_store_own(&task->n_in_block_shared, (uint8_t)0);
+    while ((number = pl_load_own(&task->full_blocks_shared)) != 0) {
         pl_edge_block *block = pl_slot_at(slabs, number);
-        pl_store_relaxed(&task->full_blocks_shared, pl_load_relaxed(&block->next_shared));
-        pl_store_relaxed(&block->next_shared, pl_load_relaxed(&task->blocks_shared));
-        pl_store_release(&task->blocks_shared, number);
+        pl_store_own(&task->full_blocks_shared, pl_load_own(&block->next_shared));
+        pl_store_own(&block->next_shared, pl_load_own(&task->blocks_shared));
+        pl_store_own(&task->blocks_shared, number);
     }
 }
 
@@ -144,20 +144,20 @@ static int add_block(pl_slabs *slabs, pl_slab_cache *cache, pl_task *task)
         return PARLA_E_NOMEM;
     uint32_t number = pl_slot_number(block);
     block->owner = pl_slot_number(task);
-    pl_store_relaxed(&block->next_shared, pl_load_relaxed(&task->blocks_shared));
-    pl_store_release(&task->blocks_shared, number);
+    pl_store_own(&block->next_shared, pl_load_own(&task->blocks_shared));
+    pl_store_own(&task->blocks_shared, number);
     return 0;
 }
 
 int pl_task_reserve_edges(pl_slabs *slabs, pl_slab_cache *cache, pl_task *task, size_t n)
 {
-    uint32_t blocks = pl_load_relaxed(&task->blocks_shared);
-    if (pl_unlikely(blocks | pl_load_relaxed(&task->full_blocks_shared) | pl_load_relaxed(&task->n_inline_shared)))
+    uint32_t blocks = pl_load_own(&task->blocks_shared);
+    if (pl_unlikely(blocks | pl_load_own(&task->full_blocks_shared) | pl_load_own(&task->n_inline_shared)))
         reuse_blocks(slabs, task);
     if (pl_likely(n <= PL_INLINE_EDGES))
         return 0;
     size_t room = PL_INLINE_EDGES;
-    for (uint32_t number = pl_load_relaxed(&task->blocks_shared); number; number = next_block(slabs, number))
+    for (uint32_t number = pl_load_own(&task->blocks_shared); number; number = next_block(slabs, number))
         room += PL_BLOCK_EDGES;
     for (; room < n; room += PL_BLOCK_EDGES)
         if (add_block(slabs, cache, task))
@@ -168,21 +168,21 @@ int pl_task_reserve_edges(pl_slabs *slabs, pl_slab_cache *cache, pl_task *task, 
 /* The next reserved edge. It counts as used once keep_edge was called. */
 static pl_edge *next_edge(pl_slabs *slabs, pl_task *task, uint32_t *out_number)
 {
-    uint32_t k = pl_load_relaxed(&task->n_inline_shared);
+    uint32_t k = pl_load_own(&task->n_inline_shared);
     if (pl_likely(k < PL_INLINE_EDGES)) {
         *out_number = pl_slot_number(task) << PL_EDGE_BITS | k;
         return &task->edges[k];
     }
-    uint32_t number = pl_load_relaxed(&task->blocks_shared);
+    uint32_t number = pl_load_own(&task->blocks_shared);
     pl_edge_block *block = pl_slot_at(slabs, number);
-    k = pl_load_relaxed(&task->n_in_block_shared);
+    k = pl_load_own(&task->n_in_block_shared);
     if (k == PL_BLOCK_EDGES) {
         /* In this order: a reader of the next block does not count the edges of this one there. */
-        uint32_t next = pl_load_relaxed(&block->next_shared);
-        pl_store_relaxed(&task->n_in_block_shared, (uint8_t)0);
-        pl_store_relaxed(&block->next_shared, pl_load_relaxed(&task->full_blocks_shared));
-        pl_store_release(&task->full_blocks_shared, number);
-        pl_store_release(&task->blocks_shared, next);
+        uint32_t next = pl_load_own(&block->next_shared);
+        pl_store_own(&task->n_in_block_shared, (uint8_t)0);
+        pl_store_own(&block->next_shared, pl_load_own(&task->full_blocks_shared));
+        pl_store_own(&task->full_blocks_shared, number);
+        pl_store_own(&task->blocks_shared, next);
         number = next;
         block = pl_slot_at(slabs, number);
         k = 0;
@@ -196,9 +196,9 @@ static void keep_edge(pl_task *task, uint32_t number)
 {
     uint32_t k = number & ((1u << PL_EDGE_BITS) - 1);
     if (pl_likely(k < PL_INLINE_EDGES))
-        pl_store_release(&task->n_inline_shared, (uint8_t)(k + 1));
+        pl_store_own(&task->n_inline_shared, (uint8_t)(k + 1));
     else
-        pl_store_release(&task->n_in_block_shared, (uint8_t)(k - PL_INLINE_EDGES + 1));
+        pl_store_own(&task->n_in_block_shared, (uint8_t)(k - PL_INLINE_EDGES + 1));
 }
 
 pl_link_result pl_task_link(pl_slabs *slabs, pl_task *task, parla_task handle)
@@ -212,8 +212,8 @@ pl_link_result pl_task_link(pl_slabs *slabs, pl_task *task, parla_task handle)
         return PL_PREDECESSOR_FAILED;
     uint32_t number;
     pl_edge *edge = next_edge(slabs, task, &number);
-    pl_store_relaxed(&edge->predecessor_shared, pl_slot_number(predecessor));
-    pl_store_relaxed(&edge->predecessor_gen_shared, generation);
+    pl_store_own(&edge->predecessor_shared, pl_slot_number(predecessor));
+    pl_store_own(&edge->predecessor_gen_shared, generation);
     for (;;) {
         edge->next = pl_head_low(head);
         /* Pairs with pl_task_close: the edge, and all that spawn wrote into the task, before the walk of the list. */
