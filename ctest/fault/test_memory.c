@@ -119,28 +119,36 @@ static int run_suspended(parla_context *context, void *arg)
     return works(parla_suspend_on(context, events, 30)) ? PARLA_SUSPENDED : PARLA_E_NOMEM;
 }
 
-/* Two tasks on a simulated device, one after the other because of their array. */
+/* Tasks on a simulated device and on the host, one after the other because of the regions of one array that they share. */
 static void try_placed(parla_runtime *one)
 {
-    parla_demand gpu = {.arch = PARLA_ARCH_GPU, .number = PARLA_ANY_NUMBER, .memory_bytes = 64};
-    parla_choice choice = {&gpu, 1};
+    enum { N_ITEMS = 100 };
+    static double memory[N_ITEMS];
+    static const parla_range odds = {1, N_ITEMS, 2}, head = {0, 60, 1}, middle = {30, 70, 3};
     parla_data *data;
     parla_data_options array = PARLA_DATA_OPTIONS_INIT;
     array.name = "array";
-    array.host = (parla_strided){.item_bytes = 8, .ndim = 1, .extent = {100}, .stride = {8}};
+    array.host = (parla_strided){.base = memory, .item_bytes = 8, .ndim = 1, .extent = {N_ITEMS}, .stride = {8}};
     if (!works(parla_data_create(&data, &array)))
         return;
-    parla_access access = {.data = data, .mode = PARLA_OUT};
-    parla_task_options options = PARLA_TASK_OPTIONS_INIT;
-    options.body = run_plain;
-    options.on_end = note_end;
-    options.choices = &choice;
-    options.n_choices = 1;
-    options.accesses = &access;
-    options.n_accesses = 1;
-    for (int i = 0; i < 2; i++)
+    const parla_access accesses[][2] = {{{data, PARLA_OUT, 0, NULL}, {data, PARLA_IN, 0, &head}},
+                                        {{data, PARLA_INOUT, 0, &odds}, {data, PARLA_IN, 0, &middle}},
+                                        {{data, PARLA_IN, 0, &head}, {data, PARLA_IN, 0, &middle}},
+                                        {{data, PARLA_OUT, 0, &middle}, {data, PARLA_INOUT, 0, &head}}};
+    for (int i = 0; i < 8; i++) {
+        parla_demand demand = {
+            .arch = i % 3 == 2 ? PARLA_ARCH_CPU : PARLA_ARCH_GPU, .number = PARLA_ANY_NUMBER, .memory_bytes = 64};
+        parla_choice choice = {&demand, 1};
+        parla_task_options options = PARLA_TASK_OPTIONS_INIT;
+        options.body = run_plain;
+        options.on_end = note_end;
+        options.choices = &choice;
+        options.n_choices = 1;
+        options.accesses = accesses[i % 4];
+        options.n_accesses = i == 0 ? 1 : 2;
         if (works(parla_task_spawn(one, NULL, &options)))
             pl_add_acq_rel(&sum.n_spawned, 1);
+    }
     parla_data_unref(data);
 }
 

@@ -7,8 +7,10 @@ starts nothing.
 from __future__ import annotations
 
 import atexit as _atexit
+import importlib as _importlib
+import os as _os
 
-from . import _globals, _parla, _placement, array, devices, runtime, tasks
+from . import _globals, _parla, _placement, array, context, devices, runtime, tasks, variants
 from ._callbacks import listener as _listener
 from ._parla import (
     ConfigError,
@@ -29,15 +31,59 @@ from ._parla import (
     TransportError,
     UnsupportedError,
     devices_grammar,
+    sleep_gil,
+    sleep_nogil,
     spawn,
 )
+from ._placement import SynchronizationType
 from ._warnings import ParlaWarning
 from .array import PArray, clone_here, copy, get_array_module
-from .devices import Architecture, Context, Device, Stream, cpu, get_current_context, get_current_devices, get_current_stream, gpu
+from .context import (
+    Context,
+    Locals,
+    Stream,
+    create_env,
+    get_current_context,
+    get_current_devices,
+    get_current_stream,
+    get_current_task,
+)
+from .devices import Architecture, Device, cpu, gpu
 from .runtime import Parla, run
-from .tasks import AtomicTaskSpace, CompletedTaskSpace, Tasks, TaskSpace, get_current_task
+from .tasks import AtomicTaskSpace, BackendTaskSpace, CompletedTaskSpace, Tasks, TaskSpace, finish, wait
+from .variants import specialize, specialized
 
 __version__ = _parla.version
+
+GPUEnvironment = TaskEnvironment = Context
+
+# Module paths of the published front ends are files of this folder: parla.cpu, parla.common.array, parla.cython.tasks, ….
+__path__.append(_os.path.join(_os.path.dirname(__file__), "published"))
+
+# Imported when they are first asked for: importing parla stays quick.
+_LAZY_MODULES = frozenset(
+    (
+        *("busy", "common", "cuda", "cython", "environments", "executor", "function_decorators", "ldevice", "parray", "partitioning"),
+        *("published", "utility"),
+    )
+)
+_LAZY_NAMES = {
+    "ParlaExecutor": "executor",
+    "gpu_sleep_gil": "busy",
+    "gpu_sleep_nogil": "busy",
+    "sleep_nogil_data": "busy",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY_MODULES:
+        return _importlib.import_module(f"{__name__}.{name}")
+    if name in _LAZY_NAMES:
+        return getattr(_importlib.import_module(f"{__name__}.{_LAZY_NAMES[name]}"), name)
+    if name == "parla_num_threads":
+        active = _parla.active()
+        return len(_os.sched_getaffinity(0)) if active is None else active.info()["n_workers"]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _notice_libraries() -> None:
@@ -60,6 +106,8 @@ _parla._set_hooks(
         devices.devices_of_rows,
         _listener.listen,
         array.detach,
+        _placement.hints,
+        tasks.spawned,
     )
 )
 _atexit.register(runtime.stop_at_exit)
@@ -67,6 +115,7 @@ _atexit.register(runtime.stop_at_exit)
 __all__ = [
     "Architecture",
     "AtomicTaskSpace",
+    "BackendTaskSpace",
     "CompletedTaskSpace",
     "ConfigError",
     "Context",
@@ -74,19 +123,24 @@ __all__ = [
     "DeviceError",
     "DeviceMemoryError",
     "ForkedError",
+    "GPUEnvironment",
     "InvalidError",
+    "Locals",
     "NoDeviceError",
     "PArray",
     "Parla",
     "ParlaError",
+    "ParlaExecutor",
     "ParlaWarning",
     "ResourceError",
     "StateError",
     "Stream",
     "StuckError",
+    "SynchronizationType",
     "SystemCallError",
     "Task",
     "TaskCancelled",
+    "TaskEnvironment",
     "TaskError",
     "TaskSpace",
     "TaskTimeout",
@@ -95,18 +149,31 @@ __all__ = [
     "UnsupportedError",
     "array",
     "clone_here",
+    "context",
     "copy",
     "cpu",
+    "create_env",
     "devices",
     "devices_grammar",
+    "finish",
     "get_array_module",
     "get_current_context",
     "get_current_devices",
     "get_current_stream",
     "get_current_task",
     "gpu",
+    "gpu_sleep_gil",
+    "gpu_sleep_nogil",
+    "parray",
     "run",
     "runtime",
+    "sleep_gil",
+    "sleep_nogil",
+    "sleep_nogil_data",
     "spawn",
+    "specialize",
+    "specialized",
     "tasks",
+    "variants",
+    "wait",
 ]

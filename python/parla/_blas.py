@@ -5,8 +5,6 @@ The runtime keeps all cores busy with tasks: a BLAS call that starts threads of 
 
 from __future__ import annotations
 
-from threadpoolctl import ThreadpoolController
-
 
 def _set_threads(library: object, n_threads: int) -> None:
     library.set_num_threads(n_threads)
@@ -33,6 +31,8 @@ class BlasThreads:
         """Set the limit in every BLAS library that is loaded and not held yet."""
         if self._limit is None:
             return
+        from threadpoolctl import ThreadpoolController  # slow to import
+
         for library in ThreadpoolController().lib_controllers:
             if library.user_api == "blas" and library.filepath not in self._held:
                 self._held[library.filepath] = (library, library.num_threads)

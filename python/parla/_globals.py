@@ -7,7 +7,6 @@ spawned there, and `rebound` when a body starts and one of its globals has becom
 
 from __future__ import annotations
 
-import dis
 import types
 import warnings
 import weakref
@@ -20,6 +19,8 @@ _warned: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 def _scan(code: types.CodeType) -> tuple[set[str], set[str]]:
     """Return the names that code, with the code nested in it, reads and writes as globals."""
+    import dis  # slow to import, and only needed for bodies that are spawned at the top level
+
     read, written = set(), set()
     for instruction in dis.get_instructions(code):
         if instruction.opname == "LOAD_GLOBAL":

@@ -6,10 +6,33 @@ are alternatives.
 
 from __future__ import annotations
 
+import enum
+import itertools
+import operator
+from collections.abc import Iterable
+
 from . import _parla
 from .devices import Architecture, Demand, Device, Group, architecture_of_code, device_listing, read_bytes, read_share, device_table, cpu
+from .tasks import Tasks
 
 _Row = tuple[int, int, float, int]
+
+
+# Named devices can be combined in many ways; this many are enough to choose from.
+_MAX_CHOICES = 64
+
+
+class SynchronizationType(enum.IntEnum):
+    """When the end of a task waits for its device work, as the published front end names it.
+
+    Here device work is always ordered by events: dependents on the same device start behind it without the host, others when it is
+    done. The values are accepted for `runahead=` and change nothing that a program can observe but time.
+    """
+
+    NONE = 0
+    BLOCKING = 1
+    NON_BLOCKING = 2
+    USER = 3
 
 
 def _demand(item: object, vcus: float, memory: int) -> _Row:
@@ -43,6 +66,14 @@ def _devices_of(item: object) -> tuple[Device, ...] | None:
     return None
 
 
+def _alternatives(placement: object) -> Iterable:
+    if hasattr(placement, "__parla_placement__"):
+        placement = placement.__parla_placement__()
+    if isinstance(placement, (list, set, frozenset, _parla.Space)) or isinstance(placement, Tasks):
+        return placement
+    return (placement,)
+
+
 def _choice(item: object, vcus: float, memory: int) -> tuple[_Row, ...]:
     devices = _devices_of(item)
     members = devices if devices is not None else item if isinstance(item, tuple) else (item,)
@@ -69,17 +100,43 @@ def _check_exists(choices: tuple[tuple[_Row, ...], ...]) -> None:
                 raise _parla.NoDeviceError(f"placement: {missing} does not exist; this runtime has {device_listing()}")
 
 
-def place(placement: object, vcus: object, memory: object) -> tuple[tuple[_Row, ...], ...]:
+def _together(choices: tuple[tuple[_Row, ...], ...], count: int) -> tuple[tuple[_Row, ...], ...]:
+    """Return the choices of `count` devices at once, where each given choice stands for one device of them."""
+    if any(len(choice) != 1 for choice in choices):
+        raise ValueError("placement: with ndevices= each alternative is one device; a tuple says already how many are used at once")
+    open_rows = [row for (row,) in choices if row[1] < 0]
+    named_rows = [row for (row,) in choices if row[1] >= 0]
+    groups = [(row,) * count for row in open_rows]
+    groups += itertools.islice(itertools.combinations(named_rows, count), _MAX_CHOICES)
+    if not groups:
+        raise ValueError(f"placement: {count} devices at once (ndevices=), but {len(named_rows)} are named")
+    return tuple(groups)
+
+
+def place(placement: object, vcus: object, memory: object, ndevices: object = None) -> tuple[tuple[_Row, ...], ...]:
     """Return the choices for one spawn. Raises TypeError, ValueError or NoDeviceError with what was given."""
     share = 0.0 if vcus is None else read_share(vcus, "vcus")
     n_bytes = 0 if memory is None else read_bytes(memory, "memory")
-    if placement is None:
-        placement = cpu
-    if isinstance(placement, (list, set, frozenset)):
-        choices = tuple(_choice(item, share, n_bytes) for item in placement)
-        if not choices:
-            raise ValueError("placement: an empty list names no device")
-    else:
-        choices = (_choice(placement, share, n_bytes),)
+    count = 1 if ndevices is None else operator.index(ndevices)
+    if count < 1:
+        raise ValueError(f"ndevices: expected at least 1, not {ndevices!r}")
+    choices = tuple(_choice(item, share, n_bytes) for item in _alternatives(cpu if placement is None else placement))
+    if not choices:
+        raise ValueError("placement: an empty list names no device")
+    if count > 1:
+        choices = _together(choices, count)
     _check_exists(choices)
     return choices
+
+
+def hints(prefer: object, runahead: object, tags: object) -> int:
+    """Check what only weighs or only tells a person; return the bit mask of the preferred devices."""
+    if runahead is not None and runahead not in tuple(SynchronizationType):
+        raise TypeError(f"runahead: expected a SynchronizationType, not {runahead!r}")
+    if tags is not None and not all(isinstance(tag, str) for tag in ([tags] if isinstance(tags, str) else tags)):
+        raise TypeError(f"tags: expected strings, not {tags!r}")
+    if prefer is None:
+        return 0
+    wanted = {row[:2] for item in _alternatives(prefer) for row in _choice(item, 0.0, 0)}
+    rows = enumerate(device_table())
+    return sum(1 << index for index, row in rows if row[:2] in wanted or (row[0], _parla.ANY_NUMBER) in wanted)

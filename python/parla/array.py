@@ -10,11 +10,13 @@ import contextlib
 import operator
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from . import _parla
+from . import _adapters, _parla
+from ._adapters import register
+from .context import current_member
 from .devices import Device, cpu, devices_of_rows
 
 __all__ = [
@@ -23,11 +25,15 @@ __all__ = [
     "asarray",
     "asarray_batch",
     "asnumpy",
+    "can_assign_from",
     "clone_here",
     "copy",
     "empty",
     "get_array_module",
+    "get_memory",
     "is_array",
+    "register",
+    "storage_size",
 ]
 
 _HOST_MODES = {"r": _parla.IN, "rw": _parla.INOUT, "w": _parla.OUT}
@@ -50,19 +56,23 @@ def _apply_key(axes: _Axes, key: object, name: str) -> _Axes:
         raise IndexError(f"array {name!r}: {len(keys)} indices for {n_free} dimensions")
     keys += [slice(None)] * (n_free - len(keys))
     remaining = iter(keys)
-    return tuple(_apply_to_axis(axis, next(remaining), name) if isinstance(axis, range) else axis for axis in axes)
+    return tuple(_apply_to_axis(axis, next(remaining)) if isinstance(axis, range) else axis for axis in axes)
 
 
-def _apply_to_axis(axis: range, key: object, name: str) -> int | range:
+def _apply_to_axis(axis: range, key: slice | int) -> int | range:
     if isinstance(key, slice):
         return axis[key]
-    try:
-        return axis[operator.index(key)]
-    except TypeError:
-        raise TypeError(
-            f"array {name!r}: outside of tasks only integers, slices and Ellipsis index a PArray, not {key!r}; "
-            "use `with a.host() as local:` for anything else"
-        ) from None
+    return axis[operator.index(key)]
+
+
+def _is_basic(key: object) -> bool:
+    """True if indexing with the key gives a view whose place can be told: integers, slices and Ellipsis."""
+    for item in key if isinstance(key, tuple) else (key,):
+        if isinstance(item, slice) or item is Ellipsis:
+            continue
+        if isinstance(item, (bool, np.bool_)) or not hasattr(item, "__index__") or getattr(item, "ndim", 0):
+            return False
+    return True
 
 
 def _key_of_axis(axis: int | range) -> int | slice:
@@ -84,18 +94,29 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
     """An array with coherent copies on devices. Made by `asarray`, `array` and `empty`; lives longer than a runtime.
 
     In the body of a task that names it, operators, indexing and NumPy functions work on the local copy and give plain arrays.
-    Outside of tasks they work on the host's copy, after waiting for the tasks that write the array; basic indexing gives a view that is
-    a PArray too. Views may overlap.
+    Outside of tasks they work on the host's copy, after waiting for the tasks that write the array; integers, slices and Ellipsis as
+    indices give a view that is a PArray too, all other forms a plain array with a copy. Views may overlap. Hashing is by identity.
     """
 
-    __slots__ = ("__weakref__", "_axes", "_data", "_dtype", "_source", "name")
+    __slots__ = ("__weakref__", "_adapter", "_axes", "_data", "_dtype", "_source", "name")
 
-    def __init__(self, data: _parla.Data, dtype: np.dtype, axes: _Axes, name: str, source: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        data: _parla.Data,
+        dtype: np.dtype,
+        axes: _Axes,
+        name: str,
+        source: np.ndarray | None = None,
+        adapter: _adapters.Adapter | None = None,
+    ) -> None:
         self._data = data
         self._dtype = dtype
         self._axes = axes
         self._source = source
+        self._adapter = adapter
         self.name = name
+
+    __hash__ = object.__hash__
 
     # --- Shape ---
 
@@ -142,23 +163,38 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
         whole = np.ndarray(self._data.shape, self._dtype, buffer, offset, strides)
         return whole[tuple(map(_key_of_axis, self._axes))] if self._axes else whole
 
+    def _local(self) -> np.ndarray | None:
+        """Return the local array of the running task, or of the current device of a loop over its devices; None outside of tasks."""
+        local = self._data.local(current_member())
+        return None if local is None else self._lay_over(local[0])
+
     @property
     def array(self) -> np.ndarray:
-        """The local NumPy array.
+        """The local array: NumPy's, or of the registered type that the PArray was made of.
 
         In a task: the copy on the task's device, valid until the body ends or awaits; read-only if the task named it as input=. A
         task on a GPU that keeps it longer fails; one that returns it returns a copy.
         Outside: the host's copy, after waiting for the tasks that write the array. It may be written; copies on devices then are
         fetched anew. It shows what later tasks write on devices only when `.array` is asked for again.
         """
-        local = self._data.local()
+        local = self._plain_array()
+        return local if self._adapter is None else self._adapter.from_numpy(local)
+
+    def _plain_array(self) -> np.ndarray:
+        local = self._local()
         if local is not None:
-            return self._lay_over(local[0])
+            return local
         view = self._data.acquire(_parla.INOUT)
         try:
             return self._lay_over(view)
         finally:
             self._data.release(_parla.INOUT)
+
+    def get(self, device: Device | None = None) -> np.ndarray:
+        """Return the content from a device: the local array in a task, else a copy of what the device has. Blocks."""
+        if device is None or _parla.current_task() is not None:
+            return self.array
+        return _parla.spawn(placement=device, input=[self], name=f"get {self.name}")(lambda: self.array.copy()).result()
 
     @contextlib.contextmanager
     def host(self, mode: str = "r") -> Iterator[np.ndarray]:
@@ -179,30 +215,44 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
             self._data.release(access)
 
     def update(self, value: object) -> None:
-        """Overwrite the content with `value`, which must broadcast to the shape."""
-        if self._data.local() is not None:
-            self.array[...] = asnumpy(value)
-            return
+        """Overwrite the content with `value`.
+
+        It must broadcast to the shape; outside of tasks a whole array may also get another shape and type, and then becomes a new one
+        under the same name: views that were made before keep showing the old one.
+        """
         value = asnumpy(value)
-        with self.host("w") as local:
+        local = self._local()
+        if local is not None:
             local[...] = value
+        elif self._is_whole and not _broadcasts(value.shape, self.shape):
+            made = array(value, name=self.name)
+            self._data, self._dtype, self._axes, self._source = made._data, made._dtype, made._axes, made._source
+        else:
+            with self.host("w") as local:
+                local[...] = value
 
     def __getitem__(self, key: object) -> PArray | np.ndarray:
-        if _parla.current_task() is not None:
-            return self.array[key]
-        return PArray(self._data, self._dtype, _apply_key(self._axes, key, self.name), self.name, self._source)
+        local = self._local()
+        if local is not None:
+            part = local[key]
+            return part.view(_Part) if type(part) is np.ndarray else part
+        if not _is_basic(key):
+            with self.host("r") as local:
+                return np.array(local[_plain(key)])
+        return PArray(self._data, self._dtype, _apply_key(self._axes, key, self.name), self.name, self._source, self._adapter)
 
     def __setitem__(self, key: object, value: object) -> None:
-        if _parla.current_task() is not None:
-            self.array[key] = asnumpy(value)
+        local = self._local()
+        if local is not None:
+            local[_plain(key)] = asnumpy(value)
             return
-        value = asnumpy(value)
+        key, value = _plain(key), asnumpy(value)
         with self.host("rw") as local:
             local[key] = value
 
     def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
         if _parla.current_task() is not None:
-            local = self.array
+            local = self._plain_array()
             return np.array(local, dtype=dtype, copy=copy) if copy or dtype is not None else local
         if copy is False:
             raise ValueError(f"array {self.name!r}: outside of tasks NumPy gets a copy; use `with a.host() as local:` to look without one")
@@ -212,9 +262,34 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object) -> object:
         outputs = kwargs.get("out", ())
         if outputs:
-            kwargs["out"] = tuple(out.array if isinstance(out, PArray) else out for out in outputs)
+            kwargs["out"] = tuple(out._plain_array() if isinstance(out, PArray) else out for out in outputs)
+        if "where" in kwargs:
+            kwargs["where"] = _plain(kwargs["where"])
         result = getattr(ufunc, method)(*(np.asarray(item) if isinstance(item, PArray) else item for item in inputs), **kwargs)
         return outputs[0] if len(outputs) == 1 and isinstance(outputs[0], PArray) else result
+
+    def __array_function__(self, function: Callable, types: object, args: tuple, kwargs: dict) -> object:
+        out = kwargs.get("out")
+        if isinstance(out, PArray):
+            kwargs = {**kwargs, "out": out._plain_array()}
+        # What the function writes into its first argument must reach this array, not a copy.
+        if function in _WRITERS and args and isinstance(args[0], PArray):
+            function(args[0]._plain_array(), *map(_plain, args[1:]), **{key: _plain(value) for key, value in kwargs.items()})
+            return None
+        result = function(*map(_plain, args), **{key: _plain(value) for key, value in kwargs.items()})
+        return out if isinstance(out, PArray) else result
+
+    def __dlpack__(self, **options: object) -> object:
+        """Return a DLPack capsule over the local copy; outside of tasks over the host's, as for `array`."""
+        return self._plain_array().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._plain_array().__dlpack_device__()
+
+    @property
+    def __cuda_array_interface__(self) -> dict:
+        """Of the local copy, where that is CUDA memory; AttributeError elsewhere."""
+        return self._plain_array().__cuda_array_interface__
 
     def __getattr__(self, name: str) -> object:
         if name.startswith("_") or not hasattr(np.ndarray, name):
@@ -242,9 +317,29 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
         rows = () if runtime is None else runtime.devices
         return devices_of_rows(tuple(row for index, row in enumerate(rows) if mask >> index & 1))
 
-    def evict(self, device: Device | None = None) -> None:
-        """Free the copy on one device, or on all; content that is only there is written back to the host. Blocks until tasks on it ended."""
-        self._data.evict(-1 if device is None else device.index)
+    def exists_on_device(self, device: Device | int) -> bool:
+        """True if a device, or the one with this number among all, holds a valid copy."""
+        index = device.index if isinstance(device, Device) else operator.index(device)
+        return any(found.index == index for found in self.devices)
+
+    def nbytes_at(self, device: Device | int) -> int:
+        """Return the bytes that a valid copy takes on a device; 0 if there is none."""
+        return self.nbytes if self.exists_on_device(device) else 0
+
+    def evict(self, device: Device | int | None = None, keep_one_copy: bool = True) -> None:
+        """Free the copy on one device, or on all. Blocks until the tasks on it have ended.
+
+        Content that is only there is written back to the host, so one copy is kept in any case: `keep_one_copy` changes nothing.
+        """
+        self._data.evict(-1 if device is None else device.index if isinstance(device, Device) else operator.index(device))
+
+    def evict_all(self) -> None:
+        """Free the copies on all devices, as `evict()`."""
+        self.evict()
+
+    def set_name(self, name: str) -> None:
+        """Set what messages call the array."""
+        self.name = name
 
     def print_overview(self) -> None:
         """Print shape, type and the devices that hold a valid copy."""
@@ -272,6 +367,39 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
         return cpu(0)
 
 
+class _Part(np.ndarray):
+    """A part of a local array: a NumPy array whose `array` is itself, since the published programs write ``a[0:n].array`` in a body."""
+
+    @property
+    def array(self) -> np.ndarray:
+        return self.view(np.ndarray)
+
+    def __array_wrap__(self, result: np.ndarray, context: object = None, return_scalar: bool = False) -> object:
+        return result[()] if return_scalar else result.view(np.ndarray)
+
+
+# NumPy's functions that write into their first argument.
+_WRITERS = (np.copyto, np.put, np.putmask, np.place, np.fill_diagonal, np.put_along_axis)
+
+
+def _plain(item: object) -> object:
+    """Return an argument with plain arrays in place of PArrays, also in lists, tuples and dicts."""
+    if isinstance(item, PArray):
+        return np.asarray(item)
+    if type(item) in (list, tuple):
+        return type(item)(map(_plain, item))
+    if type(item) is dict:
+        return {key: _plain(value) for key, value in item.items()}
+    return item
+
+
+def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(shape, target) == target
+    except ValueError:
+        return False
+
+
 # --- Making ---
 
 _registry_lock = threading.Lock()
@@ -279,14 +407,16 @@ _by_memory: dict[int, list[weakref.ref]] = {}  # id of an array that owns memory
 _adopted: list[PArray] = []  # made at spawn over plain arrays: alive until the runtime ends, when their content is written back
 
 
-def _make(shape: tuple[int, ...], dtype: np.dtype, name: str, source: np.ndarray | None) -> PArray:
+def _make(
+    shape: tuple[int, ...], dtype: np.dtype, name: str, source: np.ndarray | None, adapter: _adapters.Adapter | None = None
+) -> PArray:
     if dtype.hasobject:
         raise TypeError(f"array {name!r}: elements of type {dtype} are Python objects, which cannot be moved to a device")
     if source is None:
         data = _parla.Data(shape, dtype.itemsize, name)
     else:
         data = _parla.Data(shape, dtype.itemsize, name, source.ctypes.data, source.strides, source)
-    return PArray(data, dtype, tuple(map(range, shape)), name, source)
+    return PArray(data, dtype, tuple(map(range, shape)), name, source, adapter)
 
 
 def _root(a: np.ndarray) -> np.ndarray:
@@ -306,7 +436,7 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
         return True
 
 
-def _over(a: np.ndarray, name: str) -> PArray:
+def _over(a: np.ndarray, name: str, adapter: _adapters.Adapter | None = None) -> PArray:
     """Return the PArray over the memory of `a`: the same one each time."""
     key = id(_root(a))
     with _registry_lock:
@@ -321,7 +451,7 @@ def _over(a: np.ndarray, name: str) -> PArray:
                     f"this NumPy array overlaps the memory of {known!r}, which tasks use: name a slice of that PArray instead, "
                     "so that the order of tasks and the content stay right"
                 )
-        made = _make(a.shape, a.dtype, name, a)
+        made = _make(a.shape, a.dtype, name, a, adapter)
         _by_memory[key] = [*references, weakref.ref(made, lambda _: _forget(key))]
         return made
 
@@ -334,23 +464,43 @@ def _forget(key: int) -> None:
         _by_memory.pop(key, None)
 
 
-def asarray(a: object, dtype: object = None, order: str | None = None, name: str | None = None) -> PArray:
+def asarray(
+    a: object, dtype: object = None, order: str | None = None, like: object = None, on_gpu: bool = False, name: str | None = None
+) -> PArray:
     """Return a PArray over the memory of `a`, without a copy where possible.
 
     The same NumPy array gives the same PArray as long as that is alive. Lists, arrays of another dtype and read-only arrays are
-    copied. While tasks use the PArray, look at its content through it.
+    copied. While tasks use the PArray, look at its content through it. Types of other libraries are taken once they are registered
+    (`register`). `like` and `on_gpu` are accepted as published: the PArray moves to the device of each task that names it anyway.
     """
     if hasattr(a, "__parla_array__"):
         return a.__parla_array__()
-    local = np.asarray(a, dtype=dtype, order=order)
+    adapter = _adapters.find(a)
+    local = np.asarray(a if adapter is None else adapter.to_numpy(a), dtype=dtype, order=order)
     if not local.flags.writeable or any(stride == 0 and n > 1 for stride, n in zip(local.strides, local.shape)):
         local = np.array(local, order=order or "K")
-    return _over(local, name or "array")
+    return _over(local, name or "array", adapter)
 
 
-def array(obj: object, dtype: object = None, *, order: str = "K", name: str | None = None) -> PArray:
-    """Return a PArray with a copy of `obj` as its content."""
-    return asarray(np.array(asnumpy(obj) if is_array(obj) else obj, dtype=dtype, order=order), name=name)
+def array(
+    obj: object,
+    dtype: object = None,
+    *,
+    copy: bool = True,
+    order: str = "K",
+    subok: bool = False,
+    ndmin: int = 0,
+    like: object = None,
+    on_gpu: bool = False,
+    name: str | None = None,
+) -> PArray:
+    """Return a PArray with a copy of `obj` as its content; with ``copy=False`` over its memory where possible.
+
+    `subok`, `like` and `on_gpu` are accepted as published and change nothing: see `asarray`.
+    """
+    adapter = _adapters.find(obj)
+    local = np.array(asnumpy(obj) if is_array(obj) else obj, dtype=dtype, order=order, ndmin=ndmin, copy=True if copy else None)
+    return asarray(local, name=name) if adapter is None else _over(local, name or "array", adapter)
 
 
 def empty(shape: int | tuple[int, ...], dtype: object = float, name: str | None = None) -> PArray:
@@ -363,15 +513,23 @@ def empty(shape: int | tuple[int, ...], dtype: object = float, name: str | None 
     return _make(shape, np.dtype(dtype), name or "array", None)
 
 
-def asarray_batch(*items: object) -> object:
-    """Apply `asarray` to all arrays in nested dicts, lists and tuples; return the same structure (one item, or a list of several)."""
+def asarray_batch(*items: object, base: str = "array") -> object:
+    """Apply `asarray` to all arrays in nested dicts, lists and tuples; return the same structure (one item, or a list of several).
+
+    The PArrays are called ``base_0``, ``base_1``, … in the order in which they are met.
+    """
+    count = 0
 
     def convert(item: object) -> object:
         if isinstance(item, dict):
             return {key: convert(value) for key, value in item.items()}
         if isinstance(item, (list, tuple)):
             return type(item)(map(convert, item))
-        return asarray(item) if is_array(item) else item
+        if not is_array(item):
+            return item
+        nonlocal count
+        count += 1
+        return asarray(item, name=f"{base}_{count - 1}")
 
     converted = [convert(item) for item in items]
     return converted[0] if len(converted) == 1 else converted
@@ -382,7 +540,22 @@ def asarray_batch(*items: object) -> object:
 
 def is_array(x: object) -> bool:
     """True for NumPy arrays, PArrays, and blocks that stand for a PArray."""
-    return isinstance(x, np.ndarray) or hasattr(x, "__parla_array__")
+    return isinstance(x, np.ndarray) or hasattr(x, "__parla_array__") or _adapters.find(x) is not None
+
+
+def storage_size(*arrays: object) -> int:
+    """Return the bytes that the arrays take together."""
+    return sum(x.nbytes if hasattr(x, "nbytes") else asnumpy(x).nbytes for x in arrays)
+
+
+def get_memory(x: object) -> Device:
+    """Return the device that holds an array."""
+    return x.__parla_device__() if hasattr(x, "__parla_device__") else cpu(0)
+
+
+def can_assign_from(dst: object, src: object) -> bool:
+    """True if `copy(dst, src)` may be called: both are arrays, and the shape of `src` broadcasts."""
+    return is_array(dst) and is_array(src) and _broadcasts(tuple(src.shape), tuple(dst.shape))
 
 
 def get_array_module(x: object = None) -> object:
@@ -392,6 +565,9 @@ def get_array_module(x: object = None) -> object:
 
 def asnumpy(x: object) -> np.ndarray:
     """Return `x` as a NumPy array; for a PArray outside of tasks that is a copy, after waiting for the tasks that write it."""
+    adapter = _adapters.find(x)
+    if adapter is not None:
+        return adapter.to_numpy(x)
     return np.asarray(x.__parla_array__() if hasattr(x, "__parla_array__") else x)
 
 
@@ -412,9 +588,9 @@ def copy(dst: object, src: object) -> None:
     dst = dst.__parla_array__() if hasattr(dst, "__parla_array__") else dst
     src = src.__parla_array__() if hasattr(src, "__parla_array__") else src
     if not isinstance(dst, PArray):
-        np.copyto(dst, asnumpy(src))
+        np.copyto(asnumpy(dst), asnumpy(src))
     elif _parla.current_task() is not None:
-        np.copyto(dst.array, asnumpy(src))
+        np.copyto(dst._plain_array(), asnumpy(src))
     elif _can_copy_as_task(dst, src):
         _parla.data_copy(dst._data, dst._region(), src._data, src._region(), -1)
     else:
@@ -437,13 +613,14 @@ def _resolve(item: object, argument: str, is_on_host: bool) -> tuple[PArray, int
         item, member = item
     if hasattr(item, "__parla_array__"):
         return item.__parla_array__(), member
-    if isinstance(item, np.ndarray):
+    adapter = _adapters.find(item)
+    if isinstance(item, np.ndarray) or adapter is not None:
         if not is_on_host:
             raise TypeError(
                 f"{argument}: a plain NumPy array stays in host memory, but the task may run on a GPU: "
                 f"make a = parla.array.asarray(…) of it, name a in {argument}=, and use a.array in the body"
             )
-        if not item.flags.writeable and argument != "input":
+        if adapter is None and not item.flags.writeable and argument != "input":
             raise ValueError(f"{argument}: a read-only NumPy array cannot be written by a task")
         made = asarray(item)
         _adopted.append(made)
@@ -494,7 +671,7 @@ def _is_on_device(a: np.ndarray) -> bool:
 def detach(result: object) -> object:
     """Return a body's result with copies in place of local arrays, also in tuples, lists and dicts."""
     if isinstance(result, np.ndarray):
-        return result.copy() if _is_on_device(result) else result
+        return np.array(result) if _is_on_device(result) else result
     if type(result) in (tuple, list):
         return type(result)(map(detach, result))
     if type(result) is dict:

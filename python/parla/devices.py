@@ -11,6 +11,11 @@ from collections.abc import Iterator, Mapping
 
 from . import _parla
 
+VCU_UNITS = 1000
+"""What the published front ends call one whole device."""
+
+_N_COPIES = {"cpu": 4, "gpu": 3}
+
 
 def device_table() -> tuple[tuple[int, int, str, str, int], ...] | None:
     """Return the rows (arch, number, kind, name, memory_bytes) of the active runtime, or None."""
@@ -18,12 +23,24 @@ def device_table() -> tuple[tuple[int, int, str, str, int], ...] | None:
     return None if runtime is None else runtime.devices
 
 
+_takes_raw_vcus = False
+
+
+def take_raw_vcus(is_raw: bool) -> None:
+    """Say whether vcus above 1 are units of 1/1000 of a device from now on. From: the start and the end of a runtime."""
+    global _takes_raw_vcus
+    _takes_raw_vcus = is_raw
+
+
 def read_share(vcus: object, argument: str) -> float:
     share = float(vcus)
+    if _takes_raw_vcus and 1 < share <= VCU_UNITS:
+        return share / VCU_UNITS
     if not 0 <= share <= 1:
         raise ValueError(
             f"{argument}: expected a share of one device, above 0 up to 1 (0: no limit), not {vcus!r}; "
-            "for several devices use a tuple such as (gpu, gpu), for the whole device use 1"
+            "for several devices use a tuple such as (gpu, gpu), for the whole device use 1. The published front end takes "
+            f"numbers above 1 as units of 1/{VCU_UNITS} of a device: Parla(raw_vcus=True) does the same"
         )
     return share
 
@@ -103,6 +120,36 @@ class Device:
 
     id = number
 
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return repr(self)
+
+    @property
+    def global_id(self) -> int:
+        """Its number among all devices, as `index`."""
+        return self.index
+
+    @property
+    def device(self) -> object:
+        """CuPy's object for a CUDA device; the device itself for any other kind."""
+        if self.kind != "cuda":
+            return self
+        import cupy
+
+        return cupy.cuda.Device(self._number)
+
+    def query_resource(self, resource: int) -> int:
+        """Return what the device has: bytes of memory (0), VCUs in units of 1/1000 of the device (1), copies at once (2)."""
+        return (self.memory_bytes, VCU_UNITS, _N_COPIES[self._architecture.name])[resource]
+
+    def query_reserved_resource(self, resource: int) -> int:
+        """Return what running tasks have reserved, counted as in `query_resource`; arrays count as memory."""
+        state = self.query()
+        return (state["used_bytes"] + state["reserved_bytes"], round((1 - state["free_vcus"]) * VCU_UNITS), 0)[resource]
+
+    query_mapped_resource = query_reserved_resource
+
     def _row(self) -> tuple[int, tuple]:
         for index, row in enumerate(device_table() or ()):
             if row[0] == self._architecture.code and row[1] == self._number:
@@ -161,8 +208,10 @@ class Architecture:
         self.name = name
         self.code = code
 
-    def __call__(self, number: int) -> Device:
-        """Return device `number`. Raises NoDeviceError if a runtime is active that does not have it."""
+    def __call__(self, number: int | list[int]) -> Device | list[Device]:
+        """Return device `number`, or a list of devices. Raises NoDeviceError if a runtime is active that does not have it."""
+        if isinstance(number, (list, tuple, range)):
+            return [self(each) for each in number]
         device = Device(self, operator.index(number))
         if device.number < 0:
             raise ValueError(f"{self.name}({number}): device numbers start at 0")
@@ -175,8 +224,6 @@ class Architecture:
             return _with_needs(self, _parla.ANY_NUMBER, key)
         if isinstance(key, slice):
             return [self(number) for number in range(*key.indices(len(self)))]
-        if isinstance(key, (list, tuple)):
-            return [self(number) for number in key]
         return self(key)
 
     def __mul__(self, count: int) -> Group:
@@ -202,6 +249,17 @@ class Architecture:
     def devices(self) -> list[Device]:
         """The devices of this architecture in the active runtime."""
         return list(self)
+
+    @property
+    def id(self) -> int:
+        """The number of the architecture, as the C interface counts them."""
+        return self.code
+
+    def __getattr__(self, name: str) -> Architecture:
+        # The published module parla.cpu has the name of the architecture that is `parla.cpu`: the architecture stands for both.
+        if name == self.name:
+            return self
+        raise AttributeError(f"{self.name} has no attribute {name!r}")
 
     def __repr__(self) -> str:
         return self.name
@@ -237,70 +295,14 @@ def get_all_devices() -> tuple[Device, ...]:
     return devices_of_rows(table)
 
 
-class Stream:
-    """The queue of work on one device that belongs to the running task.
+def __getattr__(name: str) -> object:
+    # Published as names of this module; their homes import it.
+    if name == "Stream":
+        from .context import Stream
 
-    Attributes
-    ----------
-    device : Device
-    pointer : int
-        Address of the vendor's handle (a CUstream), or of the simulated queue.
-    """
+        return Stream
+    if name == "DeviceManager":
+        from parla.common.globals import DeviceManager
 
-    __slots__ = ("device", "pointer")
-
-    def __init__(self, device: Device, pointer: int) -> None:
-        self.device = device
-        self.pointer = pointer
-
-    def __repr__(self) -> str:
-        return f"<Stream on {self.device!r}>"
-
-
-class Context:
-    """Where the running task runs: its devices and their streams, in the order of the placement."""
-
-    __slots__ = ("devices", "streams")
-
-    def __init__(self, devices: tuple[Device, ...], streams: tuple[Stream | None, ...]) -> None:
-        self.devices = devices
-        self.streams = streams
-
-    @property
-    def device(self) -> Device:
-        """The first device."""
-        return self.devices[0]
-
-    @property
-    def stream(self) -> Stream | None:
-        """The first device's stream; None on a CPU."""
-        return self.streams[0]
-
-    def __len__(self) -> int:
-        return len(self.devices)
-
-    def __iter__(self) -> Iterator[Device]:
-        return iter(self.devices)
-
-    def __repr__(self) -> str:
-        return f"<Context {', '.join(map(repr, self.devices))}>"
-
-
-def get_current_devices() -> tuple[Device, ...]:
-    """Return the devices of the running task. Raises StateError outside of tasks."""
-    task = _parla.current_task()
-    if task is None:
-        raise _parla.StateError("get_current_devices(): no task is running here; call it in a task's body")
-    return task.devices
-
-
-def get_current_context() -> Context:
-    """Return the running task's devices and streams. Raises StateError outside of tasks."""
-    devices = get_current_devices()
-    pointers = [_parla.current_queue(member) for member in range(len(devices))]
-    return Context(devices, tuple(Stream(device, pointer) if pointer else None for device, pointer in zip(devices, pointers)))
-
-
-def get_current_stream() -> Stream | None:
-    """Return the stream of the running task's first device; None on a CPU."""
-    return get_current_context().stream
+        return DeviceManager
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

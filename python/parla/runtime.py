@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import warnings
 from collections.abc import Coroutine, Iterable
 from types import TracebackType
 from typing import Protocol
@@ -11,19 +13,28 @@ from typing import Protocol
 from . import _parla, array
 from ._blas import BlasThreads
 from ._callbacks import listener
-from .devices import Device, devices_of_rows
+from ._warnings import ParlaWarning
+from .devices import Device, devices_of_rows, take_raw_vcus
 from .tasks import Task, spawn
 
 _SWITCH_INTERVAL_S = 50e-6
 
 # What the published front ends take, and what to write instead.
 _PUBLISHED = {
-    "scheduler_class": "there is one scheduler; choose how tasks are placed with policy=",
-    "sig_type": "Ctrl-C always ends the `with` block with KeyboardInterrupt",
-    "logfile": "record a trace with trace=FILE",
-    "dev_config_file": "describe devices in a string: devices='sim:2,mem=1GiB'",
-    "environments": "describe devices with devices= and give each task its placement=",
+    "environments": "describe devices with devices= and give each task its placement=, which may be a TaskEnvironment",
 }
+
+
+
+def _check_published(scheduler_class: object, sig_type: int, logfile: object) -> None:
+    """Say which arguments of the published front end have no effect here."""
+    if sig_type != signal.SIGINT:
+        raise ValueError(f"Parla(sig_type={sig_type!r}): only SIGINT (Ctrl-C) ends the block; handle other signals with the module signal")
+    if scheduler_class is not None and getattr(scheduler_class, "__name__", "") != "Scheduler":
+        warnings.warn("Parla(scheduler_class=): there is one scheduler; choose how tasks are placed with policy=", ParlaWarning, 3)
+    if logfile is not None:
+        warnings.warn(f"Parla(logfile={logfile!r}): no log is written; record a trace with trace=FILE", ParlaWarning, 3)
+
 
 _current: Parla | None = None
 
@@ -120,6 +131,13 @@ class Parla:
     mpi : bool, "auto" or mpi4py.MPI.Comm
         Join the ranks of MPI.COMM_WORLD (True) or of a communicator: as `parla.mpi.init`. "auto" means True where a launcher such as mpirun
         has started several ranks, else False.
+    dev_config_file : str or path, optional
+        A device file of the published front end (YAML): see `parla._config`.
+    raw_vcus : bool
+        Take `vcus` above 1 as units of 1/1000 of a device, as the published front end does; they are an error otherwise.
+    scheduler_class, sig_type, logfile
+        Of the published front end. There is one scheduler, Ctrl-C always ends the block with KeyboardInterrupt, and no log of its own
+        format is written: other values than the published defaults warn.
     """
 
     def __init__(
@@ -131,6 +149,11 @@ class Parla:
         *,
         blas_threads: int | None = 1,
         mpi: object = False,
+        dev_config_file: str | os.PathLike | None = None,
+        raw_vcus: bool = False,
+        scheduler_class: object = None,
+        sig_type: int = signal.SIGINT,
+        logfile: str | os.PathLike | None = None,
         **published: object,
     ) -> None:
         for name in published:
@@ -140,6 +163,13 @@ class Parla:
             raise ValueError(f"n_workers: expected at least 1, or None for one per core, not {n_workers!r}")
         if devices is not None and not isinstance(devices, str):
             devices = ",".join(devices)
+        _check_published(scheduler_class, sig_type, logfile)
+        if dev_config_file is not None:
+            from . import _config
+
+            file = _config.read(dev_config_file)
+            n_workers, devices = n_workers or file.n_cores, _config.devices_for(file, devices)
+        self._raw_vcus = raw_vcus
         self._options = (n_workers or 0, devices, policy, None if trace is None else os.fspath(trace))
         self._blas = BlasThreads(blas_threads)
         self._mpi = mpi
@@ -178,6 +208,7 @@ class Parla:
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         self._blas.apply()
         _current = self
+        take_raw_vcus(self._raw_vcus)
         if _companion is not None:
             try:
                 _companion.started(self)
@@ -238,6 +269,7 @@ class Parla:
                 present.stopped()
             listener.stop()
             array.forget_adopted()
+            take_raw_vcus(False)
             self._blas.restore()
             sys.setswitchinterval(self._switch_interval)
             self._attached.clear()

@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+import contextvars
 import operator
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 from . import _parla
 from ._parla import Task, spawn
-from .devices import Context, Stream, get_current_context, get_current_devices, get_current_stream
+from .context import Context, Stream, get_current_context, get_current_devices, get_current_stream, get_current_task
+from .variants import specialize, specialized
 
 __all__ = [
     "AtomicTaskSpace",
+    "BackendTaskSpace",
     "CompletedTaskSpace",
     "Context",
     "Stream",
     "Task",
+    "TaskCollection",
+    "TaskID",
     "TaskSpace",
     "Tasks",
+    "finish",
     "get_current_context",
     "get_current_devices",
     "get_current_stream",
     "get_current_task",
     "spawn",
+    "specialize",
+    "specialized",
     "tasks",
+    "wait",
 ]
 
-
-def get_current_task() -> Task | None:
-    """Return the task whose body this thread runs; None outside of tasks."""
-    return _parla.current_task()
+TaskID = Task
+"""A name of a task is the task: ``T[i]`` before and after it is spawned."""
 
 
 def _flatten(items: Iterable, out: list[Task]) -> list[Task]:
@@ -95,6 +102,15 @@ class Tasks:
     def __add__(self, other: Iterable) -> Tasks:
         return Tasks(self._members, other)
 
+    def __radd__(self, other: Iterable) -> Tasks:
+        return Tasks(other, self._members)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tasks) and self._members == other._members
+
+    def __hash__(self) -> int:
+        return hash(self._members)
+
     def __repr__(self) -> str:
         return f"<Tasks{f' {self.name!r}' if self.name else ''}: {', '.join(task.name for task in self._members)}>"
 
@@ -119,11 +135,11 @@ class _Selector:
 
     __slots__ = ("is_single", "open_slice", "values")
 
-    def __init__(self, part: object, key: object) -> None:
+    def __init__(self, part: object, key: object, first: int, end: int | None) -> None:
         self.open_slice = None
         self.is_single = False
         if isinstance(part, slice):
-            self._read_slice(part, key)
+            self._read_slice(part, key, first, end)
         elif isinstance(part, str):
             self.is_single, self.values = True, [part]
         elif hasattr(part, "__iter__"):
@@ -134,13 +150,14 @@ class _Selector:
             # A negative index names nothing: T[i-1] is empty for i = 0.
             self.values = [value for value in self.values if isinstance(value, str) or value >= 0]
 
-    def _read_slice(self, part: slice, key: object) -> None:
+    def _read_slice(self, part: slice, key: object, first: int, end: int | None) -> None:
         step = 1 if part.step is None else _read_integer(part.step, key)
-        start = 0 if part.start is None else _read_integer(part.start, key)
+        start = first if part.start is None else _read_integer(part.start, key)
+        stop = end if part.stop is None else _read_integer(part.stop, key)
         if step == 0:
             raise ValueError(f"slice step 0 in {key!r}")
-        if part.stop is not None:
-            self.values = list(range(start, _read_integer(part.stop, key), step))
+        if stop is not None and not (step < 0 and part.stop is None):
+            self.values = list(range(start, stop, step))
         elif step < 0:
             raise ValueError(f"a slice with a negative step needs a stop: {key!r}")
         else:
@@ -174,19 +191,65 @@ class TaskSpace(_parla.Space):
     ----------
     name : str
         What the names of its tasks begin with: task ``T[1, 2]`` of ``TaskSpace("T")`` is called "T_1_2".
+    create : bool
+        False: indexing never makes a name, it finds those that exist (``T.view[...]`` does so in any space).
+    shape, start : int or tuple of int, optional
+        Bounds along each dimension: indices from `start` (0) on, `shape` of them. What lies outside is empty, and slices without an
+        end stop there. Indices that are strings have no bounds.
     """
 
-    def _select(self, key: object) -> Task | Tasks:
+    def __init__(
+        self,
+        name: str = "",
+        create: bool = True,
+        shape: int | tuple[int, ...] | None = None,
+        start: int | tuple[int, ...] | None = None,
+    ) -> None:
+        self.shape = (operator.index(shape),) if hasattr(shape, "__index__") else None if shape is None else tuple(shape)
+        self.start = (operator.index(start),) if hasattr(start, "__index__") else None if start is None else tuple(start)
+        self.create = create
+        self._has_bounds = not (create and shape is None and start is None)
+
+    def _admits(self, key: tuple) -> bool:
+        """True if the indices are inside the bounds."""
+        for dimension, index in enumerate(key):
+            first = self.start[dimension] if self.start and dimension < len(self.start) else 0
+            if isinstance(index, str):
+                continue
+            if index < first or (self.shape and dimension < len(self.shape) and index >= first + self.shape[dimension]):
+                return False
+        return True
+
+    def _bound(self, dimension: int) -> tuple[int, int | None]:
+        """Return the first index along a dimension, and the one behind the last if the space has a shape."""
+        first = self.start[dimension] if self.start and dimension < len(self.start) else 0
+        has_end = self.shape is not None and dimension < len(self.shape)
+        return first, first + self.shape[dimension] if has_end else None
+
+    def _named(self, key: int | str | tuple, create: bool) -> Task | None:
+        """Return the task of a checked key; None if there is none and `create` is false."""
+        if not self._admits(key if isinstance(key, tuple) else (key,)):
+            return None
+        return self._at(key) if create else self._find(key)
+
+    def _select(self, key: object, create: bool | None = None) -> Task | Tasks:
+        create = self.create if create is None else create
         if isinstance(key, (list, range, Tasks)) or (hasattr(key, "__iter__") and not isinstance(key, (str, tuple))):
-            return Tasks([self[item] for item in key])
+            return Tasks([item if isinstance(item, Task) else self._select(item, create) for item in key])
         parts = key if isinstance(key, tuple) else (key,)
-        selectors = [_Selector(part, key) for part in parts]
+        selectors = [_Selector(part, key, *self._bound(dimension)) for dimension, part in enumerate(parts)]
         if any(selector.open_slice is not None for selector in selectors):
             return Tasks([task for found, task in self.items() if self._matches(found, selectors)])
-        found = [self._at(indices if isinstance(key, tuple) else indices[0]) for indices in _product(selectors)]
+        named = [self._named(indices if isinstance(key, tuple) else indices[0], create) for indices in _product(selectors)]
+        found = [task for task in named if task is not None]
         if found and all(selector.is_single for selector in selectors):
             return found[0]
         return Tasks(found)
+
+    @property
+    def view(self) -> _View:
+        """The same indices, which here give only tasks that have been named before: ``T.view[0:n]``."""
+        return _View(self)
 
     @staticmethod
     def _matches(key: object, selectors: list[_Selector]) -> bool:
@@ -200,14 +263,56 @@ class TaskSpace(_parla.Space):
     def __await__(self) -> Generator:
         yield from _parla.await_tasks(tuple(self))
 
+    def result(self, timeout: float | None = None) -> list:
+        """Block until all tasks named so far have ended and return their results; raise the first failure."""
+        return _wait(tuple(self), timeout)
+
     def __contains__(self, item: object) -> bool:
-        return any(item is task or (not isinstance(item, Task) and item == key) for key, task in self.items())
+        if isinstance(item, Task):
+            return any(item is task for task in self)
+        return any(item == key for key, _ in self.items())
+
+    def __add__(self, other: Iterable) -> Tasks:
+        return Tasks(self, other)
+
+    def __radd__(self, other: Iterable) -> Tasks:
+        return Tasks(other, self)
 
     def __repr__(self) -> str:
-        return f"<TaskSpace {self.name!r}: {len(self)} tasks>"
+        return f"<{type(self).__name__} {self.name!r}: {len(self)} tasks>"
 
 
-AtomicTaskSpace = TaskSpace
+class _View:
+    """A space whose indices make no names."""
+
+    __slots__ = ("_space",)
+
+    def __init__(self, space: TaskSpace) -> None:
+        self._space = space
+
+    def __getitem__(self, key: object) -> Task | Tasks:
+        return self._space._select(key, False)
+
+    def __len__(self) -> int:
+        return len(self._space)
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self._space)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._space
+
+
+class AtomicTaskSpace(TaskSpace):
+    """A space that serves as a barrier, ``W.wait()``. Every space does here; the published programs name the two apart."""
+
+
+BackendTaskSpace = AtomicTaskSpace
+
+
+def wait(barrier: object, timeout: float | None = None) -> None:
+    """Block until the tasks of a space or a collection, or one task, have ended; raise the first failure."""
+    Tasks(barrier).wait(timeout)
 
 
 class CompletedTaskSpace:
@@ -227,6 +332,63 @@ class CompletedTaskSpace:
 
     def __await__(self) -> Iterator:
         return _parla.await_tasks(())
+
+
+class _Finish:
+    """The tasks that one block spawns, waited for at its end."""
+
+    def __init__(self) -> None:
+        self._spawned: list[Task] = []
+        self._owner: Task | None = None
+        self._token: object = None
+
+    def _open(self) -> _Finish:
+        self._owner = get_current_task()
+        self._token = _scope.set((self, _scope.get()))
+        _parla.watch_spawns(1)
+        return self
+
+    def _close(self) -> Tasks:
+        _parla.watch_spawns(-1)
+        _scope.reset(self._token)
+        return Tasks(self._spawned)
+
+    def __enter__(self) -> _Finish:
+        return self._open()
+
+    def __exit__(self, kind: type | None, error: BaseException | None, traceback: object) -> None:
+        spawned = self._close()
+        if error is None:
+            spawned.wait()
+
+    async def __aenter__(self) -> _Finish:
+        return self._open()
+
+    async def __aexit__(self, kind: type | None, error: BaseException | None, traceback: object) -> None:
+        spawned = self._close()
+        if error is None:
+            await spawned
+
+
+_scope: contextvars.ContextVar[tuple[_Finish, tuple | None] | None] = contextvars.ContextVar("parla_finish", default=None)
+
+
+def spawned(task: Task) -> None:
+    """Note a task that was spawned while a `finish` block is open somewhere. Called by the extension."""
+    scope = _scope.get()
+    # A task that is spawned in the block copies its context, but its own children do not count.
+    if scope is not None and scope[0]._owner is get_current_task():
+        while scope is not None:
+            scope[0]._spawned.append(task)
+            scope = scope[1]
+
+
+def finish() -> _Finish:
+    """Return a block that waits at its end for the tasks spawned in it: ``async with finish():`` in a task, ``with finish():`` elsewhere.
+
+    Tasks that those spawn are not waited for. The first failure is raised at the end of the block.
+    """
+    return _Finish()
 
 
 default_space = TaskSpace("global")

@@ -170,10 +170,14 @@ int callback_body(parla_context *context, void *arg)
         status = PARLA_SUSPENDED;
     } else if (status == 0) {
         Py_XSETREF(task->value, result);
+        Py_CLEAR(task->traceback); /* of a try before */
+        task->has_raised = false;
     } else {
         status = fail(task, context);
     }
-    if (status != PARLA_SUSPENDED) {
+    if (status < 0 && parla_context_attempt(context) < task->n_retries) {
+        task_rewind(task); /* should the library not try again after all, the settling of the end drops the rest */
+    } else if (status != PARLA_SUSPENDED) {
         task_drop_work(task);
     }
     (void)PyThread_tss_set(state->current, outer);

@@ -127,39 +127,61 @@ static int remember_view(TaskObject *task, PyObject *view)
     return PyList_Append(task->views, view);
 }
 
-/* local(): (view, offset, strides, mode, device index) of this array in the task whose body runs, or None outside of tasks. */
-static PyObject *data_local(DataObject *self, PyObject *unused)
+/* The first access of the task to this array on the device at position `member`; on any device if that is negative or has none. */
+static Py_ssize_t find_access(DataObject *self, TaskObject *task, long member)
 {
-    TaskObject *task = callback_current(self->state);
-    const parla_context *context = parla_current();
-    parla_instance instance;
+    Py_ssize_t found = -1;
 
-    (void)unused;
-    if (!task || !context) {
-        Py_RETURN_NONE;
-    }
     for (Py_ssize_t i = 0; task->accesses && i < PyList_GET_SIZE(task->accesses); i++) {
-        PyObject *row = PyList_GET_ITEM(task->accesses, i), *view;
-        long mode = PyLong_AsLong(PyTuple_GET_ITEM(row, 1));
-        int code;
+        PyObject *row = PyList_GET_ITEM(task->accesses, i);
 
         if (((DataObject *)PyTuple_GET_ITEM(row, 0))->data != self->data) {
             continue;
         }
-        code = mode & PARLA_ORDER ? parla_context_source(context, (size_t)i, &instance)
-                                  : parla_context_instance(context, (size_t)i, &instance);
-        if (code < 0) {
-            return error_raise(self->state, code, "array");
+        if (member < 0 || PyLong_AsLong(PyTuple_GET_ITEM(row, 2)) == member) {
+            return i;
         }
-        view = view_of_instance(self->state, (PyObject *)self, &instance.box, mode == PARLA_IN);
-        if (view && instance.i_device != 0 && remember_view(task, PyTuple_GET_ITEM(view, 0)) < 0) {
-            Py_CLEAR(view);
-        }
-        return view ? Py_BuildValue("(Nli)", view, mode, instance.i_device) : NULL;
+        found = found < 0 ? i : found;
     }
-    return error_format(self->state, EXCEPTION_StateError,
-                        "array '%s' is not named by task '%U': list it in input=, output= or inout= of its spawn",
-                        parla_data_name(self->data), task->name);
+    return found;
+}
+
+/* local(member): (view, offset, strides, mode, device index) of this array in the task whose body runs, or None outside of tasks. */
+static PyObject *data_local(DataObject *self, PyObject *position)
+{
+    TaskObject *task = callback_current(self->state);
+    const parla_context *context = parla_current();
+    long member = PyLong_AsLong(position);
+    parla_instance instance;
+    PyObject *row, *view;
+    Py_ssize_t i;
+    long mode;
+    int code;
+
+    if (member == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (!task || !context) {
+        Py_RETURN_NONE;
+    }
+    i = find_access(self, task, member);
+    if (i < 0) {
+        return error_format(self->state, EXCEPTION_StateError,
+                            "array '%s' is not named by task '%U': list it in input=, output= or inout= of its spawn",
+                            parla_data_name(self->data), task->name);
+    }
+    row = PyList_GET_ITEM(task->accesses, i);
+    mode = PyLong_AsLong(PyTuple_GET_ITEM(row, 1));
+    code = mode & PARLA_ORDER ? parla_context_source(context, (size_t)i, &instance)
+                              : parla_context_instance(context, (size_t)i, &instance);
+    if (code < 0) {
+        return error_raise(self->state, code, "array");
+    }
+    view = view_of_instance(self->state, (PyObject *)self, &instance.box, mode == PARLA_IN);
+    if (view && instance.i_device != 0 && remember_view(task, PyTuple_GET_ITEM(view, 0)) < 0) {
+        Py_CLEAR(view);
+    }
+    return view ? Py_BuildValue("(Nli)", view, mode, instance.i_device) : NULL;
 }
 
 /* --- Outside --- */
@@ -318,8 +340,8 @@ PyObject *data_copy_function(PyObject *module, PyObject *args)
 }
 
 static PyMethodDef data_methods[] = {
-    {"local", (PyCFunction)data_local, METH_NOARGS,
-     "The instance of the running task: (view, mode, device index); None outside of tasks."},
+    {"local", (PyCFunction)data_local, METH_O,
+     "local(member): the instance of the running task on one of its devices (-1: any): (view, mode, device index); None outside of tasks."},
     {"acquire", (PyCFunction)data_acquire, METH_VARARGS,
      "acquire(mode, timeout=None): the host's instance, pinned until release(mode)."},
     {"release", (PyCFunction)data_release, METH_O, "release(mode): give up what acquire(mode) gave."},

@@ -3,6 +3,7 @@
 
 #include "adopt.h"
 #include "await_type.h"
+#include "busy.h"
 #include "callback.h"
 #include "collect.h"
 #include "data_type.h"
@@ -179,6 +180,17 @@ static PyObject *error_for(PyObject *module, PyObject *args)
     return PyObject_CallOneArg(error_class(state_of_module(module), code), text);
 }
 
+static PyObject *watch_spawns(PyObject *module, PyObject *change)
+{
+    long n = PyLong_AsLong(change);
+
+    if (n == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    state_of_module(module)->n_spawn_watchers += (int)n;
+    Py_RETURN_NONE;
+}
+
 static PyObject *environment(PyObject *module, PyObject *unused)
 {
     (void)module;
@@ -196,7 +208,7 @@ static PyObject *devices_grammar(PyObject *module, PyObject *unused)
 PyDoc_STRVAR(
     spawn_doc,
     "spawn(taskid=None, dependencies=(), *, placement=None, input=(), output=(), inout=(), memory=None, vcus=None, priority=0,\n"
-    "      name=None, args=(), kwargs=None)\n--\n\n"
+    "      name=None, args=(), kwargs=None, ndevices=1, prefer=None, runahead=None, tags=(), retries=0)\n--\n\n"
     "Spawn the decorated function or `async def` as a task and return the Task.\n\n"
     "taskid        a name such as T[i, j]; None makes an anonymous task\n"
     "dependencies  Tasks, spaces, collections, or iterables of them, also names that are not spawned yet\n"
@@ -204,7 +216,12 @@ PyDoc_STRVAR(
     "input, output, inout  arrays that the body reads, overwrites, changes: they order tasks and are moved to the device\n"
     "memory        bytes reserved on each device; vcus: share of each device, over 0 up to 1\n"
     "priority      higher starts first among tasks that are ready on a device\n"
-    "args, kwargs  arguments of the function\n\n"
+    "args, kwargs  arguments of the function\n"
+    "ndevices      how many devices of the placement the task uses at once\n"
+    "prefer        devices that are taken if nothing speaks against them\n"
+    "runahead      when the host waits for device work: accepted as published, the runtime orders device work by itself\n"
+    "tags          words for a person: they change nothing\n"
+    "retries       how often the body is repeated if it raises\n\n"
     "Variables of enclosing functions are captured by value now; globals are shared.");
 
 static PyMethodDef functions[] = {
@@ -224,6 +241,10 @@ static PyMethodDef functions[] = {
     {"data_copy", data_copy_function, METH_VARARGS, "data_copy(dst, dst_box, src, src_box, device): spawn a copy between arrays."},
     {"adopt", adopt_function, METH_VARARGS, "adopt(capsule, name): a Task that ends as a task of another extension does."},
     {"error_for", error_for, METH_VARARGS, "error_for(code, text): the exception for a PARLA_E_* code, to be raised."},
+    {"watch_spawns", watch_spawns, METH_O,
+     "watch_spawns(1) or (-1): one more or less who wants to know each task that is spawned."},
+    {"sleep_gil", busy_with_gil, METH_O, "sleep_gil(us): keep the processor busy for so many microseconds, holding the GIL."},
+    {"sleep_nogil", busy_without_gil, METH_O, "sleep_nogil(us): keep the processor busy for so many microseconds without the GIL."},
     {"environment", environment, METH_NOARGS, "One line for each PARLA_* variable: name, default, meaning, separated by tabs."},
     {"devices_grammar", devices_grammar, METH_NOARGS, "What Parla(devices=) takes."},
     {NULL, NULL, 0, NULL},

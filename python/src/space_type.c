@@ -14,6 +14,7 @@ typedef struct SpaceObject {
     PyObject *dense;              /* list of Task or None, by index */
     PyObject *others;             /* dict: key to Task, in order of creation */
     Py_ssize_t n_dense;           /* tasks in `dense` */
+    bool has_bounds;              /* every index goes to `_select`, which looks whether it may name a task */
     PyObject *weak_references;
 } SpaceObject;
 
@@ -130,7 +131,7 @@ static PyObject *space_subscript(SpaceObject *self, PyObject *key)
     Py_ssize_t index = index_of(key);
     PyObject *task = NULL;
 
-    if (PyUnicode_CheckExact(key) || PyTuple_CheckExact(key) || index >= 0) {
+    if (!self->has_bounds && (PyUnicode_CheckExact(key) || PyTuple_CheckExact(key) || index >= 0)) {
         task = find(self, index, key);
         if (task) {
             return Py_NewRef(task);
@@ -153,6 +154,14 @@ static PyObject *space_at(SpaceObject *self, PyObject *key)
         return Py_NewRef(task);
     }
     return PyErr_Occurred() ? NULL : add(self, index, key, is_dense(self, index));
+}
+
+/* _find(key): the task of a checked key, or None. */
+static PyObject *space_find(SpaceObject *self, PyObject *key)
+{
+    PyObject *task = find(self, index_of(key), key);
+
+    return task ? Py_NewRef(task) : PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
 
 /* Calls visit(key, task) for each task; stops at -1. */
@@ -238,12 +247,14 @@ static PyObject *space_get_name(SpaceObject *self, void *unused)
 
 static PyObject *space_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *const names[] = {"name", NULL};
-    PyObject *name = NULL;
+    PyObject *name = PyTuple_GET_SIZE(args) > 0 ? PyTuple_GET_ITEM(args, 0) : NULL;
     SpaceObject *self;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|U:TaskSpace", (char **)names, &name)) {
-        return NULL;
+    if (!name && kwargs) {
+        name = PyDict_GetItemString(kwargs, "name"); /* the other arguments are those of a derived class */
+    }
+    if (name && !PyUnicode_Check(name)) {
+        return PyErr_Format(PyExc_TypeError, "TaskSpace(name): expected a str, not %R", name);
     }
     self = (SpaceObject *)type->tp_alloc(type, 0);
     if (!self) {
@@ -289,6 +300,7 @@ static void space_dealloc(SpaceObject *self)
 
 static PyMethodDef space_methods[] = {
     {"_at", (PyCFunction)space_at, METH_O, "_at(key): the task of a checked key; made if it is new."},
+    {"_find", (PyCFunction)space_find, METH_O, "_find(key): the task of a checked key, or None."},
     {"items", (PyCFunction)space_items, METH_NOARGS,
      "The (key, task) pairs as a list: integers in order, then the rest as they were made."},
     {NULL, NULL, 0, NULL},
@@ -304,6 +316,7 @@ PyTypeObject *space_type_make(PyObject *module)
 {
     PyMemberDef members[] = {
         {"__weaklistoffset__", T_PYSSIZET, offsetof(SpaceObject, weak_references), READONLY, NULL},
+        {"_has_bounds", T_BOOL, offsetof(SpaceObject, has_bounds), 0, NULL},
         {NULL, 0, 0, 0, NULL},
     };
     PyType_Slot slots[] = {

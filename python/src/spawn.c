@@ -28,6 +28,8 @@ typedef struct request {
     size_t n_choices;
     data_accesses accesses;
     PyObject *access_list;
+    uint64_t prefer;
+    int priority, n_retries;
     PyObject *work, *args, *kwargs, *watched, *context; /* given to the task at the very end */
     PyObject *turn; /* what state->flow returned: a tuple that owns replaced parameters; or NULL */
 } request;
@@ -98,11 +100,15 @@ static TaskObject *anonymous_task(module_state *state, PyObject *name, PyObject 
     return task;
 }
 
-/* A task of the default space, for an int or a str in place of a Task. */
+/* A task of the default space, for an int, a str or a tuple of them in place of a Task. */
 static PyObject *named_task(module_state *state, PyObject *taskid)
 {
-    if (!PyLong_Check(taskid) && !PyUnicode_Check(taskid)) {
-        return PyErr_Format(PyExc_TypeError, "spawn(taskid=): expected a Task such as T[0], not %R", taskid);
+    if (!PyLong_Check(taskid) && !PyUnicode_Check(taskid) && !PyTuple_Check(taskid)) {
+        return PyErr_Format(
+            PyExc_TypeError,
+            "spawn(taskid=): expected one Task such as T[0], not %R (a negative index, or one outside the bounds of its "
+            "space, names no task)",
+            taskid);
     }
     return PyObject_CallOneArg(state->hooks[HOOK_NAMED], taskid);
 }
@@ -129,6 +135,10 @@ static int find_task(request *self, PyObject *const *parameters, PyObject *funct
         return self->task ? 0 : -1;
     }
     task = task_check(self->state, taskid) ? Py_NewRef(taskid) : named_task(self->state, taskid);
+    if (task && !task_check(self->state, task)) {
+        PyErr_Format(PyExc_ValueError, "spawn(taskid=): %R names no single task", taskid);
+        Py_CLEAR(task);
+    }
     if (!task) {
         return -1;
     }
@@ -197,17 +207,35 @@ static int place(request *self, PyObject *const *parameters)
     PyObject *choices;
     int status;
 
-    if (!parameters[SPAWN_PLACEMENT] && !parameters[SPAWN_VCUS] && !parameters[SPAWN_MEMORY]) {
+    if (!parameters[SPAWN_PLACEMENT] && !parameters[SPAWN_VCUS] && !parameters[SPAWN_MEMORY] && !parameters[SPAWN_NDEVICES]) {
         return 0;
     }
     choices = PyObject_CallFunctionObjArgs(self->state->hooks[HOOK_PLACE], or_none(parameters[SPAWN_PLACEMENT]),
-                                           or_none(parameters[SPAWN_VCUS]), or_none(parameters[SPAWN_MEMORY]), NULL);
+                                           or_none(parameters[SPAWN_VCUS]), or_none(parameters[SPAWN_MEMORY]),
+                                           or_none(parameters[SPAWN_NDEVICES]), NULL);
     if (!choices) {
         return -1;
     }
     status = read_choices(self, choices);
     Py_DECREF(choices);
     return status;
+}
+
+static int read_hints(request *self, PyObject *const *parameters)
+{
+    PyObject *mask;
+
+    if (!parameters[SPAWN_PREFER] && !parameters[SPAWN_RUNAHEAD] && !parameters[SPAWN_TAGS]) {
+        return 0;
+    }
+    mask = PyObject_CallFunctionObjArgs(self->state->hooks[HOOK_HINTS], or_none(parameters[SPAWN_PREFER]),
+                                        or_none(parameters[SPAWN_RUNAHEAD]), or_none(parameters[SPAWN_TAGS]), NULL);
+    if (!mask) {
+        return -1;
+    }
+    self->prefer = PyLong_AsUnsignedLongLong(mask);
+    Py_DECREF(mask);
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 /* --- Arrays --- */
@@ -281,6 +309,10 @@ static int take_arguments(request *self, PyObject *const *parameters)
 
 static int capture(request *self, PyObject *const *parameters, PyObject *function)
 {
+    if (self->n_retries && PyCoro_CheckExact(function)) {
+        PyErr_SetString(PyExc_TypeError, "spawn(retries=): a coroutine can run only once: give the `async def` function itself");
+        return -1;
+    }
     self->work = PyFunction_Check(function) ? capture_closure(function) : Py_NewRef(function);
     if (!self->work || take_arguments(self, parameters) < 0) {
         return -1;
@@ -294,19 +326,28 @@ static int capture(request *self, PyObject *const *parameters, PyObject *functio
 
 /* --- To the library --- */
 
-static int read_priority(PyObject *priority, int *out)
+static int read_int(PyObject *value, long lowest, const char *argument, int *out)
 {
-    long value = priority ? PyLong_AsLong(priority) : 0;
+    long number = value ? PyLong_AsLong(value) : 0;
 
-    if (value == -1 && PyErr_Occurred()) {
+    if (number == -1 && PyErr_Occurred()) {
         return -1;
     }
-    if (value < INT_MIN || value > INT_MAX) {
-        PyErr_Format(PyExc_ValueError, "spawn(priority=): expected an int of 32 bits, not %R", priority);
+    if (number < lowest || number > INT_MAX) {
+        PyErr_Format(PyExc_ValueError, "spawn(%s=): expected an int from %ld on, of 32 bits, not %R", argument, lowest, value);
         return -1;
     }
-    *out = (int)value;
+    *out = (int)number;
     return 0;
+}
+
+/* What tells tasks that do the same work from others: the library learns how long each takes. An address, never followed. */
+static const void *kernel_of(PyObject *work)
+{
+    if (PyMethod_Check(work)) {
+        work = PyMethod_GET_FUNCTION(work);
+    }
+    return PyFunction_Check(work) ? PyFunction_GetCode(work) : work;
 }
 
 /* Moves what the body needs from the request to the task. */
@@ -314,7 +355,9 @@ static void hand_over(request *self)
 {
     TaskObject *task = self->task;
 
+    Py_XSETREF(task->repeated, self->n_retries ? Py_NewRef(self->work) : NULL);
     Py_XSETREF(task->work, self->work);
+    task->n_retries = self->n_retries;
     Py_XSETREF(task->args, self->args);
     Py_XSETREF(task->kwargs, self->kwargs);
     Py_XSETREF(task->watched, self->watched);
@@ -323,7 +366,7 @@ static void hand_over(request *self)
     self->work = self->args = self->kwargs = self->watched = self->context = self->access_list = NULL;
 }
 
-static int submit(request *self, int priority)
+static int submit(request *self)
 {
     TaskObject *task = self->task;
     task_phase phase = task->phase;
@@ -335,7 +378,10 @@ static int submit(request *self, int priority)
     options.on_end = task_on_end;
     options.name = PyUnicode_AsUTF8(task->name);
     options.flags = PARLA_TASK_MANAGED;
-    options.priority = priority;
+    options.priority = self->priority;
+    options.prefer = self->prefer;
+    options.kernel = kernel_of(self->work);
+    options.n_retries = self->n_retries;
     options.task = phase == TASK_CREATED ? task->handle : PARLA_TASK_NONE;
     options.deps = self->dependencies.handles;
     options.n_deps = self->dependencies.n;
@@ -443,20 +489,36 @@ static int prepare(request *self, PyObject *const *parameters, PyObject *functio
                                                         parameters[SPAWN_DEPENDENCIES], "spawn(dependencies=)") < 0) {
         return -1;
     }
-    if (place(self, parameters) < 0 || find_accesses(self, parameters) < 0) {
+    if (place(self, parameters) < 0 || read_hints(self, parameters) < 0 || find_accesses(self, parameters) < 0) {
         return -1;
     }
     return capture(self, parameters, function);
+}
+
+/* Tells who waits for what is spawned in a block. Returns the Task as a new reference, or NULL. */
+static PyObject *note_spawned(request *self)
+{
+    PyObject *result;
+
+    if (self->state->n_spawn_watchers > 0) {
+        result = PyObject_CallOneArg(self->state->hooks[HOOK_SPAWNED], (PyObject *)self->task);
+        if (!result) {
+            return NULL;
+        }
+        Py_DECREF(result);
+    }
+    return Py_NewRef(self->task);
 }
 
 PyObject *spawn_task(module_state *state, PyObject *const *parameters, PyObject *function)
 {
     request self = {.state = state};
     PyObject *own[N_SPAWN_PARAMETERS], *result = NULL;
-    int priority, turn;
+    int turn;
 
     self.runtime = runtime_active(state, "spawn()");
-    if (!self.runtime || read_priority(parameters[SPAWN_PRIORITY], &priority) < 0) {
+    if (!self.runtime || read_int(parameters[SPAWN_PRIORITY], INT_MIN, "priority", &self.priority) < 0 ||
+        read_int(parameters[SPAWN_RETRIES], 0, "retries", &self.n_retries) < 0) {
         return NULL;
     }
     Py_INCREF(self.runtime);
@@ -467,8 +529,8 @@ PyObject *spawn_task(module_state *state, PyObject *const *parameters, PyObject 
     memcpy(own, parameters, sizeof(own));
     turn = check_function(function) < 0 || find_task(&self, own, function) < 0 ? -1 : take_turn(&self, own);
     if (turn > 0 || (turn == 0 && prepare(&self, own, function) == 0 && renew(self.task) == 0 && check_usable(&self) == 0 &&
-                     submit(&self, priority) == 0 && finish_turn(&self) == 0)) {
-        result = Py_NewRef(self.task);
+                     submit(&self) == 0 && finish_turn(&self) == 0)) {
+        result = note_spawned(&self);
     }
     request_fini(&self);
     Py_DECREF(self.runtime);

@@ -58,7 +58,8 @@ static int parameter_of(module_state *state, PyObject *name)
     if (PyUnicode_Compare(name, state->name_task) == 0) {
         return SPAWN_TASKID;
     }
-    PyErr_Format(PyExc_TypeError, "spawn() has no argument '%U'", name);
+    PyErr_Format(PyExc_TypeError, "spawn() has no argument '%U'%s", name,
+                 PyUnicode_CompareWithASCIIString(name, "data") ? "" : ": name the arrays in input=, output= or inout=");
     return -1;
 }
 

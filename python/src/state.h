@@ -15,7 +15,7 @@ typedef struct RuntimeObject RuntimeObject;
 
 /* Python functions that the extension calls for what is not worth doing in C; parla/__init__.py installs them. */
 typedef enum hook {
-    HOOK_PLACE,     /* (placement, vcus, memory) -> tuple of choices, each a tuple of (arch, number, vcus, memory) */
+    HOOK_PLACE,     /* (placement, vcus, memory, ndevices) -> tuple of choices, each a tuple of (arch, number, vcus, memory) */
     HOOK_ACCESSES,  /* (input, output, inout) -> list of (Data, mode, member, region or None) */
     HOOK_WATCH,     /* (function) -> tuple of (name, value): the globals that its body reads, or None */
     HOOK_REBOUND,   /* (function, name, old, new): a watched global has another value when the body starts */
@@ -25,6 +25,8 @@ typedef enum hook {
     HOOK_DEVICES,   /* (tuple of (arch, number, kind)) -> tuple of Device */
     HOOK_LISTEN,    /* (): a callback was added, so somebody has to run callbacks from now on */
     HOOK_DETACH,    /* (result) -> the same with copies in place of local arrays of devices */
+    HOOK_HINTS,     /* (prefer, runahead, tags) -> mask of preferred devices */
+    HOOK_SPAWNED,   /* (Task): a task was spawned while watch_spawns is on */
     N_HOOKS
 } hook;
 
@@ -36,7 +38,17 @@ typedef enum hook {
     X(INPUT, "input")                                                                                                              \
     X(OUTPUT, "output")                                                                                                            \
     X(INOUT, "inout")                                                                                                              \
-    X(MEMORY, "memory") X(VCUS, "vcus") X(PRIORITY, "priority") X(NAME, "name") X(ARGS, "args") X(KWARGS, "kwargs")
+    X(MEMORY, "memory")                                                                                                            \
+    X(VCUS, "vcus")                                                                                                                \
+    X(PRIORITY, "priority")                                                                                                        \
+    X(NAME, "name")                                                                                                                \
+    X(ARGS, "args")                                                                                                                \
+    X(KWARGS, "kwargs")                                                                                                            \
+    X(NDEVICES, "ndevices")                                                                                                        \
+    X(PREFER, "prefer")                                                                                                            \
+    X(RUNAHEAD, "runahead")                                                                                                        \
+    X(TAGS, "tags")                                                                                                                \
+    X(RETRIES, "retries")
 
 typedef enum spawn_parameter {
 #define X(constant, text) SPAWN_##constant,
@@ -71,6 +83,7 @@ typedef struct module_state {
     RuntimeObject *active; /* the runtime of `with Parla()`, or NULL */
     Py_tss_t *current;     /* per thread: the TaskObject whose body it runs; borrowed */
     unsigned long main_thread;
+    int n_spawn_watchers;           /* HOOK_SPAWNED is called for each spawn while it is > 0 */
     unsigned long long n_libraries; /* how often the process had loaded a library when HOOK_LIBRARIES was last called */
 
     deferred_list ends;  /* what threads without the GIL left to be done with it */

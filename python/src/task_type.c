@@ -108,9 +108,17 @@ void task_drop_work(TaskObject *self)
     Py_CLEAR(self->args);
     Py_CLEAR(self->kwargs);
     Py_CLEAR(self->context);
+    Py_CLEAR(self->repeated);
     Py_CLEAR(self->watched);
     Py_CLEAR(self->accesses);
     Py_CLEAR(self->views);
+}
+
+void task_rewind(TaskObject *self)
+{
+    Py_XSETREF(self->work, Py_NewRef(self->repeated));
+    Py_CLEAR(self->views);
+    self->was_cancelled = false;
 }
 
 int task_bind(TaskObject *self, RuntimeObject *runtime)
@@ -175,6 +183,7 @@ static int task_traverse(TaskObject *self, visitproc visit, void *arg)
     Py_VISIT(self->args);
     Py_VISIT(self->kwargs);
     Py_VISIT(self->context);
+    Py_VISIT(self->repeated);
     Py_VISIT(self->watched);
     Py_VISIT(self->accesses);
     Py_VISIT(self->views);

@@ -28,6 +28,7 @@ typedef struct TaskObject {
     PyObject *args;         /* tuple or NULL */
     PyObject *kwargs;       /* dict or NULL */
     PyObject *context;      /* contextvars.Context */
+    PyObject *repeated;     /* the function that a retry calls again, or NULL: no retries */
     PyObject *watched;      /* tuple of (name, value) of globals, or NULL */
     PyObject *accesses;     /* list of (Data, mode, member, region), or NULL */
     PyObject *views;        /* list of views of device memory that this step has handed out, or NULL */
@@ -38,6 +39,7 @@ typedef struct TaskObject {
     PyObject *callbacks;    /* list of functions, or NULL */
     PyObject *weak_references;
     int status; /* 0 or a code */
+    int n_retries;
     task_phase phase;
     bool keeps_outcome; /* a parla_task_ref is held on `handle` */
     bool was_cancelled; /* the coroutine was told */
@@ -60,6 +62,9 @@ int task_bind(TaskObject *self, RuntimeObject *runtime);
 
 /* Forgets an earlier life before the task is spawned again. From: spawn, for a task that has ended or whose runtime is gone. */
 void task_reset(TaskObject *self);
+
+/* Makes the task ready for another try after its body has failed. */
+void task_rewind(TaskObject *self);
 
 /* The task runs at another rank. From: spawn, for a task that may be spawned. */
 void task_become_foreign(TaskObject *self, int rank);

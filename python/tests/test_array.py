@@ -237,7 +237,21 @@ def test_views_outside(sims):
     assert isinstance(view, PArray)
 
 
-@pytest.mark.parametrize("key", [[0, 1], np.array([True] * 4), None, 1.5, (0, 0, 0), (..., ...), 9])
+@pytest.mark.parametrize(
+    "key",
+    [[0, 1], np.array([True, False] * 2), None, ([0, 1], [2, 3]), (slice(None), [1, 1]), np.array(2), (0, None), np.ones((4, 6), bool), ()],
+)
+def test_every_index_of_numpy(rt, key):
+    plain = np.arange(24.0).reshape(4, 6)
+    a = array.asarray(plain.copy())
+    assert np.array_equal(a[key], plain[key])
+    assert np.array_equal(spawn(input=[a])(lambda: np.array(a[key])).result(), plain[key])
+    a[key] = 7
+    plain[key] = 7
+    assert np.array_equal(a, plain)
+
+
+@pytest.mark.parametrize("key", ["x", 1.5, (0, 0, 0), (..., ...), 9])
 def test_bad_views(key):
     a = array.asarray(np.zeros((4, 6)))
     with pytest.raises((TypeError, IndexError)):
@@ -253,7 +267,8 @@ def test_views_in_tasks(sims):
         def body():
             half.array[...] *= i + 2
             assert half.array.shape == (5,)
-            assert type(half[1:3]) is np.ndarray
+            assert isinstance(half[1:3], np.ndarray)
+            assert type(half[1:3] + 1) is np.ndarray
 
     assert a.array.tolist() == [0, 2, 4, 6, 8, 15, 18, 21, 24, 27]
 

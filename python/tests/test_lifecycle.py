@@ -59,9 +59,7 @@ def test_not_active():
     [
         ({"n_workers": 0}, ValueError, "n_workers"),
         ({"n_workers": "two"}, ValueError, "n_workers"),
-        ({"scheduler_class": object}, TypeError, "scheduler"),
-        ({"logfile": "x"}, TypeError, "trace"),
-        ({"dev_config_file": "x"}, TypeError, "devices="),
+        ({"environments": []}, TypeError, "placement="),
         ({"nonsense": 1}, TypeError, "nonsense"),
         ({"devices": "warp:3"}, ValueError, "warp"),
         ({"policy": "best"}, ValueError, "best"),

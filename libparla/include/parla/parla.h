@@ -21,5 +21,6 @@
 #include <parla/task.h>
 #include <parla/trace.h>
 #include <parla/transport.h>
+#include <parla/vlc.h>
 
 #endif

@@ -1,0 +1,5 @@
+"""`parla.function_decorators`: variants of functions."""
+
+from parla.variants import specialize, specialized
+
+__all__ = ["specialize", "specialized"]
