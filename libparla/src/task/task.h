@@ -180,8 +180,9 @@ static inline uint32_t pl_task_close(pl_task *task, uint32_t how)
 /* The successor that an edge belongs to; *next is the edge after it, read before the successor is released. */
 pl_task *pl_edge_owner(pl_slabs *slabs, uint32_t edge, uint32_t *out_next);
 
-/* Calls function for each predecessor that the task was linked to since the last reservation, while it answers true. The caller pins the task. Edges that are
- * linked meanwhile may be left out; nothing is called that was not a predecessor, unless the task is suspending again at this moment. */
+/* Calls function for each predecessor that the task was linked to since the last reservation, while it answers true. The caller pins the
+ * task. Edges that are linked meanwhile may be left out; nothing is called that was not a predecessor, unless the task is suspending again
+ * at this moment. */
 void pl_task_each_edge(pl_slabs *slabs, pl_task *task, bool (*function)(void *ctx, parla_task predecessor), void *ctx);
 
 #endif
