@@ -6,6 +6,7 @@
 #define PARLA_RUNTIME_H
 
 #include <parla/common.h>
+#include <parla/memory.h>
 #include <parla/task.h>
 
 PARLA_BEGIN_DECLS
@@ -42,8 +43,9 @@ typedef struct parla_options {
      * more runs other tasks, or sleeps, until there is room; bodies of tasks, event loops (parla_thread_set_loop) and everybody when
      * nothing else can run go beyond it. 0: PARLA_WINDOW, else 4,194,304; negative: no bound. */
     int64_t window;
-    int64_t
-        stall_ns; /* a watchdog logs who waits for whom when no task has ended for so long; 0: PARLA_STALL_S, else none; < 0: none */
+    /* A watchdog logs who waits for whom when no task has ended for so long; 0: PARLA_STALL_S, else none; negative: none. */
+    int64_t stall_ns;
+    const parla_memory_source *memory; /* copied; for arrays on simulated devices; NULL: plain memory */
 } parla_options;
 
 #define PARLA_OPTIONS_INIT ((parla_options){.size = sizeof(parla_options)})
