@@ -16,6 +16,7 @@ ALLOWED = {
     "device": {"base", "trace"},
     "data": {"base", "trace", "device"},
     "task": {"base", "trace"},
+    "vlc": {"base"},
     "sched": {"base", "trace", "device", "data", "task", "transport"},
     ".": {"base", "trace", "device", "data", "task", "sched", "transport"},
 }

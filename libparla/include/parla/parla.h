@@ -12,6 +12,7 @@
 #include <parla/error.h>
 #include <parla/event.h>
 #include <parla/log.h>
+#include <parla/memory.h>
 #include <parla/policy.h>
 #include <parla/poll.h>
 #include <parla/receipt.h>
@@ -21,5 +22,6 @@
 #include <parla/task.h>
 #include <parla/trace.h>
 #include <parla/transport.h>
+#include <parla/vlc.h>
 
 #endif
