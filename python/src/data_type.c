@@ -189,8 +189,8 @@ static int region_contains(PyObject *whole, PyObject *part)
 
 enum { NOT_NAMED = -1, NAMED_IN_PART = -2, BAD_REGION = -3 };
 
-/* The access of the task that contains a region of this array, and how many accesses to the array there are: one on the device at position `member` (any, if that is negative or has
- * none) rather than another, and one that may write rather than one that reads. */
+/* The access of the task that contains a region of this array, and how many accesses to the array there are: one on the device at
+ * position `member` (any, if that is negative or has none) rather than another, and one that may write rather than one that reads. */
 static Py_ssize_t find_access(DataObject *self, TaskObject *task, long member, PyObject *region, int *out_n)
 {
     Py_ssize_t found = NOT_NAMED;
