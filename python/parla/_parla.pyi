@@ -94,6 +94,8 @@ def spawn(
     runahead: Any = None,
     tags: Iterable[str] | str | None = (),
     retries: int = 0,
+    vlc: object = None,
+    cores: int | None = None,
 ) -> _Spawner: ...
 
 class Runtime:
