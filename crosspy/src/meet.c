@@ -158,19 +158,20 @@ static int wait_until(cx_flow *flow, int64_t deadline_ns)
 
 static bool same(const entry *a, const entry *b) { return a->n_calls == b->n_calls && a->hash == b->hash; }
 
-/* A rank that most agree with, if there is one. */
+/* The first rank that most agree with, if there is one. */
 static int common_rank(const entry *table, int n)
 {
-    int candidate = 0, votes = 0;
+    int candidate = 0, votes = 0, first = 0;
     for (int i = 0; i < n; i++) {
         candidate = votes == 0 ? i : candidate;
         votes += same(&table[i], &table[candidate]) ? 1 : -1;
     }
     votes = 0;
-    for (int i = 0; i < n; i++) {
+    for (int i = n - 1; i >= 0; i--) {
         votes += same(&table[i], &table[candidate]);
+        first = same(&table[i], &table[candidate]) ? i : first;
     }
-    return 2 * votes > n ? candidate : 0;
+    return 2 * votes > n ? first : 0;
 }
 
 /* True if all are the same; else says who is not, the first of them with numbers. */

@@ -1,5 +1,6 @@
 /* test_transport_source.c - a transport handed to parla_mpi_init moves without anybody calling its progress: by idle workers, by the thread
  * when the workers are busy, and at rest when only another rank has something to do. On both transports. */
+#include "exchange_state.h"
 #include "mpi_test.h"
 
 #include <parla/event.h>
@@ -24,11 +25,16 @@ static bool open_joined(joined *out, MPI_Comm comm, const char *kind)
     parla_options rt_options = PARLA_OPTIONS_INIT;
     *out = (joined){.comm = m_describe(comm)};
     options.kind = kind;
+    parla_memory_source memory;
     rt_options.n_workers = 1;
+    rt_options.devices = "sim:1,mem=64MiB";
     int code = parla_mpi_transport(&out->transport, comm, &options);
     if (code == PARLA_E_UNSUPPORTED)
         return false;
     T_OK(code);
+    code = parla_mpi_memory_source(out->transport, &memory);
+    T_EQ(code, strcmp(out->transport->name, "ucx") == 0 ? 0 : PARLA_E_UNSUPPORTED);
+    rt_options.memory = code == 0 ? &memory : NULL;
     T_OK(parla_runtime_create(&out->rt, &rt_options));
     mpi_options.transport = out->transport;
     T_OK(parla_mpi_init(&out->mpi, out->rt, comm, &mpi_options));
@@ -182,6 +188,99 @@ static void run_rest(joined *j)
 }
 
 T_TEST(answers_at_rest) { on_each(run_rest); }
+
+/* --- Arrays that other ranks reach ---------------------------------------------------------------------------------------------- */
+
+enum { N_ITEMS = 300 };
+
+/* A task's body sends or receives the columns 1, 3, 5, … of an array of doubles that lies on a simulated device. */
+typedef struct columns {
+    joined *j;
+    parla_task task;
+    bool is_send;
+    int rank;
+} columns;
+
+static void on_columns(void *ctx, int status) { T_OK(parla_release(((columns *)ctx)->task, status, status ? "columns" : NULL)); }
+
+static int columns_body(parla_context *context, void *arg)
+{
+    columns *c = arg;
+    parla_transport *t = c->j->transport;
+    parla_instance instance;
+    T_OK(parla_context_instance(context, 0, &instance));
+    T_EQ(instance.i_device, 1);
+    double *base = instance.box.base;
+    if (c->is_send)
+        for (int i = 0; i < N_ITEMS * N_ITEMS; i++)
+            base[i] = c->j->comm.rank * 1e6 + i;
+    parla_transfer_memory memory = {.box = {.base = base + 1,
+                                            .item_bytes = sizeof(double),
+                                            .ndim = 2,
+                                            .extent = {N_ITEMS, N_ITEMS / 2},
+                                            .stride = {N_ITEMS * sizeof(double), 2 * sizeof(double)}},
+                                    .i_device = instance.i_device};
+    c->task = parla_context_task(context);
+    T_OK(parla_hold(context, 1));
+    T_OK((c->is_send ? t->send : t->receive)(t->self, NULL, c->rank, 7, &memory, on_columns, c));
+    return 0;
+}
+
+static parla_data *spawn_columns(joined *j, columns *c)
+{
+    parla_data *data;
+    parla_data_options data_options = PARLA_DATA_OPTIONS_INIT;
+    parla_task_options options = PARLA_TASK_OPTIONS_INIT;
+    static const parla_demand gpu = {.arch = PARLA_ARCH_GPU, .number = 0};
+    static const parla_choice choice = {&gpu, 1};
+    data_options.host = (parla_strided){.item_bytes = sizeof(double),
+                                        .ndim = 2,
+                                        .extent = {N_ITEMS, N_ITEMS},
+                                        .stride = {N_ITEMS * sizeof(double), sizeof(double)}};
+    T_OK(parla_data_create(&data, &data_options));
+    parla_access access = {.data = data, .mode = PARLA_OUT};
+    options.body = columns_body;
+    options.arg = c;
+    options.accesses = &access;
+    options.n_accesses = 1;
+    options.choices = &choice;
+    options.n_choices = 1;
+    T_OK(parla_task_spawn(j->rt, NULL, &options));
+    return data;
+}
+
+static void check_columns(joined *j, parla_data *data, int rank)
+{
+    parla_instance host;
+    T_OK(parla_data_acquire(j->rt, data, PARLA_IN, PARLA_FOREVER, &host));
+    const double *base = host.box.base;
+    for (int i = 0; i < N_ITEMS * N_ITEMS; i++)
+        if (i % 2 == 1)
+            T_TRUE(base[i] == rank * 1e6 + i);
+    parla_data_release(data, PARLA_IN);
+}
+
+/* From simulated device to simulated device, box to box, in one copy: it is counted where it is made. */
+static void run_columns(joined *j)
+{
+    int left = (j->comm.rank + j->comm.n_ranks - 1) % j->comm.n_ranks, right = (j->comm.rank + 1) % j->comm.n_ranks;
+    plm_exchange *exchange = plm_exchange_of(j->transport);
+    bool is_reached = strcmp(j->transport->name, "ucx") == 0 && j->comm.n_ranks > 1;
+    long counts[2] = {(long)exchange->n_direct, (long)exchange->n_direct_bytes}, totals[2];
+    columns send = {.j = j, .is_send = true, .rank = right}, receive = {.j = j, .rank = left};
+    parla_data *received = spawn_columns(j, &receive), *sent = spawn_columns(j, &send);
+    T_OK(parla_runtime_wait(j->rt, PARLA_FOREVER));
+    check_columns(j, received, left);
+    parla_data_unref(received);
+    parla_data_unref(sent);
+    counts[0] = (long)exchange->n_direct - counts[0];
+    counts[1] = (long)exchange->n_direct_bytes - counts[1];
+    MPI_Allreduce(counts, totals, 2, MPI_LONG, MPI_SUM, j->comm.comm);
+    T_EQ(totals[0], is_reached ? j->comm.n_ranks : 0);
+    T_EQ(totals[1], is_reached ? j->comm.n_ranks * N_ITEMS * (N_ITEMS / 2) * (long)sizeof(double) : 0);
+}
+
+T_TEST(one_copy_between_devices) { on_each(run_columns); }
 
 /* --- Refused -------------------------------------------------------------------------------------------------------------------- */
 

@@ -12,6 +12,7 @@
 #include <parla/log.h>
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -87,6 +88,8 @@ static void copy_direct(plm_exchange *self)
         }
         int code = op->is_send ? plm_box_copy(&op->remote, &op->box) : plm_box_copy(&op->box, &op->remote);
         int status = code == 0 ? 0 : PARLA_E_TRANSPORT;
+        atomic_fetch_add(&self->n_direct, 1);
+        atomic_fetch_add(&self->n_direct_bytes, op->n_bytes);
         if (op->is_send) {
             plm_tell_delivered(self, op, status);
         } else {
@@ -405,6 +408,7 @@ void plm_exchange_lose(plm_exchange *self, int rank, const char *words)
 
 void plm_exchange_destroy(plm_exchange *self)
 {
+    plm_heap_fini(&self->heap);
     plm_match_fini(&self->waiting);
     plm_slots_fini(&self->operations);
     pthread_mutex_destroy(&self->wire);
@@ -431,6 +435,8 @@ static parla_transport make_table(plm_exchange *self)
     return table;
 }
 
+static int grow_heap(void *self, size_t n_bytes, void **out) { return plm_exchange_alloc(self, n_bytes, out); }
+
 int plm_exchange_create(plm_exchange **out, MPI_Comm comm, const plm_carrier *carrier, void *carrier_self)
 {
     plm_exchange *self = calloc(1, sizeof *self);
@@ -445,6 +451,7 @@ int plm_exchange_create(plm_exchange **out, MPI_Comm comm, const plm_carrier *ca
     pthread_mutex_init(&self->wire, NULL);
     pthread_mutex_init(&self->lock, NULL);
     pthread_mutex_init(&self->watch, NULL);
+    plm_heap_init(&self->heap, grow_heap, self);
     plm_slots_init(&self->operations, carrier->most_operations);
     int code = plm_match_init(&self->waiting);
     self->answered = calloc((size_t)self->table.n_ranks, sizeof *self->answered);
@@ -525,4 +532,16 @@ int plm_exchange_release(plm_exchange *self, void *memory)
     int code = self->carrier->release(self->carrier_self, memory);
     pthread_mutex_unlock(&self->wire);
     return code;
+}
+
+static void *source_alloc(void *self, size_t n_bytes) { return plm_heap_alloc(&((plm_exchange *)self)->heap, n_bytes); }
+static bool source_free(void *self, void *memory) { return plm_heap_free(&((plm_exchange *)self)->heap, memory); }
+
+int plm_exchange_source(plm_exchange *self, parla_memory_source *out)
+{
+    if (!self->carrier->is_memory_reached) {
+        return parla_error_set(PARLA_E_UNSUPPORTED, "the transport '%s' has no memory that other ranks reach", self->carrier->name);
+    }
+    *out = (parla_memory_source){.size = sizeof *out, .ctx = self, .alloc = source_alloc, .free = source_free};
+    return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "match.h"
 
+#include <parla/memory.h>
 #include <parla/transport.h>
 
 #include <mpi.h>
@@ -108,7 +109,8 @@ typedef struct plm_carrier {
     void (*poll)(void *self);
     /* A descriptor that becomes readable when there is something to poll: 0 and *out, PARLA_PENDING if there is already, or an error. */
     int (*arm)(void *self, int *out_fd);
-    /* Memory that peers on this node can address. */
+    /* Memory that peers on this node can address, if is_memory_reached; else plain memory. */
+    bool is_memory_reached;
     int (*alloc)(void *self, size_t n_bytes, void **out);
     int (*release)(void *self, void *memory);
     /* Something of its own is on the way, and has to be polled until it is gone. */
@@ -170,5 +172,8 @@ plm_traffic plm_exchange_traffic(plm_exchange *self, int rank);
 int plm_exchange_arm(plm_exchange *self, int *out_fd);
 int plm_exchange_alloc(plm_exchange *self, size_t n_bytes, void **out);
 int plm_exchange_release(plm_exchange *self, void *memory);
+
+/* See parla_mpi_memory_source. */
+int plm_exchange_source(plm_exchange *self, parla_memory_source *out);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "at_finalize.h"
 #include "exchange.h"
+#include "heap.h"
 #include "slots.h"
 
 #include <pthread.h>
@@ -69,6 +70,10 @@ struct plm_exchange {
     size_t n_live; /* operations whose callback has not returned */
     bool is_closing;
     plm_peer *peers;
+
+    plm_heap heap;                 /* of the carrier's memory */
+    _Atomic size_t n_direct_bytes; /* that were copied here, from or to another rank's memory */
+    _Atomic size_t n_direct;
 };
 
 /* --- exchange.c ------------------------------------------------------------------------------------------------------------- */

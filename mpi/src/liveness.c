@@ -5,7 +5,7 @@
  * LOOK_MS it looks whether somebody is stopped, which is told but is no death. Without pidfds it looks for ends as well, every BLIND_MS.
  *
  * The launcher ends a job with SIGTERM, a second before SIGKILL. Where the program leaves that signal alone, a handler hands it to the thread,
- * which says so for the whole node and then lets it kill. */
+ * which tells the deaths that it has not told yet, or else says so for all ranks, and then lets it kill. */
 #include "liveness.h"
 
 #include "failure.h"
@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOOK_MS = 2000, BLIND_MS = 100, TOLD_MS = 500 };
+enum { LOOK_MS = 2000, BLIND_MS = 100, TOLD_MS = 800 };
 
 /* --- SIGTERM -------------------------------------------------------------------------------------------------------------------- */
 
@@ -71,11 +71,11 @@ static bool has_trouble(plm_liveness *self)
     return false;
 }
 
-static void be_terminated(plm_liveness *self)
+static void be_terminated(plm_liveness *self, int n_told)
 {
     char flight[PLM_FLIGHT_BYTES];
     plm_flight_words(self->mpi, flight, sizeof flight);
-    if (self->mpi->rank == 0 && !has_trouble(self))
+    if (self->mpi->rank == 0 && n_told == 0 && !has_trouble(self))
         parla_log(PARLA_LOG_ERROR, "the job is ended from outside (SIGTERM): Ctrl-C, a time limit, or a rank on another node%s",
                   flight);
     unwatch_term(self);
@@ -122,8 +122,8 @@ static void tell_death(plm_liveness *self, int i)
     plm_peer_has_died(self->mpi, seat->rank, (int)seat->process, end);
 }
 
-/* Ends are told together, before anything is done about them. */
-static void look_at_all(plm_liveness *self, const struct pollfd *fds, bool looks_closely)
+/* Returns how many ends were told. */
+static int look_at_all(plm_liveness *self, const struct pollfd *fds, bool looks_closely)
 {
     int n_died = 0;
     for (int i = 0; i < self->board.n_seats; i++) {
@@ -135,8 +135,7 @@ static void look_at_all(plm_liveness *self, const struct pollfd *fds, bool looks
             n_died++;
         }
     }
-    if (n_died > 0)
-        plm_after_deaths(self->mpi);
+    return n_died;
 }
 
 bool plm_liveness_is_speaker(plm_liveness *self)
@@ -195,10 +194,15 @@ static void *thread_main(void *arg)
     while (!atomic_load(&self->is_over)) {
         int timeout_ms = prepare(self, fds);
         int n_ready = poll(fds, (nfds_t)self->board.n_seats, timeout_ms);
-        if (n_ready > 0 && fds[self->board.own].revents && plm_node_board_hear(&self->board) == SIGTERM)
-            be_terminated(self);
-        if (!atomic_load(&self->is_over) && (n_ready >= 0 || errno == EINTR))
-            look_at_all(self, fds, n_ready <= 0);
+        bool is_rung = n_ready > 0 && fds[self->board.own].revents;
+        bool is_terminated = is_rung && plm_node_board_hear(&self->board) == SIGTERM;
+        if (atomic_load(&self->is_over) || (n_ready < 0 && errno != EINTR))
+            continue;
+        int n_told = look_at_all(self, fds, n_ready <= 0 || is_terminated);
+        if (is_terminated)
+            be_terminated(self, n_told);
+        else if (n_told > 0)
+            plm_after_deaths(self->mpi); /* all of them are told before anything is done */
     }
     return NULL;
 }
@@ -249,12 +253,15 @@ void plm_liveness_start(plm_liveness *self, parla_mpi *mpi)
     if (!plm_node_board_open(&self->board, mpi->comm, &why)) {
         parla_log(PARLA_LOG_WARN, "the ranks of this node cannot watch each other: %s; the end of one is left to the launcher",
                   why);
-    } else if (!start_thread(self)) {
+        return;
+    }
+    if (mpi->aborts)
+        watch_term(self); /* before the thread, which finds what the handler has written */
+    if (!start_thread(self)) {
         parla_log(PARLA_LOG_WARN, "no thread to watch the other ranks: the end of one is left to the launcher");
+        unwatch_term(self);
         plm_node_board_set(&self->board, PLM_LEFT, NULL);
         plm_node_board_close(&self->board);
-    } else if (mpi->aborts) {
-        watch_term(self);
     }
 }
 

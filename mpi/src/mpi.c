@@ -209,6 +209,7 @@ int parla_mpi_init(parla_mpi **out, parla_runtime *rt, MPI_Comm comm, const parl
     if (rc == 0) {
         mpi->aborts = options->on_failure == PARLA_MPI_ABORT || (!options->on_failure && mpi->n_ranks > 1);
         warn_of_oversubscription(mpi);
+        set_prefix(mpi, options); /* before there is somebody to report */
         plm_liveness_start(&mpi->liveness, mpi);
     }
     plm_leave(mpi);
@@ -217,7 +218,6 @@ int parla_mpi_init(parla_mpi **out, parla_runtime *rt, MPI_Comm comm, const parl
         free(mpi);
         return rc;
     }
-    set_prefix(mpi, options);
     if (is_serialized)
         parla_log(PARLA_LOG_WARN,
                   "MPI runs with MPI_THREAD_SERIALIZED: the program's own MPI calls belong between parla_mpi_lock and "

@@ -155,6 +155,13 @@ int parla_mpi_memory_free(parla_transport *transport, void *memory)
     return code != 0 ? code : plm_exchange_release(exchange, memory);
 }
 
+int parla_mpi_memory_source(parla_transport *transport, parla_memory_source *out)
+{
+    plm_exchange *exchange;
+    int code = find_exchange(transport, &exchange);
+    return code != 0 ? code : plm_exchange_source(exchange, out);
+}
+
 int parla_mpi_transport_traffic(parla_transport *transport, int rank, parla_mpi_traffic *out)
 {
     plm_exchange *exchange;

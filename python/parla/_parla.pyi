@@ -100,7 +100,12 @@ def spawn(
 
 class Runtime:
     def __init__(
-        self, n_workers: int = 0, devices: str | None = None, policy: str | None = None, trace: str | None = None
+        self,
+        n_workers: int = 0,
+        devices: str | None = None,
+        policy: str | None = None,
+        trace: str | None = None,
+        memory: object = None,
     ) -> None: ...
     @property
     def devices(self) -> tuple[_Row, ...]: ...

@@ -53,6 +53,10 @@ class _Ranks:
             os.sched_setaffinity(0, part["cores"])
         return part["n_cores"]
 
+    def memory(self) -> object:
+        """Return where arrays lie, so that other ranks of the node reach them; None: anywhere."""
+        return None if self.transport is None else self.transport.memory()
+
     def started(self, parla: runtime.Parla) -> None:
         """Join a runtime that has just started."""
         self._open_transport()

@@ -64,6 +64,9 @@ class Companion(Protocol):
     def starting(self) -> int:
         """Prepare the process for a runtime; return how many workers it should have, or 0."""
 
+    def memory(self) -> object:
+        """Return a capsule "parla_memory_source" that the arrays of the runtime come from, or None. Called after `starting`."""
+
     def started(self, parla: Parla) -> None:
         """A runtime has started."""
 
@@ -195,7 +198,7 @@ class Parla:
             if _companion is not None:
                 advised = _companion.starting()
                 n_workers = n_workers or advised
-            runtime = _parla.Runtime(n_workers, *others)
+            runtime = _parla.Runtime(n_workers, *others, memory=None if _companion is None else _companion.memory())
             runtime.activate()
         except BaseException:
             if runtime is not None:

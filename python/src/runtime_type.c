@@ -54,13 +54,17 @@ static int start(RuntimeObject *self, const parla_options *options)
 
 static PyObject *runtime_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *const names[] = {"n_workers", "devices", "policy", "trace", NULL};
+    static char *const names[] = {"n_workers", "devices", "policy", "trace", "memory", NULL};
     parla_options options = PARLA_OPTIONS_INIT;
     parla_runner runner;
+    PyObject *memory = Py_None;
     RuntimeObject *self;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|izzz:Runtime", (char **)names, &options.n_workers, &options.devices,
-                                     &options.policy, &options.trace)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|izzzO:Runtime", (char **)names, &options.n_workers, &options.devices,
+                                     &options.policy, &options.trace, &memory)) {
+        return NULL;
+    }
+    if (memory != Py_None && !(options.memory = PyCapsule_GetPointer(memory, "parla_memory_source"))) {
         return NULL;
     }
     self = (RuntimeObject *)type->tp_alloc(type, 0);

@@ -6,6 +6,7 @@
 #ifndef PARLA_BACKEND_H
 #define PARLA_BACKEND_H
 
+#include <parla/memory.h>
 #include <parla/strided.h>
 #include <parla/task.h>
 
@@ -21,6 +22,7 @@ typedef struct parla_device_spec {
     size_t memory_bytes;     /* mem=, or 0: the backend decides */
     double link_bytes_per_s; /* link=, or 0: as fast as it goes */
     int64_t link_latency_ns; /* lat=, or 0 */
+    const parla_memory_source *memory; /* for devices that are simulated in host memory; NULL: plain memory */
 } parla_device_spec;
 
 /* Filled by open. */

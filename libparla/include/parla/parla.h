@@ -12,6 +12,7 @@
 #include <parla/error.h>
 #include <parla/event.h>
 #include <parla/log.h>
+#include <parla/memory.h>
 #include <parla/policy.h>
 #include <parla/poll.h>
 #include <parla/receipt.h>

@@ -6,6 +6,7 @@
 #define PARLA_RUNTIME_H
 
 #include <parla/common.h>
+#include <parla/memory.h>
 #include <parla/task.h>
 
 PARLA_BEGIN_DECLS
@@ -33,6 +34,7 @@ typedef struct parla_options {
      * from the nearest first; "none": they run anywhere in the affinity mask of the thread that creates the runtime; "auto": as "core"
      * if there are as many workers as cores. Threads that a body starts inherit its worker's binding. */
     const char *bind;
+    const parla_memory_source *memory; /* copied; for arrays on simulated devices; NULL: plain memory */
 } parla_options;
 
 #define PARLA_OPTIONS_INIT ((parla_options){.size = sizeof(parla_options)})

@@ -30,6 +30,7 @@ typedef struct sim_device {
     size_t memory_bytes;
     double link_bytes_per_s; /* 0: as fast as memcpy */
     int64_t link_latency_ns;
+    const parla_memory_source *source; /* of its arena; NULL: plain memory */
 
     pthread_mutex_t lock; /* guards what follows */
     size_t used_bytes;    /* <= memory_bytes */
@@ -55,6 +56,7 @@ static int sim_open(void **out_device, const parla_device_spec *spec, parla_devi
     device->memory_bytes = spec->memory_bytes > 0 ? spec->memory_bytes : DEFAULT_MEMORY_BYTES;
     device->link_bytes_per_s = spec->link_bytes_per_s;
     device->link_latency_ns = spec->link_latency_ns;
+    device->source = spec->memory;
     pthread_mutex_init(&device->lock, NULL);
 
     *out_traits = (parla_device_traits){.arch = PARLA_ARCH_GPU, .memory_bytes = device->memory_bytes, .n_queues = 1};
@@ -105,7 +107,7 @@ static int sim_alloc(void *handle, void **out, size_t n_bytes)
     if (rc < 0)
         return rc;
 
-    void *memory = pl_host_alloc(n_bytes);
+    void *memory = pl_host_alloc_from(device->source, n_bytes);
     if (!memory) {
         give_memory(device, n_bytes);
         return pl_error_set(PARLA_E_DEVICE_MEMORY, "the host has no %zu bytes left for simulated device %d", n_bytes,
@@ -120,7 +122,7 @@ static void sim_free(void *handle, void *memory, size_t n_bytes)
 #ifndef NDEBUG
     memset(memory, POISON, n_bytes); /* late readers then see nonsense in every build, not only under a sanitizer */
 #endif
-    free(memory);
+    pl_host_free_to(((sim_device *)handle)->source, memory);
     give_memory(handle, n_bytes);
 }
 

@@ -73,7 +73,9 @@ static int open_device(pl_devices *devices, const pl_spec_item *item)
 {
     pl_device *device = &devices->list[devices->n];
     *device = (pl_device){.index = devices->n, .backend = item->backend, .free_vcus = 1.0};
-    int rc = item->backend->open(&device->handle, &item->spec, &device->traits);
+    parla_device_spec spec = item->spec;
+    spec.memory = devices->memory.alloc ? &devices->memory : NULL;
+    int rc = item->backend->open(&device->handle, &spec, &device->traits);
     if (rc < 0)
         return rc;
     pthread_mutex_init(&device->copy_lock, NULL);
@@ -111,13 +113,17 @@ static int open_all(pl_devices *devices, const pl_spec *spec)
     return 0;
 }
 
-int pl_devices_open(pl_devices *out, const char *spec)
+int pl_devices_open(pl_devices *out, const char *spec) { return pl_devices_open_in(out, spec, NULL); }
+
+int pl_devices_open_in(pl_devices *out, const char *spec, const parla_memory_source *memory)
 {
     pl_spec parsed;
     int rc = pl_spec_parse(&parsed, spec);
     if (rc < 0)
         return rc;
     *out = (pl_devices){0};
+    if (memory)
+        out->memory = *memory;
     pthread_mutex_init(&out->flight_lock, NULL);
     pthread_cond_init(&out->flight_over, NULL);
     rc = open_all(out, &parsed);

@@ -59,12 +59,16 @@ typedef struct pl_devices {
     pthread_mutex_t flight_lock; /* guards n_flying */
     pthread_cond_t flight_over;  /* n_flying fell to 0 */
     int n_flying;                /* copies accepted whose done callback has not returned */
+    parla_memory_source memory;  /* its functions are NULL if there is none */
 } pl_devices;
 
 /* Opens the devices that `spec` names (parla_devices_grammar); NULL and "" mean "cpu".
  * Errors: PARLA_E_CONFIG for a malformed string (what was found, where, and what is taken); PARLA_E_NO_DEVICE for a kind or an index that
  * does not exist (what exists); PARLA_E_NOMEM, PARLA_E_SYSTEM, PARLA_E_DEVICE from the backend. */
 PARLA_MUST_USE int pl_devices_open(pl_devices *out, const char *spec);
+
+/* The same; arrays on simulated devices lie in memory from a source, which is copied and may be NULL. */
+PARLA_MUST_USE int pl_devices_open_in(pl_devices *out, const char *spec, const parla_memory_source *memory);
 
 /* Waits for the work in all queues and for all copies, then closes everything. Memory must have been freed, and nobody but that work may
  * still use the devices. From: no queue's thread. */

@@ -90,3 +90,15 @@ void *pl_host_alloc(size_t n_bytes)
     size_t n_lines = (n_bytes + ALIGN_BYTES - 1) / ALIGN_BYTES;
     return aligned_alloc(ALIGN_BYTES, (n_lines > 0 ? n_lines : 1) * ALIGN_BYTES);
 }
+
+void *pl_host_alloc_from(const parla_memory_source *source, size_t n_bytes)
+{
+    void *memory = source ? source->alloc(source->ctx, n_bytes) : NULL;
+    return memory ? memory : pl_host_alloc(n_bytes);
+}
+
+void pl_host_free_to(const parla_memory_source *source, void *memory)
+{
+    if (!source || !source->free(source->ctx, memory))
+        free(memory);
+}

@@ -23,13 +23,13 @@ static void open_site(parla_runtime *rt, int i)
     site->max_handed = pl_device_runs_bodies(device) ? device->n_queues : rt->n_workers;
 }
 
-int pl_place_init(parla_runtime *rt, const char *devices, const char *policy)
+int pl_place_init(parla_runtime *rt, const char *devices, const char *policy, const parla_memory_source *memory)
 {
     pl_place *place = &rt->place;
     int rc = pl_policy_find(policy, &place->policy);
     if (rc < 0)
         return rc;
-    rc = pl_devices_open(&place->devices, devices);
+    rc = pl_devices_open_in(&place->devices, devices, memory);
     if (rc < 0)
         return rc;
     place->sites = calloc((size_t)place->devices.n, sizeof place->sites[0]);

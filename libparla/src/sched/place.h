@@ -44,7 +44,7 @@ typedef struct pl_place {
     struct pl_launches *launches; /* constant; sched/launch.h; NULL if no device needs it */
 } pl_place;
 
-int pl_place_init(parla_runtime *rt, const char *devices, const char *policy);
+int pl_place_init(parla_runtime *rt, const char *devices, const char *policy, const parla_memory_source *memory);
 /* All tasks have ended. Writes attached arrays back to the host and closes the devices. */
 void pl_place_fini(parla_runtime *rt);
 

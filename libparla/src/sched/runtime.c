@@ -118,6 +118,9 @@ static int read_options(parla_runtime *rt, const parla_options *options)
     if (options->runner && options->runner->size != sizeof *options->runner)
         return pl_error_set(PARLA_E_INVALID, "parla_runner.size is %zu, expected %zu", options->runner->size,
                             sizeof *options->runner);
+    if (options->memory && (options->memory->size != sizeof *options->memory || !options->memory->alloc || !options->memory->free))
+        return pl_error_set(PARLA_E_INVALID, "parla_memory_source: size is %zu, expected %zu, and both functions are needed",
+                            options->memory->size, sizeof *options->memory);
     if (options->runner) {
         rt->runner = *options->runner;
         rt->has_runner = true;
@@ -156,7 +159,7 @@ static int open_parts(parla_runtime *rt, const parla_options *options)
 {
     const char *devices = options->devices ? options->devices : pl_env_string("PARLA_DEVICES");
     const char *policy = options->policy ? options->policy : pl_env_string("PARLA_POLICY");
-    int error = pl_place_init(rt, devices, policy);
+    int error = pl_place_init(rt, devices, policy, options->memory);
     if (error)
         return error;
     if (rt->trace_path)

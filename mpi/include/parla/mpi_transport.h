@@ -7,6 +7,7 @@
 #ifndef PARLA_MPI_TRANSPORT_H
 #define PARLA_MPI_TRANSPORT_H
 
+#include <parla/memory.h>
 #include <parla/transport.h>
 
 #include <mpi.h>
@@ -45,6 +46,12 @@ PARLA_API PARLA_MUST_USE int parla_mpi_memory_alloc(parla_transport *transport, 
 
 /* Errors: PARLA_E_INVALID for memory that is not from parla_mpi_memory_alloc. */
 PARLA_API PARLA_MUST_USE int parla_mpi_memory_free(parla_transport *transport, void *memory);
+
+/* Fills parla_options.memory of a runtime: its arrays on simulated devices then lie in such memory, in few large segments.
+ * Where that has run out, which a line of the log says, arrays lie in plain memory.
+ * Owns:   the transport is closed after the runtime is destroyed.
+ * Errors: PARLA_E_INVALID; PARLA_E_UNSUPPORTED where other ranks reach no memory ("mpi"). */
+PARLA_API PARLA_MUST_USE int parla_mpi_memory_source(parla_transport *transport, parla_memory_source *out);
 
 /* Prepares to sleep until something arrives: poll(2) *out_fd for reading, then progress. One thread of the process may do that at a time.
  * Returns PARLA_PENDING if there is something to progress at once. Errors: PARLA_E_UNSUPPORTED ("mpi": progress on a timer). */

@@ -69,6 +69,35 @@ static PyObject *transport_capsule(TransportObject *self, PyObject *unused)
     return PyCapsule_New(self->transport, TRANSPORT_CAPSULE, NULL);
 }
 
+#define SOURCE_CAPSULE "parla_memory_source"
+
+static void drop_source(PyObject *capsule) { PyMem_Free(PyCapsule_GetPointer(capsule, SOURCE_CAPSULE)); }
+
+static PyObject *transport_memory(TransportObject *self, PyObject *unused)
+{
+    parla_memory_source *source;
+    PyObject *capsule;
+    int code;
+
+    (void)unused;
+    if (!self->transport) {
+        PyErr_SetString(PyExc_ValueError, "the transport is closed");
+        return NULL;
+    }
+    source = PyMem_Malloc(sizeof(*source));
+    if (!source) {
+        return PyErr_NoMemory();
+    }
+    code = parla_mpi_memory_source(self->transport, source);
+    capsule = code < 0 ? NULL : PyCapsule_New(source, SOURCE_CAPSULE, drop_source);
+    if (!capsule) {
+        PyMem_Free(source);
+    }
+    return code == PARLA_E_UNSUPPORTED ? Py_NewRef(Py_None)
+           : code < 0                  ? mpi_raise(PyType_GetModuleState(Py_TYPE(self)), code)
+                                       : capsule;
+}
+
 /* [(messages sent, bytes sent, messages received, bytes received) for each rank] */
 static PyObject *transport_traffic(TransportObject *self, PyObject *unused)
 {
@@ -100,6 +129,8 @@ static PyObject *transport_name(TransportObject *self, void *unused)
 
 static PyMethodDef transport_methods[] = {
     {"close", (PyCFunction)transport_close, METH_NOARGS, "Close it; collective. Nothing else may use it any more."},
+    {"memory", (PyCFunction)transport_memory, METH_NOARGS,
+     "A capsule 'parla_memory_source' for arrays that other ranks reach directly; None where there is no such thing."},
     {"traffic", (PyCFunction)transport_traffic, METH_NOARGS,
      "[(messages sent, bytes sent, messages received, bytes received) for each rank]; empty once it is closed."},
     {"__parla_transport__", (PyCFunction)transport_capsule, METH_NOARGS,
