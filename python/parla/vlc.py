@@ -205,7 +205,7 @@ class VLC:
     def __enter__(self) -> VLC:
         entry = _Entry()
         _check(_c.parla_vlc_enter(self._address(), ctypes.byref(entry)))
-        
+
         self._entries.__dict__.setdefault("stack", []).append(entry)
         return self
 
