@@ -2,7 +2,7 @@
 
 usage: summary.py FOLDER      Reads FOLDER/*.xml and FOLDER/steps.tsv (name, passed or failed, seconds), writes the steps as
 FOLDER/steps.xml, prints one line for each file and each failure, and at last "N passed, N failed[, N skipped]".
-A C test program prints TAP, and its cases are counted one by one.
+A C test program prints TAP, and its cases are counted one by one. What it counts itself ("# count: 2000 schedule seeds") is added up too.
 """
 
 import re
@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from pathlib import Path
 
+COUNT = re.compile(r"^# count: (\d+) (.+)$", re.MULTILINE)
 TAP = re.compile(r"^(not ok|ok) \d+ - (\S+)(.*)$", re.MULTILINE)
 
 
@@ -48,22 +49,31 @@ def outcomes(case):
     yield "failed" if is_failed else "skipped" if skip is not None else "passed", name
 
 
+def add_counts(case, counts):
+    """Add what the programs of a test case have counted."""
+    for n, what in COUNT.findall((case.findtext("system-out") or "") + "\n" + (case.findtext("system-err") or "")):
+        counts[what] += int(n)
+
+
 def main():
     """Print the summary; return the exit status."""
     folder = Path(sys.argv[1])
     write_steps(folder)
-    total, failed = Counter(), []
+    total, failed, counts = Counter(), [], Counter()
     for path in sorted(folder.glob("*.xml")):
         tally = Counter()
         seconds = 0.0
         for case in ET.parse(path).iter("testcase"):
             seconds += float(case.get("time") or 0)
+            add_counts(case, counts)
             for outcome, name in outcomes(case):
                 tally[outcome] += 1
                 if outcome == "failed":
                     failed.append(f"{path.stem}: {name}")
         total += tally
         print(f"{path.stem:28} {tally['passed']:5} passed {tally['failed']:4} failed {tally['skipped']:4} skipped {seconds:8.1f} s")
+    for what, n in sorted(counts.items()):
+        print(f"{n:12,} {what}")
     for name in failed:
         print("FAILED", name)
     skipped = f", {total['skipped']} skipped" if total["skipped"] else ""

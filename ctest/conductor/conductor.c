@@ -280,11 +280,17 @@ void cd_thread_leave(cd_thread *self)
     proceed(self);
 }
 
+void t_print_more(void);
+void t_print_more(void)
+{
+    if (cd.strategy)
+        cd_print();
+}
+
 static void print_and_abort(int number)
 {
     signal(number, SIG_DFL);
-    if (cd.strategy)
-        cd_print();
+    t_print_more();
     raise(number);
 }
 

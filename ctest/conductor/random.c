@@ -8,7 +8,7 @@
 enum { LOG = 256, PATIENCE = 3000, MAX_ASKED = 4000000 };
 
 static struct {
-    uint64_t state;
+    uint64_t state, seed;
     bool is_walk;
     uint64_t mean; /* steps between choices */
     uint64_t left; /* until the next one */
@@ -89,7 +89,7 @@ static void on_wake(int waker, int woken)
 static void print(void)
 {
     uint64_t i = its.n_asked > LOG ? its.n_asked - LOG : 0;
-    fprintf(stderr, "#   (the last %d moments of %llu)\n", LOG, (unsigned long long)its.n_asked);
+    fprintf(stderr, "#   (seed %llu, the last of %llu moments)\n", (unsigned long long)its.seed, (unsigned long long)its.n_asked);
     for (; i < its.n_asked; i++)
         cd_print_place(its.log[i % LOG].thread, &its.log[i % LOG].place, "");
 }
@@ -98,7 +98,7 @@ uint64_t cd_perturb(uint64_t seed, void (*scenario)(void))
 {
     static const cd_strategy strategy = {
         .pick = pick, .goes_on = goes_on, .choose = choose, .on_create = on_create, .on_wake = on_wake, .print = print};
-    its.state = seed;
+    its.state = its.seed = seed;
     its.is_walk = draw(2);
     its.mean = UINT64_C(1) << draw(8);
     its.left = its.n_asked = 0;

@@ -9,7 +9,7 @@
 
 #include <pthread.h>
 
-enum { CD_MAX_THREADS = 24, CD_MAX_STORES = 8, CD_NOBODY = -1 };
+enum { CD_MAX_THREADS = 32, CD_MAX_STORES = 8, CD_NOBODY = -1 };
 
 typedef enum cd_kind {
     CD_LOCAL,  /* touches nothing that others see: a thread's begin, a wake-up, a yield */

@@ -17,6 +17,9 @@
 extern const char *parla_error_name(int code) __attribute__((weak));
 extern const char *parla_error_detail(void) __attribute__((weak));
 
+/* Present only where the conductor is (ctest/conductor): prints the schedule that led to a failure. */
+extern void t_print_more(void) __attribute__((weak));
+
 static t_case *first_case;
 static const char *_Atomic case_name = "?";
 static const char *_Atomic phase;
@@ -95,6 +98,8 @@ static void print_head(const char *at)
 T_NORETURN static void end_process(void)
 {
     fflush(NULL);
+    if (t_print_more)
+        t_print_more();
     signal(SIGABRT, SIG_DFL);
     abort();
 }

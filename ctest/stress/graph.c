@@ -27,18 +27,46 @@ static graph_kind draw_kind(t_rng *rng, int one_in_fails)
         return t_below(rng, 3) == 0 ? GRAPH_HOLD_FAILS : GRAPH_FAILS;
     }
     uint64_t die = t_below(rng, 20);
-    return die < 13 ? GRAPH_PLAIN : die < 16 ? GRAPH_SUSPENDS : die < 17 ? GRAPH_BLOCKS : GRAPH_HOLDS;
+    return die < 12 ? GRAPH_PLAIN : die < 13 ? GRAPH_FLAKY : die < 16 ? GRAPH_SUSPENDS : die < 17 ? GRAPH_BLOCKS : GRAPH_HOLDS;
 }
 
-void graph_draw(graph *g, t_rng *rng, int n_nodes, int one_in_fails)
+/* Shares of a device and memory on it; two of the largest fit on no device together. */
+static parla_demand draw_demand(t_rng *rng, parla_arch arch)
 {
-    *g = (graph){.n_nodes = n_nodes, .nodes = calloc((size_t)n_nodes, sizeof(graph_node))};
+    static const double shares[] = {0, 0.25, 0.5, 1};
+    return (parla_demand){.arch = arch,
+                          .number = PARLA_ANY_NUMBER,
+                          .vcus = shares[t_below(rng, 4)],
+                          .memory_bytes = arch == PARLA_ARCH_GPU ? t_below(rng, GRAPH_SIM_BYTES) : 0};
+}
+
+static void draw_place(graph_node *node, t_rng *rng, int n_sims)
+{
+    node->priority = (int)t_below(rng, 3) - 1;
+    if (t_below(rng, 3) == 0) {
+        return; /* a priority alone */
+    }
+    node->n_members = n_sims > 1 && t_below(rng, 3) == 0 ? 2 : 1;
+    for (int i = 0; i < node->n_members; i++) {
+        node->members[i] = draw_demand(rng, n_sims > 0 ? PARLA_ARCH_GPU : PARLA_ARCH_CPU);
+    }
+}
+
+void graph_draw(graph *g, t_rng *rng, const graph_plan *plan)
+{
+    *g = (graph){.n_nodes = plan->n_nodes, .nodes = calloc((size_t)plan->n_nodes, sizeof(graph_node))};
     T_TRUE(g->nodes != NULL);
-    for (int i = 0; i < n_nodes; i++) {
+    for (int i = 0; i < plan->n_nodes; i++) {
         graph_node *node = &g->nodes[i];
         node->graph = g;
         node->index = i;
-        node->kind = draw_kind(rng, one_in_fails);
+        node->kind = draw_kind(rng, plan->one_in_fails);
+        if (plan->one_in_placed > 0 && t_below(rng, (uint64_t)plan->one_in_placed) == 0) {
+            draw_place(node, rng, plan->n_sims);
+        }
+        if (node->kind == GRAPH_BLOCKS && node->n_members > 0) {
+            node->kind = GRAPH_SUSPENDS; /* bodies on a device's queue must not block */
+        }
         node->n_deps = draw_before(rng, i, node->deps, GRAPH_MAX_DEPS);
         if (node->kind == GRAPH_SUSPENDS || node->kind == GRAPH_BLOCKS) {
             node->n_awaited = draw_before(rng, i, node->awaited, GRAPH_MAX_AWAITED);
@@ -91,7 +119,11 @@ static int suspend(parla_context *context, graph_node *node)
 static int block(parla_context *context, graph_node *node)
 {
     parla_task tasks[GRAPH_MAX_AWAITED];
-    int code = parla_task_wait(node->graph->rt, tasks, awaited_tasks(node, tasks), PARLA_FOREVER);
+    size_t n = awaited_tasks(node, tasks);
+    int code = node->index % 3 ? PARLA_E_TIMEOUT : parla_task_wait(node->graph->rt, tasks, n, 5000);
+    if (code == PARLA_E_TIMEOUT) {
+        code = parla_task_wait(node->graph->rt, tasks, n, PARLA_FOREVER);
+    }
     if (code == PARLA_E_RESOURCES && !parla_context_is_cancelled(context)) {
         return suspend(context, node);
     }
@@ -121,6 +153,9 @@ static int body(parla_context *context, void *arg)
     int step = atomic_fetch_add_explicit(&node->n_steps, 1, memory_order_relaxed);
     if (step == 0) {
         T_EQ(atomic_fetch_add_explicit(&node->n_starts, 1, memory_order_relaxed), 0);
+    }
+    if (node->kind == GRAPH_FLAKY && parla_context_attempt(context) == 0) {
+        return parla_fail(context, PARLA_E_USER, "node %d fails at first", node->index);
     }
     if (node->kind == GRAPH_SUSPENDS && step < 2) {
         return suspend(context, node);
@@ -173,6 +208,13 @@ void graph_spawn(graph_node *node)
     options.task = node->task;
     options.deps = deps;
     options.n_deps = (size_t)node->n_deps;
+    options.priority = node->priority;
+    options.n_retries = node->kind == GRAPH_FLAKY;
+    parla_choice choice = {node->members, (size_t)node->n_members};
+    if (node->n_members > 0) {
+        options.choices = &choice;
+        options.n_choices = 1;
+    }
     T_OK(parla_task_spawn(node->graph->rt, NULL, &options));
 }
 

@@ -10,7 +10,19 @@
 #include <parla/parla.h>
 #include <stdatomic.h>
 
-enum { GRAPH_MAX_DEPS = 6, GRAPH_MAX_AWAITED = 3 };
+enum { GRAPH_MAX_DEPS = 6, GRAPH_MAX_AWAITED = 3, GRAPH_MAX_SPAWNERS = 3, GRAPH_MAX_WAITERS = 2, GRAPH_SIM_BYTES = 1024 };
+
+/* What graphs to draw, and how to run them. */
+typedef struct graph_plan {
+    int n_nodes;
+    int one_in_fails;  /* one in so many fails; 0: none */
+    int one_in_placed; /* one in so many goes through the placed path: a priority, demands of one device or of two at once */
+    int n_sims;        /* simulated devices that there are for these, each with GRAPH_SIM_BYTES */
+    int n_spawners;    /* threads that spawn */
+    int n_waiters;     /* threads that wait for tasks of the graph meanwhile */
+    bool is_polling;   /* holds are released by a progress function, not by a thread; no cutting off then */
+    bool is_cancelling;
+} graph_plan;
 
 typedef enum graph_kind {
     GRAPH_PLAIN,      /* returns */
@@ -19,6 +31,7 @@ typedef enum graph_kind {
     GRAPH_BLOCKS,     /* waits for `awaited` on its thread */
     GRAPH_HOLDS,      /* completes when a thread outside releases it */
     GRAPH_HOLD_FAILS, /* the same with a failure */
+    GRAPH_FLAKY,      /* fails, and succeeds when it is repeated */
     GRAPH_N_KINDS
 } graph_kind;
 
@@ -28,6 +41,9 @@ typedef struct graph_node {
     graph_kind kind;
     int n_deps, deps[GRAPH_MAX_DEPS];
     int n_awaited, awaited[GRAPH_MAX_AWAITED];
+    int priority;
+    int n_members; /* devices that it needs at once; 0: none in particular */
+    parla_demand members[2];
 
     /* What must come out. */
     int want_status;
@@ -48,8 +64,7 @@ typedef struct graph {
     void *ctx;
 } graph;
 
-/* Draws a graph of n nodes. One in `one_in_fails` fails (0: none). */
-void graph_draw(graph *g, t_rng *rng, int n_nodes, int one_in_fails);
+void graph_draw(graph *g, t_rng *rng, const graph_plan *plan);
 void graph_free(graph *g);
 
 /* Fills in want_status and want_value. */

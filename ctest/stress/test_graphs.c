@@ -1,179 +1,28 @@
 /* test_graphs.c - random graphs of tasks against a serial oracle: spawned out of order, by several threads and by tasks, with failures,
- * suspended and blocked bodies, holds released from outside, and cancellation from outside. Uses the public interface only. */
-#include "graph.h"
+ * suspended and blocked bodies, holds released from outside, placed tasks, and cancellation from outside. Uses the public interface only. */
+#include "graph_run.h"
 
-#include <pthread.h>
-#include <stdlib.h>
+enum { N_WORKERS = 3, MAX_NODES = 300 };
 
-enum { N_SPAWNERS = 3, N_WORKERS = 3, MAX_NODES = 300 };
-
-/* --- A thread outside that releases holds ----------------------------------------------------------------------------------- */
-
-typedef struct releaser {
-    pthread_t thread;
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    graph_node *queue[MAX_NODES];
-    int n_queued, n_released;
-    bool is_over;
-} releaser;
-
-static void release_later(graph *g, graph_node *node)
+static parla_runtime *open_runtime(int n_workers, const char *devices)
 {
-    releaser *self = g->ctx;
-    pthread_mutex_lock(&self->mutex);
-    self->queue[self->n_queued++] = node;
-    pthread_cond_signal(&self->changed);
-    pthread_mutex_unlock(&self->mutex);
-}
-
-static void *release_all(void *arg)
-{
-    releaser *self = arg;
-    pthread_mutex_lock(&self->mutex);
-    while (!self->is_over || self->n_released < self->n_queued) {
-        if (self->n_released == self->n_queued) {
-            pthread_cond_wait(&self->changed, &self->mutex);
-            continue;
-        }
-        graph_node *node = self->queue[self->n_released++];
-        pthread_mutex_unlock(&self->mutex);
-        bool is_failure = node->kind == GRAPH_HOLD_FAILS;
-        T_OK(parla_release(node->task, is_failure ? PARLA_E_USER : 0, is_failure ? "the hold failed" : NULL));
-        pthread_mutex_lock(&self->mutex);
-    }
-    pthread_mutex_unlock(&self->mutex);
-    return NULL;
-}
-
-static void releaser_start(releaser *self)
-{
-    *self = (releaser){.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-    T_EQ(pthread_create(&self->thread, NULL, release_all, self), 0);
-}
-
-static void releaser_stop(releaser *self)
-{
-    pthread_mutex_lock(&self->mutex);
-    self->is_over = true;
-    pthread_cond_signal(&self->changed);
-    pthread_mutex_unlock(&self->mutex);
-    pthread_join(self->thread, NULL);
-}
-
-/* --- Spawning --------------------------------------------------------------------------------------------------------------- */
-
-typedef struct part {
-    pthread_t thread;
-    graph *g;
-    const int *order; /* nodes in the order of spawning */
-    int begin, end;
-    t_rng rng; /* for cancelling; {0} for none */
-} part;
-
-static int spawn_one(parla_context *context, void *arg)
-{
-    (void)context;
-    graph_spawn(arg);
-    return 0;
-}
-
-static bool is_spawned_by_task(int index) { return index % 4 == 0; }
-
-/* Cancels one of the nodes that this thread has spawned, in any state of its life. */
-static void cancel_one(part *self, int i)
-{
-    int other = self->order[self->begin + (int)t_below(&self->rng, (uint64_t)(i - self->begin) + 1)];
-    if (!is_spawned_by_task(other)) {
-        int code = parla_task_cancel(self->g->nodes[other].task);
-        T_TRUE(code == 0 || code == PARLA_PENDING || code == PARLA_E_STATE);
-    }
-}
-
-static void *spawn_part(void *arg)
-{
-    part *self = arg;
-    for (int i = self->begin; i < self->end; i++) {
-        graph_node *node = &self->g->nodes[self->order[i]];
-        if (is_spawned_by_task(node->index)) {
-            T_OK(parla_spawn(self->g->rt, NULL, spawn_one, node, NULL, 0));
-        } else {
-            graph_spawn(node);
-        }
-        if (self->rng.state != 0 && t_below(&self->rng, 10) == 0) {
-            cancel_one(self, i);
-        }
-    }
-    return NULL;
-}
-
-static int *draw_order(t_rng *rng, int n)
-{
-    int *order = malloc((size_t)n * sizeof(*order));
-    T_TRUE(order != NULL);
-    for (int i = 0; i < n; i++) {
-        int k = (int)t_below(rng, (uint64_t)i + 1);
-        order[i] = order[k];
-        order[k] = i;
-    }
-    return order;
-}
-
-static void spawn_all(graph *g, t_rng *rng, bool is_cancelling)
-{
-    part parts[N_SPAWNERS];
-    parla_task spawning;
-    int *order = draw_order(rng, g->n_nodes);
-    T_OK(parla_event_create(g->rt, &spawning, "spawning")); /* more tasks come from threads that the runtime does not know */
-    for (int i = 0; i < N_SPAWNERS; i++) {
-        parts[i] = (part){.g = g, .order = order, .begin = g->n_nodes * i / N_SPAWNERS, .end = g->n_nodes * (i + 1) / N_SPAWNERS};
-        parts[i].rng.state = is_cancelling ? t_next(rng) | 1 : 0;
-        T_EQ(pthread_create(&parts[i].thread, NULL, spawn_part, &parts[i]), 0);
-    }
-    for (int i = 0; i < N_SPAWNERS; i++) {
-        pthread_join(parts[i].thread, NULL);
-    }
-    T_OK(parla_event_complete(spawning, 0, NULL));
-    parla_task_unref(spawning);
-    free(order);
-}
-
-/* --- One graph -------------------------------------------------------------------------------------------------------------- */
-
-static void run_graph(parla_runtime *rt, t_rng *rng, int one_in_fails, bool is_cancelling)
-{
-    graph g;
-    releaser releases;
-    graph_draw(&g, rng, 1 + (int)t_below(rng, MAX_NODES), one_in_fails);
-    graph_predict(&g);
-    releaser_start(&releases);
-    g.release_later = release_later;
-    g.ctx = &releases;
-    graph_create(&g, rt);
-    spawn_all(&g, rng, is_cancelling);
-    t_phase("waiting for the graph's tasks");
-    T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
-    t_phase(NULL);
-    releaser_stop(&releases);
-    graph_check_order(&g);
-    if (!is_cancelling) {
-        graph_check_values(&g);
-    }
-    for (int i = 0; i < g.n_nodes; i++) {
-        parla_task_unref(g.nodes[i].task);
-    }
-    graph_free(&g);
-}
-
-static void run_graphs(uint64_t stream, int one_in_fails, bool is_cancelling)
-{
-    t_rng rng = {t_seed() + stream};
     parla_options options = PARLA_OPTIONS_INIT;
     parla_runtime *rt;
-    options.n_workers = N_WORKERS;
+    options.n_workers = n_workers;
+    options.devices = devices;
     T_OK(parla_runtime_create(&rt, &options));
+    return rt;
+}
+
+static void run_graphs(uint64_t stream, graph_plan plan, const char *devices)
+{
+    t_rng rng = {t_seed() + stream};
+    parla_runtime *rt = open_runtime(N_WORKERS, devices);
+    plan.n_spawners = 3;
+    plan.n_sims = devices ? 2 : 0;
     for (uint64_t i = 0; i < t_scale(300); i++) {
-        run_graph(rt, &rng, one_in_fails, is_cancelling);
+        plan.n_nodes = 1 + (int)t_below(&rng, MAX_NODES);
+        graph_run(rt, &rng, &plan);
     }
     parla_runtime_info info = {.size = sizeof(info)};
     T_OK(parla_runtime_query(rt, &info));
@@ -181,39 +30,21 @@ static void run_graphs(uint64_t stream, int one_in_fails, bool is_cancelling)
     parla_runtime_destroy(rt);
 }
 
-T_TEST_TIMEOUT(graphs_that_succeed, 120) { run_graphs(1, 0, false); }
-T_TEST_TIMEOUT(graphs_with_failures, 120) { run_graphs(2, 30, false); }
-T_TEST_TIMEOUT(graphs_with_cancellation, 120) { run_graphs(3, 60, true); }
+T_TEST_TIMEOUT(graphs_that_succeed, 120) { run_graphs(1, (graph_plan){0}, NULL); }
+T_TEST_TIMEOUT(graphs_with_failures, 120) { run_graphs(2, (graph_plan){.one_in_fails = 30}, NULL); }
+T_TEST_TIMEOUT(graphs_with_cancellation, 120) { run_graphs(3, (graph_plan){.one_in_fails = 60, .is_cancelling = true}, NULL); }
+T_TEST_TIMEOUT(graphs_with_placed_tasks, 120)
+{
+    run_graphs(5, (graph_plan){.one_in_fails = 60, .one_in_placed = 3}, "sim:2,mem=1KiB");
+}
 
 /* Runtimes come and go while tasks are left over: those are cancelled and told. */
 T_TEST_TIMEOUT(graphs_cut_off_by_destroy, 120)
 {
     t_rng rng = {t_seed() + 4};
     for (uint64_t i = 0; i < t_scale(200); i++) {
-        graph g;
-        releaser releases;
-        parla_runtime *rt;
-        parla_options options = PARLA_OPTIONS_INIT;
-        options.n_workers = 1 + (int)t_below(&rng, N_WORKERS);
-        T_OK(parla_runtime_create(&rt, &options));
-        graph_draw(&g, &rng, 1 + (int)t_below(&rng, MAX_NODES), 50);
-        releaser_start(&releases);
-        g.release_later = release_later;
-        g.ctx = &releases;
-        graph_create(&g, rt);
-        for (int k = 0; k < g.n_nodes; k++) {
-            graph_spawn(&g.nodes[k]);
-        }
-        for (int k = 0; k < g.n_nodes; k++) {
-            parla_task_unref(g.nodes[k].task); /* names end with their runtime */
-        }
-        t_phase("destroying a runtime with unfinished tasks");
-        parla_runtime_destroy(rt);
-        t_phase(NULL);
-        releaser_stop(&releases);
-        for (int k = 0; k < g.n_nodes; k++) {
-            T_EQ(atomic_load_explicit(&g.nodes[k].n_ends, memory_order_relaxed), 1);
-        }
-        graph_free(&g);
+        graph_plan plan = {.n_nodes = 1 + (int)t_below(&rng, MAX_NODES), .one_in_fails = 50};
+        t_phase("a runtime with unfinished tasks");
+        graph_run_and_cut_off(open_runtime(1 + (int)t_below(&rng, N_WORKERS), NULL), &rng, &plan);
     }
 }

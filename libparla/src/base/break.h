@@ -8,23 +8,24 @@
 #include <stdbool.h>
 
 enum {
-    PL_BREAK_POP = 1,      /* the owner of a deque takes the last item without asking whether a thief was faster */
-    PL_BREAK_PARK = 2,     /* a sleeper does not look whether it was woken between its announcement and its sleep */
-    PL_BREAK_RELEASE = 3,  /* an edge counts twice when it is released */
-    PL_BREAK_LINK = 4,     /* a dependency that failed before the spawn counts as met */
-    PL_BREAK_SUSPEND = 5,  /* a suspended task does not count its edges before it links them */
-    PL_BREAK_RETIRE = 6,   /* a thread steps back with a successor in hand */
-    PL_BREAK_STUCK = 7,    /* bodies that are about to wake up from a wait count as waiting in vain */
-    PL_BREAK_KICK = 8,     /* a kick before the sleep is not looked for */
-    PL_BREAK_PASS_ON = 9,  /* a sleeper keeps a wake-up that was another's */
-    PL_BREAK_READERS = 21, /* a writer does not wait for the readers before it */
-    PL_BREAK_STALE = 22,   /* copies stay current when another is written */
-    PL_BREAK_EVICT = 23,   /* a copy that is the only current one is dropped without being written back */
-    PL_BREAK_SETTLE = 24,  /* a writer does not wait for movements that began after its own */
-    PL_BREAK_POISON = 25,  /* what a failed task was to write can be read */
-    PL_BREAK_ARRIVE = 26,  /* a writer does not wait for copies that are on their way */
-    PL_BREAK_BELOW = 27,   /* a use does not wait for those of parts of its region */
-    PL_BREAK_JOIN = 28,    /* tiles are put together that are current in different places */
+    PL_BREAK_POP = 1,         /* the owner of a deque takes the last item without asking whether a thief was faster */
+    PL_BREAK_PARK = 2,        /* a sleeper does not look whether it was woken between its announcement and its sleep */
+    PL_BREAK_RELEASE = 3,     /* an edge counts twice when it is released */
+    PL_BREAK_LINK = 4,        /* a dependency that failed before the spawn counts as met */
+    PL_BREAK_SUSPEND = 5,     /* a suspended task does not count its edges before it links them */
+    PL_BREAK_RETIRE = 6,      /* a thread steps back with a successor in hand */
+    PL_BREAK_STUCK = 7,       /* bodies that are about to wake up from a wait count as waiting in vain */
+    PL_BREAK_KICK = 8,        /* a kick before the sleep is not looked for */
+    PL_BREAK_PASS_ON = 9,     /* a sleeper keeps a wake-up that was another's */
+    PL_BREAK_WAKE_FIRST = 10, /* a worker counts its wake while it still counts as idle */
+    PL_BREAK_READERS = 21,    /* a writer does not wait for the readers before it */
+    PL_BREAK_STALE = 22,      /* copies stay current when another is written */
+    PL_BREAK_EVICT = 23,      /* a copy that is the only current one is dropped without being written back */
+    PL_BREAK_SETTLE = 24,     /* a writer does not wait for movements that began after its own */
+    PL_BREAK_POISON = 25,     /* what a failed task was to write can be read */
+    PL_BREAK_ARRIVE = 26,     /* a writer does not wait for copies that are on their way */
+    PL_BREAK_BELOW = 27,      /* a use does not wait for those of parts of its region */
+    PL_BREAK_JOIN = 28,       /* tiles are put together that are current in different places */
 };
 
 #ifdef PL_TESTING

@@ -5,7 +5,7 @@
  *
  * Sleeping follows park.h: announce, count itself idle, look at all deques once more, sleep. Who pushes a task does so with a sequentially
  * consistent store and then looks for sleepers, so no task is left behind while all sleep. A worker counts itself idle after its
- * announcement, and back (n_wakes first) before it takes anything: whoever sees all workers idle, empty deques, and the same n_wakes before
+ * announcement, and back (n_wakes last) before it takes anything: whoever sees all workers idle, empty deques, and the same n_wakes before
  * and after, knows that nothing ran in between (wait.c).
  *
  * Blocking: a body that waits on its thread lowers n_active and brings in a spare, so n_workers threads go on taking tasks. When it comes back
@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <parla/log.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,8 +153,13 @@ static void become_idle(parla_runtime *rt)
 
 static void stop_being_idle(parla_runtime *rt)
 {
-    pl_add_seq(&rt->n_wakes, 1);
+    if (pl_is_broken(PL_BREAK_WAKE_FIRST)) {
+        pl_add_seq(&rt->n_wakes, 1);
+        sched_yield(); /* so that the broken rule shows */
+    }
     pl_sub_seq(&rt->n_idle, 1);
+    if (!pl_is_broken(PL_BREAK_WAKE_FIRST))
+        pl_add_seq(&rt->n_wakes, 1);
 }
 
 static void sleep_traced(parla_runtime *rt, uint64_t key, uint64_t deadline_ns)
@@ -413,8 +419,8 @@ int pl_blocking_begin(parla_runtime *rt, pl_blocked *blocked)
 /* Active first, then out of the list: whoever looks for stuck tasks sees one or the other. */
 void pl_blocking_end(parla_runtime *rt, pl_blocked *blocked)
 {
-    pl_add_seq(&rt->n_wakes, 1);
     pl_add_seq(&rt->n_active, 1);
+    pl_add_seq(&rt->n_wakes, 1);
     pthread_mutex_lock(&rt->spare_lock);
     pl_blocked **at = &rt->blocked;
     while (*at != blocked)
