@@ -1,6 +1,7 @@
 """parla.mpi under a launcher: each program runs on one to four ranks."""
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -410,3 +411,39 @@ def test_malformed_transport(job):
     done = job(2, "parla.mpi.init(on_failure='abort')\nwith Parla(): pass", PARLA_TRANSPORT="pigeon")
     assert done.returncode != 0
     assert "transport 'pigeon' (asked for by PARLA_TRANSPORT): expected ucx or mpi" in done.stderr
+
+
+def test_merged_trace(job, tmp_path):
+    paths = [tmp_path / f"trace.{rank}.json" for rank in range(2)]
+    done = job(
+        2,
+        f"""
+        with Parla(n_workers=1, mpi=True, trace={str(tmp_path)!r} + f"/trace.{{rank}}.json"):
+
+            @spawn()
+            def early():
+                parla.mpi.wait(world.Isend(np.array([rank]), dest=right, tag=1))
+
+            @spawn(dependencies=[early])
+            def late():
+                received = np.empty(1, dtype=int)
+                parla.mpi.wait(world.Irecv(received, source=left, tag=1))
+
+        print("fine", flush=True)
+        """,
+    )
+    assert passed(done) == ["fine"]
+    output = tmp_path / "merged.json"
+    command = [sys.executable, "-m", "parla", "trace", "merge", *map(str, paths), "-o", str(output)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "of 2 ranks" in shown
+    events = json.loads(output.read_text())["traceEvents"]
+    assert {e["pid"]: e["args"]["name"] for e in events if e["name"] == "process_name"} == {0: "rank 0", 1: "rank 1"}
+    spans = {(e["pid"], e["name"]): e for e in events if e["ph"] == "X"}
+    arrows = [e["id"] for e in events if e["ph"] == "s"]
+    assert len(arrows) == len(set(arrows)) and {i.partition(".")[0] for i in arrows} == {"0", "1"}
+    for rank in range(2):  # nothing is received before it is sent, also by the clock of the other rank
+        late = spans[rank, "late"]
+        assert spans[1 - rank, "early"]["ts"] < late["ts"] + late["dur"]
+    wrong = subprocess.run([*command[:5], str(tmp_path / "program.py"), *command[-2:]], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 1 and "is no trace" in wrong.stderr
