@@ -122,7 +122,7 @@ T_TEST(a_task_that_runs_is_named_in_the_log)
     parla_log_set_sink(keep_line, text);
     pl_log_unfinished(rt);
     parla_log_set_sink(NULL, NULL);
-    T_HAS_STR(text, "waits for endless, which is still in its body");
+    T_HAS_STR(text, "waits for 1 task: endless (running)");
     pl_store_release(&stop.may_go, true);
     T_OK(wait_for(task));
     close_runtime();

@@ -113,7 +113,7 @@ T_TEST(linking_tells_how_the_predecessor_ended)
         T_EQ(end(before, cases[i].how), 1);
         T_TRUE(pl_handle_has_ended(pl_task_handle(before)));
         T_EQ(pl_task_link(&slabs, after, pl_task_handle(before)), cases[i].result);
-        T_EQ(after->n_inline, 1); /* what was not linked uses no edge */
+        T_EQ(after->n_inline_shared, 1); /* what was not linked uses no edge */
         T_EQ(pl_task_failure(before) != NULL, cases[i].result == PL_PREDECESSOR_FAILED);
     }
     pl_slabs_fini(&slabs);
@@ -128,7 +128,11 @@ T_TEST(a_task_without_memory_for_its_failure_still_has_one)
     pl_slabs_fini(&slabs);
 }
 
-static void note_edge(void *ctx, const pl_edge *edge) { ((unsigned char *)ctx)[edge->predecessor]++; }
+static bool note_edge(void *ctx, parla_task predecessor)
+{
+    ((unsigned char *)ctx)[pl_slot_number(predecessor.object)]++;
+    return true;
+}
 
 /* Any number of predecessors: each edge is found again from its predecessor and from its owner, once. */
 static void check_fan_in(size_t n)

@@ -215,6 +215,8 @@ static seen look_at_workers(int n_workers, const char *bind)
     T_OK(parla_runtime_create(&rt, &options));
     for (int i = 0; i < n_workers; i++)
         T_OK(parla_spawn(rt, NULL, look, &s, NULL, 0));
+    T_EVENTUALLY(__atomic_load_n(&s.n_inside, __ATOMIC_ACQUIRE) == n_workers,
+                 10000); /* a thread that waits would run some itself */
     T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
     parla_runtime_destroy(rt);
     return s;

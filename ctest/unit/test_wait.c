@@ -59,7 +59,7 @@ static int wait_wrongly(parla_context *context, void *arg)
     (void)arg;
     T_EQ(parla_runtime_wait(own, 0), PARLA_E_STATE);
     T_EQ(parla_task_wait(own, &self, 1, 0), PARLA_E_INVALID);
-    T_EQ_STR(parla_error_detail(), "task wrong waits for itself");
+    T_EQ_STR(parla_error_detail(), "wrong waits for itself");
     return 0;
 }
 
@@ -260,6 +260,7 @@ T_TEST(a_signal_interrupts_a_wait)
     T_EQ(sigaction(SIGUSR1, &action, NULL), 0);
     open_runtime(1);
     interrupted self = {.task = spawn(stop_body, &stop, NULL, 0), .code = 1};
+    T_EVENTUALLY(pl_load_acquire(&stop.is_inside), 10000); /* on the worker: the waiting thread would run it itself */
     pthread_t thread = start_thread(wait_until_interrupted, &self);
     T_EVENTUALLY(pl_load_acquire(&self.is_over) || (pthread_kill(thread, SIGUSR1), false), 20000);
     pthread_join(thread, NULL);

@@ -70,6 +70,7 @@ int parla_task_create(parla_runtime *rt, parla_task *out, const char *name)
     if (error)
         return error;
     *out = pl_task_handle(task);
+    pl_store_relaxed(&task->n_held_shared, 0);
     pl_store_release(&task->state_shared, (uint8_t)PARLA_TASK_CREATED);
     return 0;
 }

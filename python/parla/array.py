@@ -85,9 +85,11 @@ def _key_of_axis(axis: int | range) -> int | slice:
 def _region_of_axis(axis: int | range) -> tuple[int, int, int]:
     if isinstance(axis, int):
         return axis, axis + 1, 1
+    if not axis:
+        return 0, 0, 1
     if axis.step < 0:
         axis = axis[::-1]
-    return axis.start, max(axis.start, axis.stop), axis.step
+    return axis.start, axis[-1] + 1, axis.step if len(axis) > 1 else 1
 
 
 class PArray(np.lib.mixins.NDArrayOperatorsMixin):
@@ -161,11 +163,15 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
     def _lay_over(self, view: tuple) -> np.ndarray:
         buffer, offset, strides = view
         whole = np.ndarray(self._data.shape, self._dtype, buffer, offset, strides)
-        return whole[tuple(map(_key_of_axis, self._axes))] if self._axes else whole
+        return whole[(*map(_key_of_axis, self._axes), ...)] if self._axes else whole
 
     def _local(self) -> np.ndarray | None:
         """Return the local array of the running task, or of the current device of a loop over its devices; None outside of tasks."""
-        local = self._data.local(current_member())
+        local = self._data.local(current_member(), self._region())
+        if local is False:
+            raise _parla.StateError(
+                f"array {self.name!r} is named by the task only in part: use the slices that its spawn names, or name what the body uses"
+            )
         return None if local is None else self._lay_over(local[0])
 
     @property
@@ -184,11 +190,12 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
         local = self._local()
         if local is not None:
             return local
-        view = self._data.acquire(_parla.INOUT)
+        region = self._region()
+        view = self._data.acquire(_parla.INOUT, None, region)
         try:
             return self._lay_over(view)
         finally:
-            self._data.release(_parla.INOUT)
+            self._data.release(_parla.INOUT, region)
 
     def get(self, device: Device | None = None) -> np.ndarray:
         """Return the content from a device: the local array in a task, else a copy of what the device has. Blocks."""
@@ -205,14 +212,12 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
         """
         if mode not in _HOST_MODES:
             raise ValueError(f"host(mode): expected 'r', 'rw' or 'w', not {mode!r}")
-        access = _HOST_MODES[mode]
-        if access == _parla.OUT and not self._is_whole:
-            access = _parla.INOUT
-        view = self._data.acquire(access)
+        access, region = _HOST_MODES[mode], self._region()
+        view = self._data.acquire(access, None, region)
         try:
             yield self._lay_over(view)
         finally:
-            self._data.release(access)
+            self._data.release(access, region)
 
     def update(self, value: object) -> None:
         """Overwrite the content with `value`.
@@ -231,7 +236,20 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
             with self.host("w") as local:
                 local[...] = value
 
+    def _view(self, key: object) -> PArray:
+        return PArray(self._data, self._dtype, _apply_key(self._axes, key, self.name), self.name, self._source, self._adapter)
+
+    def _depends_on(self, key: object) -> bool:
+        """True if what the running task may do with this array depends on the key: it names parts of it, or some parts to write."""
+        local = self._data.local(current_member(), self._region())
+        if local is None or not _is_basic(key):
+            return False
+        return local is False or (local[3] > 1 and local[1] == _parla.IN)
+
     def __getitem__(self, key: object) -> PArray | np.ndarray:
+        if self._depends_on(key):
+            part = self._view(key)._local()[()]
+            return part.view(_Part) if type(part) is np.ndarray else part
         local = self._local()
         if local is not None:
             part = local[key]
@@ -239,9 +257,12 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
         if not _is_basic(key):
             with self.host("r") as local:
                 return np.array(local[_plain(key)])
-        return PArray(self._data, self._dtype, _apply_key(self._axes, key, self.name), self.name, self._source, self._adapter)
+        return self._view(key)
 
     def __setitem__(self, key: object, value: object) -> None:
+        if _is_basic(key) and (_parla.current_task() is None or self._depends_on(key)):
+            self._view(key).update(value)
+            return
         local = self._local()
         if local is not None:
             local[_plain(key)] = asnumpy(value)
@@ -638,11 +659,11 @@ def _items(argument: object) -> Iterable:
 
 
 def accesses(input: object, output: object, inout: object, is_on_host: bool) -> list[tuple]:
-    """Return the rows (Data, mode, member, region) for one spawn, one for each array and device position.
+    """Return the rows (Data, mode, member, region) for one spawn, one for each region of an array and device position.
 
     A plain NumPy array is taken only if the task runs on the CPU (`is_on_host`): its body uses that very array.
     """
-    merged: dict[tuple[int, int], list] = {}
+    merged: dict[tuple, list] = {}
     for argument, items, mode in (
         ("input", input, _parla.IN),
         ("output", output, _parla.OUT),
@@ -651,13 +672,8 @@ def accesses(input: object, output: object, inout: object, is_on_host: bool) -> 
         for item in _items(items):
             found, member = _resolve(item, argument, is_on_host)
             region = found._region()
-            row = merged.get((id(found._data), member))
-            if row is None:
-                merged[id(found._data), member] = [found._data, mode, member, region]
-            elif row[1] != mode or row[3] != region:
-                # Several views of one array: its whole is ordered, and what is not overwritten must be kept.
-                row[1] = mode if mode == row[1] == _parla.IN else _parla.INOUT
-                row[3] = None
+            row = merged.setdefault((id(found._data), member, region), [found._data, mode, member, region])
+            row[1] |= mode
     return [tuple(row) for row in merged.values()]
 
 

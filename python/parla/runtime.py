@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -321,6 +322,19 @@ class Parla:
             "links": links,
             "ranks": _companion.traffic() if _companion is not None else {},
         }
+
+    def receipt(self) -> dict:
+        """Return what was moved so far, beside what had to be.
+
+        Keys: "copies" and "bytes" between devices; "least_bytes", which the places of the tasks ask for, and "bytes_for_room", the rest:
+        written back or fetched again for lack of memory; "evictions", "evicted_bytes"; "copy_ns", "overlap_ns" (time of copies, and
+        how much of it beside running tasks); "links" (a list of "from", "to", "copies", "bytes", "busy_ns").
+        """
+        return json.loads(self._active().receipt(True))
+
+    def print_receipt(self) -> None:
+        """Print what `receipt` returns, in words."""
+        print(self._active().receipt(False), end="")
 
     def write_trace(self, path: str | os.PathLike) -> None:
         """Write what was recorded so far. Recording is started with Parla(trace=)."""

@@ -127,44 +127,131 @@ static int remember_view(TaskObject *task, PyObject *view)
     return PyList_Append(task->views, view);
 }
 
-/* The first access of the task to this array on the device at position `member`; on any device if that is negative or has none. */
-static Py_ssize_t find_access(DataObject *self, TaskObject *task, long member)
+static int read_range(parla_range *out, PyObject *triple)
 {
-    Py_ssize_t found = -1;
+    long long start, stop, step;
+
+    if (!PyArg_ParseTuple(triple, "LLL", &start, &stop, &step)) {
+        return -1;
+    }
+    *out = (parla_range){start, stop, step};
+    return 0;
+}
+
+static const parla_range *read_box(parla_range *ranges, PyObject *box, bool *out_is_bad)
+{
+    *out_is_bad = false;
+    if (box == Py_None) {
+        return NULL;
+    }
+    if (!PyTuple_Check(box) || PyTuple_GET_SIZE(box) > PARLA_MAX_NDIM) {
+        PyErr_Format(PyExc_ValueError, "a box is a tuple of at most %d ranges, not %R", PARLA_MAX_NDIM, box);
+        *out_is_bad = true;
+        return NULL;
+    }
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(box) && !*out_is_bad; k++) {
+        *out_is_bad = read_range(&ranges[k], PyTuple_GET_ITEM(box, k)) < 0;
+    }
+    return ranges;
+}
+
+/* Are all indices of one range in the other? */
+static bool range_is_in(const parla_range *part, const parla_range *whole)
+{
+    int64_t n = part->stop <= part->start ? 0 : (part->stop - part->start - 1) / part->step + 1;
+    int64_t last = part->start + (n - 1) * part->step;
+
+    if (n == 0) {
+        return true;
+    }
+    return part->start >= whole->start && last < whole->stop && (part->start - whole->start) % whole->step == 0 &&
+           (last - whole->start) % whole->step == 0 && (n == 1 || part->step % whole->step == 0);
+}
+
+/* Does the region of an access (None: the whole array) contain another? -1 on error. */
+static int region_contains(PyObject *whole, PyObject *part)
+{
+    if (whole == Py_None || part == Py_None) {
+        return whole == Py_None;
+    }
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(whole) && k < PyTuple_GET_SIZE(part); k++) {
+        parla_range outer, inner;
+
+        if (read_range(&outer, PyTuple_GET_ITEM(whole, k)) < 0 || read_range(&inner, PyTuple_GET_ITEM(part, k)) < 0) {
+            return -1;
+        }
+        if (!range_is_in(&inner, &outer)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+enum { NOT_NAMED = -1, NAMED_IN_PART = -2, BAD_REGION = -3 };
+
+/* The access of the task that contains a region of this array, and how many accesses to the array there are: one on the device at
+ * position `member` (any, if that is negative or has none) rather than another, and one that may write rather than one that reads. */
+static Py_ssize_t find_access(DataObject *self, TaskObject *task, long member, PyObject *region, int *out_n)
+{
+    Py_ssize_t found = NOT_NAMED;
+    int best = 0;
+
+    *out_n = 0;
 
     for (Py_ssize_t i = 0; task->accesses && i < PyList_GET_SIZE(task->accesses); i++) {
         PyObject *row = PyList_GET_ITEM(task->accesses, i);
+        int contains, rank;
 
         if (((DataObject *)PyTuple_GET_ITEM(row, 0))->data != self->data) {
             continue;
         }
-        if (member < 0 || PyLong_AsLong(PyTuple_GET_ITEM(row, 2)) == member) {
-            return i;
+        ++*out_n;
+        contains = region_contains(PyTuple_GET_ITEM(row, 3), region);
+        if (contains < 0) {
+            return BAD_REGION;
         }
-        found = found < 0 ? i : found;
+        if (!contains) {
+            found = found == NOT_NAMED ? NAMED_IN_PART : found;
+            continue;
+        }
+        rank = 1 + ((PyLong_AsLong(PyTuple_GET_ITEM(row, 1)) & PARLA_OUT) != 0);
+        rank += member < 0 || PyLong_AsLong(PyTuple_GET_ITEM(row, 2)) == member ? 2 : 0;
+        if (rank > best) {
+            best = rank;
+            found = i;
+        }
     }
     return found;
 }
 
-/* local(member): (view, offset, strides, mode, device index) of this array in the task whose body runs, or None outside of tasks. */
-static PyObject *data_local(DataObject *self, PyObject *position)
+/* local(member, region): ((view, offset, strides), mode, device index, number of accesses to the array) in the task whose body runs; None
+ * outside of tasks; False if no access of the task contains the region. */
+static PyObject *data_local(DataObject *self, PyObject *args)
 {
     TaskObject *task = callback_current(self->state);
     const parla_context *context = parla_current();
-    long member = PyLong_AsLong(position);
+    PyObject *region;
+    long member;
+    int n_accesses;
     parla_instance instance;
     PyObject *row, *view;
     Py_ssize_t i;
     long mode;
     int code;
 
-    if (member == -1 && PyErr_Occurred()) {
-        return NULL;
-    }
     if (!task || !context) {
         Py_RETURN_NONE;
     }
-    i = find_access(self, task, member);
+    if (!PyArg_ParseTuple(args, "lO:local", &member, &region)) {
+        return NULL;
+    }
+    i = find_access(self, task, member, region, &n_accesses);
+    if (i == BAD_REGION) {
+        return NULL;
+    }
+    if (i == NAMED_IN_PART) {
+        Py_RETURN_FALSE;
+    }
     if (i < 0) {
         return error_format(self->state, EXCEPTION_StateError,
                             "array '%s' is not named by task '%U': list it in input=, output= or inout= of its spawn",
@@ -181,7 +268,7 @@ static PyObject *data_local(DataObject *self, PyObject *position)
     if (view && instance.i_device != 0 && remember_view(task, PyTuple_GET_ITEM(view, 0)) < 0) {
         Py_CLEAR(view);
     }
-    return view ? Py_BuildValue("(Nli)", view, mode, instance.i_device) : NULL;
+    return view ? Py_BuildValue("(Nlii)", view, mode, instance.i_device, n_accesses) : NULL;
 }
 
 /* --- Outside --- */
@@ -189,23 +276,30 @@ static PyObject *data_local(DataObject *self, PyObject *position)
 static PyObject *data_acquire(DataObject *self, PyObject *args)
 {
     RuntimeObject *runtime = self->state->active;
-    PyObject *timeout = Py_None, *view;
+    PyObject *timeout = Py_None, *box = Py_None, *view;
+    parla_range ranges[PARLA_MAX_NDIM];
+    const parla_range *region;
     parla_instance instance;
     int64_t deadline_ns;
+    bool is_bad;
     int mode, code, again;
 
-    if (!PyArg_ParseTuple(args, "i|O:acquire", &mode, &timeout) || runtime_deadline(timeout, &deadline_ns) < 0) {
+    if (!PyArg_ParseTuple(args, "i|OO:acquire", &mode, &timeout, &box) || runtime_deadline(timeout, &deadline_ns) < 0) {
+        return NULL;
+    }
+    region = read_box(ranges, box, &is_bad);
+    if (is_bad) {
         return NULL;
     }
     if (!runtime) {
-        code = parla_data_acquire(NULL, self->data, mode, 0, &instance);
+        code = parla_data_acquire_region(NULL, self->data, region, mode, 0, &instance);
     } else {
         Py_INCREF(runtime);
         runtime_enter(runtime);
         do {
             int64_t slice_ns = runtime_slice(runtime, deadline_ns);
 
-            Py_BEGIN_ALLOW_THREADS code = parla_data_acquire(runtime->rt, self->data, mode, slice_ns, &instance);
+            Py_BEGIN_ALLOW_THREADS code = parla_data_acquire_region(runtime->rt, self->data, region, mode, slice_ns, &instance);
             Py_END_ALLOW_THREADS again = runtime_slice_ended(runtime, code, deadline_ns, "waiting for an array");
         } while (again > 0);
         runtime_leave(runtime);
@@ -219,19 +313,27 @@ static PyObject *data_acquire(DataObject *self, PyObject *args)
     }
     view = view_of_instance(self->state, (PyObject *)self, &instance.box, mode == PARLA_IN);
     if (!view) {
-        parla_data_release(self->data, mode);
+        parla_data_release_region(self->data, region, mode);
     }
     return view;
 }
 
-static PyObject *data_release(DataObject *self, PyObject *mode)
+static PyObject *data_release(DataObject *self, PyObject *args)
 {
-    long value = PyLong_AsLong(mode);
+    PyObject *box = Py_None;
+    parla_range ranges[PARLA_MAX_NDIM];
+    const parla_range *region;
+    bool is_bad;
+    int mode;
 
-    if (value == -1 && PyErr_Occurred()) {
+    if (!PyArg_ParseTuple(args, "i|O:release", &mode, &box)) {
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS parla_data_release(self->data, (int)value);
+    region = read_box(ranges, box, &is_bad);
+    if (is_bad) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS parla_data_release_region(self->data, region, mode);
     Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 
@@ -296,26 +398,6 @@ static PyObject *data_get_shape(DataObject *self, void *unused)
 
 /* --- Copies --- */
 
-static const parla_range *read_box(parla_range *ranges, PyObject *box, bool *out_is_bad)
-{
-    *out_is_bad = false;
-    if (box == Py_None) {
-        return NULL;
-    }
-    if (!PyTuple_Check(box) || PyTuple_GET_SIZE(box) > PARLA_MAX_NDIM) {
-        PyErr_Format(PyExc_ValueError, "a box is a tuple of at most %d ranges, not %R", PARLA_MAX_NDIM, box);
-        *out_is_bad = true;
-        return NULL;
-    }
-    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(box) && !*out_is_bad; k++) {
-        long long start, stop, step;
-
-        *out_is_bad = !PyArg_ParseTuple(PyTuple_GET_ITEM(box, k), "LLL", &start, &stop, &step);
-        ranges[k] = (parla_range){start, stop, step};
-    }
-    return ranges;
-}
-
 PyObject *data_copy_function(PyObject *module, PyObject *args)
 {
     module_state *state = PyModule_GetState(module);
@@ -340,11 +422,12 @@ PyObject *data_copy_function(PyObject *module, PyObject *args)
 }
 
 static PyMethodDef data_methods[] = {
-    {"local", (PyCFunction)data_local, METH_O,
-     "local(member): the instance of the running task on one of its devices (-1: any): (view, mode, device index); None outside of tasks."},
+    {"local", (PyCFunction)data_local, METH_VARARGS,
+     "local(member, region): the instance of the running task on one of its devices (-1: any): (view, mode, device index, number of "
+     "accesses to the array); None outside of tasks; False if no access of the task contains the region."},
     {"acquire", (PyCFunction)data_acquire, METH_VARARGS,
-     "acquire(mode, timeout=None): the host's instance, pinned until release(mode)."},
-    {"release", (PyCFunction)data_release, METH_O, "release(mode): give up what acquire(mode) gave."},
+     "acquire(mode, timeout=None, region=None): the host's instance, current in the region, pinned until release(mode, region)."},
+    {"release", (PyCFunction)data_release, METH_VARARGS, "release(mode, region=None): give up what acquire gave."},
     {"over", (PyCFunction)data_over, METH_O | METH_CLASS,
      "over(capsule): another object for an array that an extension has; the capsule is a 'parla_data'."},
     {"query", (PyCFunction)data_query, METH_NOARGS, "(bytes, mask of devices with a valid copy, device of the only copy or -1)."},

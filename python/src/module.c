@@ -208,7 +208,8 @@ static PyObject *devices_grammar(PyObject *module, PyObject *unused)
 PyDoc_STRVAR(
     spawn_doc,
     "spawn(taskid=None, dependencies=(), *, placement=None, input=(), output=(), inout=(), memory=None, vcus=None, priority=0,\n"
-    "      name=None, args=(), kwargs=None, ndevices=1, prefer=None, runahead=None, tags=(), retries=0)\n--\n\n"
+    "      name=None, args=(), kwargs=None, ndevices=1, prefer=None, runahead=None, tags=(), retries=0, vlc=None,\n"
+    "      cores=None)\n--\n\n"
     "Spawn the decorated function or `async def` as a task and return the Task.\n\n"
     "taskid        a name such as T[i, j]; None makes an anonymous task\n"
     "dependencies  Tasks, spaces, collections, or iterables of them, also names that are not spawned yet\n"
@@ -221,7 +222,8 @@ PyDoc_STRVAR(
     "prefer        devices that are taken if nothing speaks against them\n"
     "runahead      when the host waits for device work: accepted as published, the runtime orders device work by itself\n"
     "tags          words for a person: they change nothing\n"
-    "retries       how often the body is repeated if it raises\n\n"
+    "retries       how often the body is repeated if it raises\n"
+    "vlc           a parla.vlc.Pool in one of whose contexts the body runs, or a PythonPool; cores: CPUs that it needs of it\n\n"
     "Variables of enclosing functions are captured by value now; globals are shared.");
 
 static PyMethodDef functions[] = {

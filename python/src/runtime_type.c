@@ -307,6 +307,35 @@ static PyObject *runtime_link(RuntimeObject *self, PyObject *args)
                          (unsigned long long)info.n_bytes, "busy_ns", (unsigned long long)info.busy_ns);
 }
 
+/* receipt(is_json): what was moved, as text or JSON. */
+static PyObject *runtime_receipt(RuntimeObject *self, PyObject *is_json)
+{
+    parla_receipt_format format = PyObject_IsTrue(is_json) == 1 ? PARLA_RECEIPT_JSON : PARLA_RECEIPT_TEXT;
+    char small[1024], *text = small;
+    size_t n, capacity = sizeof(small);
+    PyObject *result = NULL;
+
+    if (check_usable(self) < 0) {
+        return NULL;
+    }
+    while ((n = parla_receipt_print(self->rt, format, text, capacity)) >= capacity) { /* figures grow meanwhile */
+        char *larger = PyMem_Realloc(text == small ? NULL : text, n + 64);
+
+        if (!larger) {
+            PyErr_NoMemory();
+            goto free_text;
+        }
+        text = larger;
+        capacity = n + 64;
+    }
+    result = PyUnicode_FromStringAndSize(text, (Py_ssize_t)n);
+free_text:
+    if (text != small) {
+        PyMem_Free(text);
+    }
+    return result;
+}
+
 static PyObject *runtime_info(RuntimeObject *self, PyObject *unused)
 {
     parla_runtime_info info = {.size = sizeof(info)};
@@ -399,6 +428,7 @@ static PyMethodDef runtime_methods[] = {
     {"take_failures", (PyCFunction)runtime_take_failures, METH_NOARGS, "The exceptions that nobody has looked at, as a list."},
     {"device", (PyCFunction)runtime_device, METH_O, "device(index): what one device has and did, as a dict."},
     {"link", (PyCFunction)runtime_link, METH_VARARGS, "link(source, destination): traffic between two devices, as a dict."},
+    {"receipt", (PyCFunction)runtime_receipt, METH_O, "receipt(is_json): what was moved and why, as text or JSON."},
     {"info", (PyCFunction)runtime_info, METH_NOARGS, "Counters of the runtime, as a dict."},
     {"trace_start", (PyCFunction)runtime_trace_start, METH_NOARGS, "Start recording."},
     {"trace_write", (PyCFunction)runtime_trace_write, METH_O, "trace_write(path): write what was recorded."},

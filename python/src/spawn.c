@@ -307,6 +307,23 @@ static int take_arguments(request *self, PyObject *const *parameters)
     return 0;
 }
 
+/* Puts the body into a context of a pool (parla.vlc), which the pool knows how to do. Returns 0 or -1. */
+static int put_inside(request *self, PyObject *pool, PyObject *cores)
+{
+    PyObject *work;
+
+    if (!pool) {
+        PyErr_SetString(PyExc_TypeError, "spawn(cores=): says how many CPUs of a context are needed; give the pool too, as vlc=");
+        return -1;
+    }
+    work = PyObject_CallMethod(pool, "_body", "OO", self->work, or_none(cores));
+    if (!work) {
+        return -1;
+    }
+    Py_SETREF(self->work, work);
+    return 0;
+}
+
 static int capture(request *self, PyObject *const *parameters, PyObject *function)
 {
     if (self->n_retries && PyCoro_CheckExact(function)) {
@@ -318,6 +335,10 @@ static int capture(request *self, PyObject *const *parameters, PyObject *functio
         return -1;
     }
     if (PyFunction_Check(function) && watch_globals(self, function) < 0) {
+        return -1;
+    }
+    if ((parameters[SPAWN_VLC] || parameters[SPAWN_CORES]) &&
+        put_inside(self, parameters[SPAWN_VLC], parameters[SPAWN_CORES]) < 0) {
         return -1;
     }
     self->context = self->turn ? Py_NewRef(PyTuple_GET_ITEM(self->turn, TURN_CONTEXT)) : PyContext_CopyCurrent();

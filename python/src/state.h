@@ -48,7 +48,9 @@ typedef enum hook {
     X(PREFER, "prefer")                                                                                                            \
     X(RUNAHEAD, "runahead")                                                                                                        \
     X(TAGS, "tags")                                                                                                                \
-    X(RETRIES, "retries")
+    X(RETRIES, "retries")                                                                                                          \
+    X(VLC, "vlc")                                                                                                                  \
+    X(CORES, "cores")
 
 typedef enum spawn_parameter {
 #define X(constant, text) SPAWN_##constant,

@@ -428,8 +428,8 @@ def test_random_programs_against_serial(data):
 
             @spawn(placement=cpu if device < 0 else gpu(device), input=[arrays[source][read]], inout=[arrays[target][write]])
             def body():
-                total = int(arrays[source].array[read].sum())
-                arrays[target].array[write] += total % 1000 + 1
+                total = int(arrays[source][read].sum())
+                arrays[target][write] += total % 1000 + 1
 
             total = int(expected[source][read].sum())
             expected[target][write] += total % 1000 + 1

@@ -116,7 +116,7 @@ def test_cancel_futures():
     first = pool.submit(lambda: (started.set(), gate.wait()))
     started.wait()
     others = [pool.submit(int) for _ in range(5)]
-    threading.Timer(0.01, gate.set).start()
+    others[-1].add_done_callback(lambda future: gate.set())  # the last one to be cancelled lets the first one go
     pool.shutdown(cancel_futures=True)
     assert first.result()[1]
     assert all(future.cancelled() for future in others)

@@ -20,6 +20,11 @@ typedef struct parla_runner {
     void (*thread_end)(void *ctx);   /* on each worker thread after its last task */
     /* Calls body(context, arg) and returns what it returned. */
     int (*run)(void *ctx, parla_body body, parla_context *context, void *arg);
+    /* Around the time that a spawn stays because the window is full, on the thread that spawns: gives up what bodies need (a lock of the
+     * language) and takes it back. Without block_begin no spawn stays. block_end gets what block_begin returned. */
+    void *(*block_begin)(void *ctx);
+    void (*block_end)(void *ctx, void *state);
+    bool guests_help; /* bodies may also run on threads of the application that wait, or spawn beyond the window */
 } parla_runner;
 
 typedef struct parla_options {
@@ -34,6 +39,12 @@ typedef struct parla_options {
      * from the nearest first; "none": they run anywhere in the affinity mask of the thread that creates the runtime; "auto": as "core"
      * if there are as many workers as cores. Threads that a body starts inherit its worker's binding. */
     const char *bind;
+    /* A soft bound on tasks in flight; those that wait for a name that is not spawned do not count. A thread of the application that spawns
+     * more runs other tasks, or sleeps, until there is room; bodies of tasks, event loops (parla_thread_set_loop) and everybody when
+     * nothing else can run go beyond it. 0: PARLA_WINDOW, else 4,194,304; negative: no bound. */
+    int64_t window;
+    /* A watchdog logs who waits for whom when no task has ended for so long; 0: PARLA_STALL_S, else none; negative: none. */
+    int64_t stall_ns;
     const parla_memory_source *memory; /* copied; for arrays on simulated devices; NULL: plain memory */
 } parla_options;
 
@@ -52,7 +63,7 @@ PARLA_API void parla_runtime_destroy(parla_runtime *rt);
 
 /* Waits until every task spawned so far, and every task that those spawn, has ended.
  * timeout_ns: nanoseconds, or PARLA_FOREVER.
- * From:   any thread that runs no task.
+ * From:   any thread that runs no task. Without a timeout it runs ready tasks itself, whichever (see parla_runner.guests_help).
  * Errors: PARLA_E_TIMEOUT; PARLA_E_INTERRUPTED when a signal handler ran meanwhile (call again to go on);
  *         PARLA_E_STUCK when nothing runs and nothing can start any more: the detail names the tasks and what they wait for. If another
  *         thread of the program spawns tasks and is not waiting now, that is said only after two seconds without any event: who means to
@@ -81,6 +92,9 @@ typedef struct parla_runtime_info {
     uint64_t n_cancelled;
     uint64_t task_bytes; /* host memory held for task objects */
 } parla_runtime_info;
+
+/* Says whether this thread runs an event loop: its spawns never stay, and its waits never run tasks. */
+PARLA_API void parla_thread_set_loop(bool runs_loop);
 
 /* A snapshot; counters may lag behind running threads. */
 PARLA_API PARLA_MUST_USE int parla_runtime_query(parla_runtime *rt, parla_runtime_info *out);

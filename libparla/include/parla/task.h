@@ -145,8 +145,9 @@ PARLA_API void parla_task_unref(parla_task task);
 
 /* --- Wait and look ---------------------------------------------------------------------------------------------------------- */
 
-/* Waits until all of the tasks have ended. Inside a task's body prefer parla_suspend_on: this call keeps the body's thread (it runs the
- * awaited tasks itself when it finds them, else another thread works in its place).
+/* Waits until all of the tasks have ended. Without a timeout the thread runs the awaited tasks, and those that they wait for, as far as they
+ * are ready, and nothing else. Inside a task's body prefer parla_suspend_on: this call keeps the body's thread (another one works in its
+ * place while it sleeps).
  * Returns: 0 if all are done; the first failure's code otherwise (looked at from now on); PARLA_E_TIMEOUT; PARLA_E_INTERRUPTED;
  *          PARLA_E_STUCK as parla_runtime_wait, but only while every thread that spawns tasks is waiting;
  *          PARLA_E_RESOURCES if too many bodies block like this; PARLA_E_STATE from a body on a device's queue; PARLA_E_INVALID. */

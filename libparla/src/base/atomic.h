@@ -17,6 +17,11 @@
 #define pl_store_release(p, v) atomic_store_explicit((p), (v), memory_order_release)
 #define pl_store_seq(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
 
+/* Words that one thread at a time owns, which writes them, while others read them (acquire) only for a hint or a report: no schedule of
+ * these accesses makes a difference. */
+#define pl_load_own(p) atomic_load_explicit((p), memory_order_relaxed)
+#define pl_store_own(p, v) atomic_store_explicit((p), (v), memory_order_release)
+
 #define pl_exchange_acq_rel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
 #define pl_exchange_seq(p, v) atomic_exchange_explicit((p), (v), memory_order_seq_cst)
 

@@ -148,17 +148,20 @@ void pl_end(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state 
     self->n_ending--;
 }
 
-static bool claim_for_cancel(pl_task *task)
+static bool claim_for_cancel(parla_runtime *rt, pl_task *task)
 {
-    return pl_task_move(task, PARLA_TASK_WAITING, PARLA_TASK_CANCELLED) ||
-           pl_task_move(task, PARLA_TASK_READY, PARLA_TASK_CANCELLED) ||
-           pl_task_move(task, PARLA_TASK_CREATED, PARLA_TASK_CANCELLED);
+    if (pl_task_move(task, PARLA_TASK_WAITING, PARLA_TASK_CANCELLED) || pl_task_move(task, PARLA_TASK_READY, PARLA_TASK_CANCELLED))
+        return true;
+    if (!pl_task_move(task, PARLA_TASK_CREATED, PARLA_TASK_CANCELLED))
+        return false;
+    pl_window_release(rt, task);
+    return true;
 }
 
 /* The name is read only after the claim: before, somebody else may end the task, and the name is gone with its on_end. */
 bool pl_cancel(parla_runtime *rt, pl_worker *self, pl_task *task, const char *why)
 {
-    if (!claim_for_cancel(task))
+    if (!claim_for_cancel(rt, task))
         return false;
     pl_end(rt, self, task, PARLA_TASK_CANCELLED, pl_failure_create(PARLA_E_CANCELLED, task->name, NULL, "%s", why), false);
     return true;
@@ -166,7 +169,7 @@ bool pl_cancel(parla_runtime *rt, pl_worker *self, pl_task *task, const char *wh
 
 bool pl_cancel_following(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *cause)
 {
-    if (!claim_for_cancel(task)) {
+    if (!claim_for_cancel(rt, task)) {
         parla_failure_unref(cause);
         return false;
     }

@@ -14,7 +14,7 @@
 
 #include <stdlib.h>
 
-static _Thread_local parla_context *current;
+static PL_HOT_THREAD_LOCAL parla_context *current;
 
 parla_context *pl_current(void) { return current; }
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "base/error.h"
+#include "sched/stall.h"
 
 #include <parla/log.h>
 #include <stdlib.h>
@@ -72,6 +73,8 @@ int pl_runtime_check(const parla_runtime *rt)
     return 0;
 }
 
+enum { DEFAULT_WINDOW = 1 << 22 };
+
 /* --- Options ------------------------------------------------------------------------------------------------------------------- */
 
 static int read_workers(parla_runtime *rt, int asked)
@@ -102,6 +105,19 @@ static int read_binding(parla_runtime *rt, const char *asked)
     return 0;
 }
 
+static int read_bounds(parla_runtime *rt, const parla_options *options)
+{
+    int64_t stall_s = 0;
+    int error = 0;
+    rt->window = options->window > 0 ? options->window : 0;
+    if (options->window == 0)
+        error = pl_env_int("PARLA_WINDOW", 0, INT64_MAX, DEFAULT_WINDOW, &rt->window);
+    if (!error && options->stall_ns == 0)
+        error = pl_env_int("PARLA_STALL_S", 0, 1000000, 0, &stall_s);
+    rt->stall_ns = options->stall_ns > 0 ? (uint64_t)options->stall_ns : (uint64_t)stall_s * 1000000000u;
+    return error;
+}
+
 static int read_options(parla_runtime *rt, const parla_options *options)
 {
     int64_t spin_us;
@@ -115,6 +131,9 @@ static int read_options(parla_runtime *rt, const parla_options *options)
     if (error)
         return error;
     rt->spin_ns = (uint64_t)spin_us * 1000;
+    error = read_bounds(rt, options);
+    if (error)
+        return error;
     if (options->runner && options->runner->size != sizeof *options->runner)
         return pl_error_set(PARLA_E_INVALID, "parla_runner.size is %zu, expected %zu", options->runner->size,
                             sizeof *options->runner);
@@ -170,6 +189,8 @@ static int open_parts(parla_runtime *rt, const parla_options *options)
         error = PARLA_E_NOMEM;
     if (!error)
         pl_store_relaxed(&rt->first_guest->is_spawner_shared, true);
+    if (!error && rt->stall_ns > 0)
+        error = pl_stall_start(rt, rt->stall_ns, &rt->stall);
     if (error) {
         pl_workers_stop(rt);
         pl_place_fini(rt);
@@ -293,6 +314,7 @@ void parla_runtime_destroy(parla_runtime *rt)
     pl_store_seq(&rt->is_stopping, true);
     drain(rt, self);
     wait_for_guests(rt);
+    pl_stall_stop(rt->stall);
     pl_place_fini(rt);
     pl_workers_stop(rt);
     pl_failures_fini(rt);

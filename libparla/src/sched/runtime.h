@@ -20,6 +20,9 @@ struct parla_runtime {
     pl_topology topology;
     bool is_bound; /* worker i belongs to core i */
     uint64_t spin_ns;
+    uint64_t stall_ns;      /* 0: no watchdog */
+    int64_t window;         /* 0: no bound */
+    _Atomic int64_t n_held; /* tasks that do not count in the window, see window.c */
     parla_runner runner;
     bool has_runner;
     pl_trace *trace;
@@ -50,6 +53,7 @@ struct parla_runtime {
     pl_park ended;                                 /* some awaited task has ended, or the runtime came to rest */
     _Atomic int n_rest_waiters;                    /* waiting threads that want to know when the runtime comes to rest */
     _Atomic uint64_t rest_activity, rest_since_ns; /* since when nothing has happened, see has_rested in wait.c */
+    struct pl_stall *stall;                        /* the watchdog, or NULL */
     _Atomic int n_outside;                         /* events, holds, queued bodies and movements: progress that no worker makes */
 
     /* Tasks that did not succeed (failures.c). */
@@ -81,8 +85,10 @@ void pl_registry_each(void (*function)(parla_runtime *rt));
 static inline pl_trace *pl_runtime_trace(parla_runtime *rt) { return rt->trace; }
 
 /* wait.c */
-void pl_notify_ended(parla_runtime *rt); /* an awaited task has ended */
-void pl_notify_rest(parla_runtime *rt);  /* the runtime may have come to rest */
+void pl_count_tasks(parla_runtime *rt, uint64_t *out_spawned, uint64_t *out_ended); /* never more ended than spawned */
+bool pl_nothing_goes_on(parla_runtime *rt);                                         /* nothing runs, and nothing is ready; a hint */
+void pl_notify_ended(parla_runtime *rt);                                            /* an awaited task has ended */
+void pl_notify_rest(parla_runtime *rt);                                             /* the runtime may have come to rest */
 void pl_outside_add(parla_runtime *rt);  /* something that no worker makes progress on begins … */
 void pl_outside_done(parla_runtime *rt); /* … and is over, after what it set off was done */
 bool pl_is_quiet(parla_runtime *rt);     /* every counted task has ended */
@@ -90,6 +96,8 @@ int pl_wait_quiet(parla_runtime *rt, pl_worker *self, uint64_t deadline_ns);
 
 /* worker.c */
 bool pl_has_work(parla_runtime *rt); /* any deque with something in it; seq loads */
+/* A guest takes a ready task: its own oldest first, then anybody's. */
+pl_task *pl_guest_take(parla_runtime *rt, pl_worker *self);
 /* This thread ends and was perhaps a guest of the runtime. */
 void pl_guest_leave(parla_runtime *rt);
 
@@ -98,16 +106,37 @@ typedef struct pl_blocked {
     const parla_task *tasks; /* what it waits for */
     size_t n_tasks;
     bool is_timed; /* it goes on some day, whatever happens */
+    int n_busy;    /* of a guest that runs it: how often it was busy, which does not count while the body waits */
     struct pl_blocked *next;
 } pl_blocked;
 
 /* A worker's body is about to block, and is back: another thread works in its place meanwhile. Errors: PARLA_E_RESOURCES, and what
  * starting a thread can lead to. */
-int pl_blocking_begin(parla_runtime *rt, pl_blocked *blocked);
-void pl_blocking_end(parla_runtime *rt, pl_blocked *blocked);
+int pl_blocking_begin(parla_runtime *rt, pl_worker *self, pl_blocked *blocked);
+void pl_blocking_end(parla_runtime *rt, pl_worker *self, pl_blocked *blocked);
+
+/* A guest is about to run tasks like a worker: true if one of those is asleep, who stays out of the way until the guest leaves. */
+bool pl_active_enter(parla_runtime *rt);
+void pl_active_leave(parla_runtime *rt);
+
+/* help.c */
+bool pl_thread_is_loop(void);
+bool pl_may_help(const parla_runtime *rt, const pl_worker *self);
+/* Runs awaited tasks and what they wait for as far as they are ready; returns when none is any more. */
+void pl_help_for(parla_runtime *rt, pl_worker *self, const parla_task *tasks, size_t n_tasks);
+/* A guest runs some ready tasks, whichever; false if there were none. */
+bool pl_help_any(parla_runtime *rt, pl_worker *self);
+
+/* window.c: a guest's credit is used up. */
+void pl_window_enter(parla_runtime *rt, pl_worker *self);
+/* A task waits for a name that is not spawned; true if it counts by it. And the name is so no longer. */
+bool pl_window_hold(parla_runtime *rt, pl_worker *self, parla_task name);
+void pl_window_release(parla_runtime *rt, pl_task *name);
 
 /* stuck.c: one line of the log about a task that runs, for an end of the runtime that takes long. */
 void pl_log_unfinished(parla_runtime *rt);
+/* several, about who runs and who waits for whom, while things may move */
+void pl_log_stall(parla_runtime *rt, uint64_t since_ns);
 /* puts the tasks that wait, and for what, into the calling thread's error detail; starts from `awaited` unless NULL. Returns
  * PARLA_E_STUCK. */
 int pl_report_stuck(parla_runtime *rt, const parla_task *awaited);

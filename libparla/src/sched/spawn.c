@@ -42,6 +42,7 @@ static int link_all(parla_runtime *rt, pl_worker *self, pl_task *task, const par
                     parla_failure **failure)
 {
     int n_met = 0;
+    bool is_held = false;
     for (size_t i = 0; i < n_deps; i++) {
         if (parla_task_is_none(deps[i])) {
             n_met++;
@@ -49,6 +50,8 @@ static int link_all(parla_runtime *rt, pl_worker *self, pl_task *task, const par
         }
         pl_link_result result = pl_task_link(&rt->slabs, task, deps[i]);
         n_met += result != PL_LINKED;
+        if (rt->window > 0 && !is_held && pl_unlikely(pl_load_relaxed(&pl_task_of(deps[i])->state_shared) == PARLA_TASK_CREATED))
+            is_held = result == PL_LINKED && pl_window_hold(rt, self, deps[i]);
         if (pl_trace_is_on(rt->trace))
             pl_trace_edge(rt->trace, handle_id(deps[i]), pl_task_id(task));
         if (pl_unlikely(result == PL_PREDECESSOR_FAILED) && !*failure && !pl_is_broken(PL_BREAK_LINK))
@@ -143,6 +146,7 @@ static int claim_task(parla_runtime *rt, pl_worker *self, parla_task name, pl_ta
         pl_unpin(rt, self, task);
         return error;
     }
+    pl_window_release(rt, task);
     *out = task;
     return 0;
 }
@@ -155,8 +159,10 @@ static void unclaim_task(parla_runtime *rt, pl_worker *self, pl_task *task, cons
     task->arg = NULL;
     task->on_end = NULL;
     task->name = name;
-    if (is_named)
+    if (is_named) {
+        pl_store_relaxed(&task->n_held_shared, 0);
         pl_store_release(&task->state_shared, (uint8_t)PARLA_TASK_CREATED);
+    }
     pl_unpin(rt, self, task);
 }
 
@@ -211,8 +217,8 @@ int pl_spawn(parla_runtime *rt, pl_worker *self, parla_task *out, const parla_ta
         return error;
     if (pl_unlikely(pl_load_relaxed(&rt->is_stopping)))
         return pl_error_set(PARLA_E_STATE, "the runtime is stopping: nothing can be spawned any more");
-    if (self->index < 0 && !pl_current() && self->n_ending == 0)
-        pl_store_relaxed(&self->is_spawner_shared, true);
+    if (self->index < 0 && !pl_current() && self->n_ending == 0 && --self->credit < 0)
+        pl_window_enter(rt, self);
     pl_busy_begin(self);
     error = spawn_task(rt, self, out, options, PL_FLAG_COUNTED);
     pl_busy_end(rt, self);

@@ -1,17 +1,28 @@
-/* stuck.c - words for a runtime at rest with unfinished tasks: who waits for whom, and the cycle if there is one.
+/* stuck.c - words for unfinished tasks: who waits for whom, and the cycle if there is one.
  *
- * Walks all task slots; nothing runs meanwhile. Follows, from the awaited or the first waiting task, one unfinished predecessor after the
- * other: the walk ends at a name that was never spawned, at a task that waits for resources, or at a task met before (a cycle). */
+ * Walks all task slots. Follows, from the awaited or the first waiting task, one unfinished predecessor after the other: the walk ends at a
+ * name that was never spawned, at a task that waits for resources, that runs, or that was met before (a cycle). Each task is pinned while it
+ * is looked at.
+ *
+ * A runtime at rest holds still meanwhile. The watchdog and the end of the runtime look at one that moves: what they say was true a moment
+ * ago. A name belongs to the application until its task has ended (task.h), which may be now, so they read names through the kernel, which
+ * answers with an error where a plain access would crash. */
 #include "base/error.h"
+#include "base/text.h"
 #include "sched/runtime.h"
 
 #include <parla/log.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
-enum { MAX_STEPS = 12, MAX_TEXT = 900 };
+enum { MAX_STEPS = 12, MAX_TEXT = 900, MAX_NAME = 80, MAX_NAMED = 4 };
 
 typedef struct report {
+    parla_runtime *rt;
+    pl_worker *self;
+    bool is_live; /* tasks may end meanwhile */
     char text[MAX_TEXT];
     size_t length;
 } report;
@@ -27,111 +38,213 @@ static void add(report *r, const char *format, ...)
         r->length += (size_t)n < sizeof r->text - r->length ? (size_t)n : sizeof r->text - r->length - 1;
 }
 
+/* Copies what is there, at most to the end of the page after the first; false if nothing is. */
+static bool read_name(char out[MAX_NAME], const char *name)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), in_page = page - (uintptr_t)name % page;
+    size_t n = MAX_NAME - 1, n_first = in_page < n ? in_page : n;
+    struct iovec to = {out, n}, from[2] = {{(void *)(uintptr_t)name, n_first}, {(void *)(uintptr_t)(name + n_first), n - n_first}};
+    ssize_t n_read = process_vm_readv(getpid(), &to, 1, from, n_first < n ? 2 : 1, 0);
+    out[n_read > 0 ? n_read : 0] = '\0';
+    return n_read > 0;
+}
+
 static void add_name(report *r, pl_task *task)
 {
-    if (task->name)
-        add(r, "%s", task->name);
+    char copy[MAX_NAME];
+    const char *name = task->name;
+    if (name && r->is_live)
+        name = read_name(copy, name) ? copy : NULL;
+    if (name)
+        add(r, "%s", name);
     else
         add(r, "task %u", pl_slot_number(task));
 }
 
 typedef struct search {
-    parla_runtime *rt;
-    pl_task *found;
+    report *r;
+    pl_task *found; /* pinned */
 } search;
 
 /* Keeps the first predecessor that has not ended. */
-static void look_at_edge(void *ctx, const pl_edge *edge)
+static bool look_at_edge(void *ctx, parla_task predecessor)
 {
     search *s = ctx;
-    /* A thread of the application that spawns at this moment may be writing the edge: a number that means nothing is passed over. */
-    if (edge->predecessor == 0 || edge->predecessor > pl_slab_count(&s->rt->slabs))
-        return;
-    pl_task *task = pl_slot_at(&s->rt->slabs, edge->predecessor);
-    parla_task handle = {task, edge->predecessor_gen};
-    if (!s->found && !pl_handle_has_ended(handle))
-        s->found = task;
+    if (!pl_handle_has_ended(predecessor) && pl_pin(s->r->rt, s->r->self, predecessor))
+        s->found = pl_task_of(predecessor);
+    return !s->found;
 }
 
-static pl_task *waits_for(parla_runtime *rt, pl_task *task)
+/* Pinned, or NULL. */
+static pl_task *waits_for(report *r, pl_task *task)
 {
-    search s = {.rt = rt};
+    search s = {.r = r};
     parla_task_state state = pl_task_state(task);
     if (state == PARLA_TASK_WAITING || state == PARLA_TASK_SUSPENDED || state == PARLA_TASK_RESERVED)
-        pl_task_each_edge(&rt->slabs, task, look_at_edge, &s);
+        pl_task_each_edge(&r->rt->slabs, task, look_at_edge, &s);
     return s.found;
 }
 
-static void add_chain(report *r, parla_runtime *rt, pl_task *task)
+/* How a chain ends that ends at this task. */
+static void add_reason(report *r, pl_task *task)
+{
+    parla_task_state state = pl_task_state(task);
+    if (state == PARLA_TASK_CREATED)
+        add(r, ", which was never spawned");
+    else if (state == PARLA_TASK_READY && (task->flags & PL_FLAG_PLACED))
+        add(r, ", which waits for resources of its devices");
+    else if (state == PARLA_TASK_WAITING)
+        add(r, ", which waits for its turn with its arrays");
+    else
+        add(r, " (%s)", parla_task_state_name(state));
+}
+
+static void add_chain(report *r, pl_task *first)
 {
     pl_task *met[MAX_STEPS];
     int n = 0;
+    bool is_cycle = false;
+    pl_task *task = first;
+    pl_task_ref(first);
     add_name(r, task);
-    while (n < MAX_STEPS) {
+    while (task && n < MAX_STEPS) {
         met[n++] = task;
-        pl_task *next = waits_for(rt, task);
+        pl_task *next = waits_for(r, task);
         if (!next)
             break;
         add(r, " waits for ");
         add_name(r, next);
         for (int i = 0; i < n; i++)
-            if (met[i] == next) {
-                add(r, ": a cycle");
-                return;
-            }
+            is_cycle = is_cycle || met[i] == next;
         task = next;
+        if (is_cycle || n == MAX_STEPS) {
+            pl_unpin(r->rt, r->self, next);
+            break;
+        }
     }
-    parla_task_state state = pl_task_state(task);
-    if (state == PARLA_TASK_CREATED)
-        add(r, ", which was never spawned");
-    else if (state == PARLA_TASK_WAITING && !waits_for(rt, task))
-        add(r, ", which waits for resources of its devices");
+    if (is_cycle)
+        add(r, ": a cycle");
     else
-        add(r, " (%s)", parla_task_state_name(state));
+        add_reason(r, task);
+    for (int i = 0; i < n; i++)
+        pl_unpin(r->rt, r->self, met[i]);
 }
 
-static bool is_unfinished(pl_task *task)
+static bool waits(parla_task_state state)
 {
+    return state == PARLA_TASK_WAITING || state == PARLA_TASK_SUSPENDED || state == PARLA_TASK_RESERVED;
+}
+
+/* Pins the task in slot number i, if there is one that counts as a task of the application. */
+static pl_task *pin_slot(report *r, uint32_t i)
+{
+    pl_task *task = pl_slot_at(&r->rt->slabs, i);
+    if (pl_load_acquire(&task->refs_shared) == 0 || !pl_pin(r->rt, r->self, pl_task_handle(task)))
+        return NULL;
+    parla_task_state state = pl_task_state(task); /* first: of a name that is being spawned the flags change */
+    bool is_spawned = state != PARLA_TASK_CREATED && (int)state != PL_TASK_SPAWNING;
+    if (is_spawned && (task->flags & PL_FLAG_COUNTED) && !pl_handle_has_ended(pl_task_handle(task)))
+        return task;
+    pl_unpin(r->rt, r->self, task);
+    return NULL;
+}
+
+/* Calls function for each such task. */
+static void each_task(report *r, void (*function)(void *ctx, pl_task *task), void *ctx)
+{
+    uint32_t n_slots = pl_slab_count(&r->rt->slabs);
+    for (uint32_t i = 1; i <= n_slots; i++) {
+        pl_task *task = pin_slot(r, i);
+        if (!task)
+            continue;
+        function(ctx, task);
+        pl_unpin(r->rt, r->self, task);
+    }
+}
+
+/* What is unfinished. Tasks that wait for resources count as waiting. */
+typedef struct survey {
+    report *r;
+    size_t n_waiting, n_running, n_ready;
+    pl_task *first; /* that waits; a reference */
+} survey;
+
+static void count_task(void *ctx, pl_task *task)
+{
+    survey *s = ctx;
     parla_task_state state = pl_task_state(task);
-    return pl_load_acquire(&task->refs_shared) > 0 &&
-           (state == PARLA_TASK_WAITING || state == PARLA_TASK_SUSPENDED || state == PARLA_TASK_RESERVED);
+    bool is_queued = state == PARLA_TASK_READY && (task->flags & PL_FLAG_PLACED);
+    s->n_waiting += waits(state) || is_queued;
+    s->n_ready += state == PARLA_TASK_READY && !is_queued;
+    if ((waits(state) || is_queued) && !s->first) {
+        pl_task_ref(task);
+        s->first = task;
+    }
+    if (state != PARLA_TASK_RUNNING && state != PARLA_TASK_LAUNCHED)
+        return;
+    if (s->n_running < MAX_NAMED && s->r->is_live) {
+        add(s->r, "%s", s->n_running == 0 ? "" : ", ");
+        add_name(s->r, task);
+        add(s->r, " (%s)", parla_task_state_name(state));
+    }
+    s->n_running++;
+}
+
+static void drop_first(survey *s)
+{
+    if (s->first)
+        pl_unpin(s->r->rt, s->r->self, s->first);
 }
 
 void pl_log_unfinished(parla_runtime *rt)
 {
-    uint32_t n_slots = pl_slab_count(&rt->slabs);
-    for (uint32_t i = 1; i <= n_slots; i++) {
-        pl_task *task = pl_slot_at(&rt->slabs, i);
-        parla_task_state state = pl_task_state(task);
-        if (pl_load_acquire(&task->refs_shared) == 0 || (state != PARLA_TASK_RUNNING && state != PARLA_TASK_LAUNCHED))
-            continue;
-        report r = {.length = 0};
-        add_name(&r, task);
-        parla_log(PARLA_LOG_WARN, "the end of the runtime waits for %s, which is %s; Ctrl-\\ ends the process", r.text,
-                  state == PARLA_TASK_RUNNING ? "still in its body" : "held by something outside");
+    report r = {.rt = rt, .self = pl_self(rt), .is_live = true};
+    survey s = {.r = &r};
+    if (!r.self)
         return;
+    each_task(&r, count_task, &s);
+    if (s.n_running > 0)
+        parla_log(PARLA_LOG_WARN, "the end of the runtime waits for %zu task%s: %s; Ctrl-\\ ends the process", s.n_running,
+                  s.n_running == 1 ? "" : "s", r.text);
+    drop_first(&s);
+}
+
+void pl_log_stall(parla_runtime *rt, uint64_t since_ns)
+{
+    report r = {.rt = rt, .self = pl_self(rt), .is_live = true};
+    survey s = {.r = &r};
+    if (!r.self)
+        return;
+    each_task(&r, count_task, &s);
+    if (s.n_running == 0)
+        add(&r, "none");
+    parla_log(PARLA_LOG_WARN, "no task has ended for %.1f s: %zu wait, %zu are ready, %d things go on outside; running (%zu): %s",
+              (double)since_ns / 1e9, s.n_waiting, s.n_ready, pl_load_seq(&rt->n_outside), s.n_running, r.text);
+    if (s.first) {
+        r.length = 0;
+        add_chain(&r, s.first);
+        parla_log(PARLA_LOG_WARN, "%s", r.text);
     }
+    drop_first(&s);
 }
 
 int pl_report_stuck(parla_runtime *rt, const parla_task *awaited)
 {
-    report r = {.length = 0};
-    size_t n = 0;
-    pl_task *first = awaited ? pl_task_of(*awaited) : NULL;
-    uint32_t n_slots = pl_slab_count(&rt->slabs);
-    for (uint32_t i = 1; i <= n_slots; i++) {
-        pl_task *task = pl_slot_at(&rt->slabs, i);
-        if (is_unfinished(task) && (task->flags & PL_FLAG_COUNTED)) {
-            n++;
-            if (!first)
-                first = task;
-        }
+    report r = {.rt = rt, .self = pl_self(rt)};
+    survey s = {.r = &r};
+    if (!r.self)
+        return PARLA_E_STUCK;
+    each_task(&r, count_task, &s);
+    if (awaited && pl_pin(rt, r.self, *awaited)) {
+        drop_first(&s);
+        s.first = pl_task_of(*awaited);
     }
-    if (n > 0)
-        add(&r, "nothing runs and nothing can start, but %zu task%s unfinished: ", n, n == 1 ? " is" : "s are");
+    if (s.n_waiting > 0)
+        add(&r, "nothing runs and nothing can start, but %zu task%s unfinished: ", s.n_waiting, s.n_waiting == 1 ? " is" : "s are");
     else
         add(&r, "nothing runs and nothing can start; this was waited for: ");
-    if (first)
-        add_chain(&r, rt, first);
+    if (s.first)
+        add_chain(&r, s.first);
+    drop_first(&s);
     return pl_error_set(PARLA_E_STUCK, "%s", r.text);
 }

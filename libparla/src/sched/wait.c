@@ -42,7 +42,7 @@ void pl_outside_done(parla_runtime *rt)
         pl_notify_rest(rt);
 }
 
-bool pl_is_quiet(parla_runtime *rt)
+void pl_count_tasks(parla_runtime *rt, uint64_t *out_spawned, uint64_t *out_ended)
 {
     uint64_t n_ended = 0, n_spawned = 0;
     int n = pl_load_acquire(&rt->n_threads);
@@ -56,6 +56,14 @@ bool pl_is_quiet(parla_runtime *rt)
         n_spawned += pl_load_acquire(&rt->workers[i]->n_spawned_shared);
     for (pl_worker *guest = pl_load_seq(&rt->guests); guest; guest = guest->next_guest)
         n_spawned += pl_load_acquire(&guest->n_spawned_shared);
+    *out_spawned = n_spawned;
+    *out_ended = n_ended;
+}
+
+bool pl_is_quiet(parla_runtime *rt)
+{
+    uint64_t n_ended, n_spawned;
+    pl_count_tasks(rt, &n_spawned, &n_ended);
     return n_ended == n_spawned;
 }
 
@@ -67,6 +75,11 @@ static bool any_guest_busy(parla_runtime *rt)
         if (pl_load_seq(&guest->n_busy_shared) > 0)
             return true;
     return false;
+}
+
+bool pl_nothing_goes_on(parla_runtime *rt)
+{
+    return all_idle(rt) && pl_load_seq(&rt->n_outside) == 0 && !any_guest_busy(rt) && !pl_has_work(rt);
 }
 
 static size_t skip_ended(const parla_task *tasks, size_t i, size_t n_tasks)
@@ -148,9 +161,12 @@ static bool is_over(uint64_t deadline_ns) { return deadline_ns != 0 && pl_now_ns
 int pl_wait_quiet(parla_runtime *rt, pl_worker *self, uint64_t deadline_ns)
 {
     int result = 0;
+    bool helps = deadline_ns == 0 && self->index < 0 && pl_may_help(rt, self) && !pl_current();
     waiting_begin(rt, self);
     while (!pl_is_quiet(rt)) {
         uint64_t until = deadline_ns;
+        if (helps && pl_help_any(rt, self))
+            continue;
         uint64_t key = pl_park_prepare(&rt->ended);
         if (pl_is_quiet(rt)) {
             pl_park_cancel(&rt->ended, key);
@@ -172,28 +188,6 @@ int pl_wait_quiet(parla_runtime *rt, pl_worker *self, uint64_t deadline_ns)
 }
 
 /* --- Waiting for tasks ----------------------------------------------------------------------------------------------------------- */
-
-static bool is_awaited(const parla_task *tasks, size_t n_tasks, const pl_task *task)
-{
-    for (size_t i = 0; i < n_tasks; i++)
-        if (tasks[i].object == task)
-            return true;
-    return false;
-}
-
-/* Runs awaited tasks that lie on top of this worker's own deque: the children that a body has just spawned. Only those: an unrelated
- * task buried under this wait could itself wait for what this body does next. */
-static void help(parla_runtime *rt, pl_worker *self, const parla_task *tasks, size_t n_tasks)
-{
-    pl_task *task;
-    while ((task = pl_deque_pop(&self->deque))) {
-        if (!is_awaited(tasks, n_tasks, task)) {
-            pl_push_runnable(rt, self, task);
-            return;
-        }
-        pl_run(rt, self, task, false);
-    }
-}
 
 static int sleep_for(parla_runtime *rt, const parla_task *tasks, size_t n_tasks, uint64_t deadline_ns)
 {
@@ -235,23 +229,25 @@ static int wait_blocking(parla_runtime *rt, pl_worker *self, const parla_task *t
 {
     parla_context *context = pl_current();
     pl_blocked blocked = {.tasks = tasks, .n_tasks = n_tasks, .is_timed = deadline_ns != 0};
-    bool is_worker = context && context->rt == rt;
-    if (is_worker && context->on_queue)
+    bool is_body = context && context->rt == rt;
+    if (is_body && context->on_queue)
         return pl_error_set(PARLA_E_STATE,
                             "a body on a device's queue must not block in a wait: call parla_suspend_on (await) instead");
-    if (is_worker) {
-        help(rt, context->self, tasks, n_tasks);
+    if (deadline_ns == 0 && pl_may_help(rt, self)) {
+        pl_help_for(rt, self, tasks, n_tasks);
         if (skip_ended(tasks, 0, n_tasks) == n_tasks)
             return 0;
-        int error = pl_blocking_begin(rt, &blocked);
+    }
+    if (is_body) {
+        int error = pl_blocking_begin(rt, self, &blocked);
         if (error)
             return error;
     }
     waiting_begin(rt, self);
     int result = sleep_for(rt, tasks, n_tasks, deadline_ns);
     waiting_end(rt, self);
-    if (is_worker)
-        pl_blocking_end(rt, &blocked);
+    if (is_body)
+        pl_blocking_end(rt, self, &blocked);
     size_t i = skip_ended(tasks, 0, n_tasks);
     return i < n_tasks ? explained(rt, &tasks[i], result) : 0;
 }
@@ -275,6 +271,17 @@ static int first_failure(parla_runtime *rt, pl_worker *self, const parla_task *t
     return code;
 }
 
+/* A body waits for the task of `awaited`, which this thread is inside of. If that is an outer one, this body runs while that one waits for
+ * it, or for what comes after it. */
+static int waits_for_own(const parla_context *context, const parla_context *awaited)
+{
+    const char *inner = context->task->name ? context->task->name : "a task without a name";
+    const char *outer = awaited->task->name ? awaited->task->name : "a task without a name";
+    if (awaited == context)
+        return pl_error_set(PARLA_E_INVALID, "%s waits for itself", inner);
+    return pl_error_set(PARLA_E_STUCK, "%s waits for %s, which waits for it: a cycle", inner, outer);
+}
+
 static int check_wait(parla_runtime *rt, const parla_task *tasks, size_t n_tasks)
 {
     parla_context *context = pl_current();
@@ -285,7 +292,7 @@ static int check_wait(parla_runtime *rt, const parla_task *tasks, size_t n_tasks
             return pl_error_set(PARLA_E_INVALID, "task %zu of the list belongs to another runtime", i);
         for (parla_context *c = context; c; c = c->outer)
             if (c->task == tasks[i].object && !pl_handle_has_ended(tasks[i]))
-                return pl_error_set(PARLA_E_INVALID, "task %s waits for itself", c->task->name ? c->task->name : "without a name");
+                return waits_for_own(context, c);
     }
     return 0;
 }

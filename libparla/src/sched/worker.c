@@ -93,6 +93,12 @@ static pl_task *steal(parla_runtime *rt, pl_worker *self)
     return NULL;
 }
 
+pl_task *pl_guest_take(parla_runtime *rt, pl_worker *self)
+{
+    pl_task *own = steal_from(self);
+    return own ? own : steal(rt, self);
+}
+
 bool pl_has_work(parla_runtime *rt)
 {
     int n = pl_load_acquire(&rt->n_threads);
@@ -195,7 +201,7 @@ static void sleep_until_work(parla_runtime *rt, pl_worker *self)
 /* A thread too many steps back until it is recalled. Not with a successor in hand, which nobody else would find. */
 static void retire_if_surplus(parla_runtime *rt, pl_worker *self)
 {
-    if (pl_likely(pl_load_relaxed(&rt->n_active) <= rt->n_workers) || (self->next && !pl_is_broken(PL_BREAK_RETIRE)))
+    if (pl_likely(pl_load_seq(&rt->n_active) <= rt->n_workers) || (self->next && !pl_is_broken(PL_BREAK_RETIRE)))
         return;
     pthread_mutex_lock(&rt->spare_lock);
     if (pl_load_relaxed(&rt->n_active) > rt->n_workers && !pl_load_relaxed(&rt->is_over)) {
@@ -220,7 +226,7 @@ typedef struct role {
     pl_worker *worker;
 } role;
 
-static _Thread_local role as_worker, as_guest;
+static PL_HOT_THREAD_LOCAL role as_worker, as_guest;
 
 static void *worker_main(void *arg)
 {
@@ -390,10 +396,10 @@ void pl_workers_stop(parla_runtime *rt)
 
 /* --- Blocking ------------------------------------------------------------------------------------------------------------------ */
 
-int pl_blocking_begin(parla_runtime *rt, pl_blocked *blocked)
+/* Another thread for one that blocks. Called with the spare lock held. */
+static int replace_locked(parla_runtime *rt)
 {
     int error = 0;
-    pthread_mutex_lock(&rt->spare_lock);
     if (rt->n_retired > rt->n_recall) {
         rt->n_recall++;
         pl_add_seq(&rt->n_active, 1);
@@ -405,10 +411,22 @@ int pl_blocking_begin(parla_runtime *rt, pl_blocked *blocked)
                              "%d bodies block in parla_task_wait at once: let them suspend (parla_suspend_on, await) instead",
                              PL_MAX_SPARES);
     }
+    if (!error)
+        pl_sub_seq(&rt->n_active, 1);
+    return error;
+}
+
+int pl_blocking_begin(parla_runtime *rt, pl_worker *self, pl_blocked *blocked)
+{
+    pthread_mutex_lock(&rt->spare_lock);
+    int error = replace_locked(rt);
     if (!error) {
         blocked->next = rt->blocked;
         rt->blocked = blocked;
-        pl_sub_seq(&rt->n_active, 1);
+    }
+    if (!error && self->index < 0) { /* it runs this body while it waits for something, see help.c */
+        blocked->n_busy = pl_load_relaxed(&self->n_busy_shared);
+        pl_store_seq(&self->n_busy_shared, 0);
     }
     pthread_mutex_unlock(&rt->spare_lock);
     if (!error && pl_load_seq(&rt->n_rest_waiters) > 0)
@@ -416,10 +434,12 @@ int pl_blocking_begin(parla_runtime *rt, pl_blocked *blocked)
     return error;
 }
 
-/* Active first, then out of the list: whoever looks for stuck tasks sees one or the other. */
-void pl_blocking_end(parla_runtime *rt, pl_blocked *blocked)
+/* Active and busy first, then out of the list: whoever looks for stuck tasks sees one or the other. */
+void pl_blocking_end(parla_runtime *rt, pl_worker *self, pl_blocked *blocked)
 {
     pl_add_seq(&rt->n_active, 1);
+    if (self->index < 0)
+        pl_store_seq(&self->n_busy_shared, blocked->n_busy);
     pl_add_seq(&rt->n_wakes, 1);
     pthread_mutex_lock(&rt->spare_lock);
     pl_blocked **at = &rt->blocked;
@@ -428,6 +448,32 @@ void pl_blocking_end(parla_runtime *rt, pl_blocked *blocked)
     *at = blocked->next;
     pthread_mutex_unlock(&rt->spare_lock);
     pl_park_wake_one(&rt->park); /* a sleeper may retire */
+}
+
+/* --- A guest in the place of a worker ------------------------------------------------------------------------------------------------ */
+
+/* The guest raises n_active before it looks at n_idle; a worker that wakes up lowers n_idle before it looks at n_active, and retires if
+ * that is too high. So either the guest sees that all workers are up, and goes without, or the worker sees the guest. */
+bool pl_active_enter(parla_runtime *rt)
+{
+    int n_active = pl_add_seq(&rt->n_active, 1) + 1;
+    pl_add_seq(&rt->n_wakes, 1); /* wait.c: something may be taken from now on */
+    if (n_active - pl_load_seq(&rt->n_idle) <= rt->n_workers)
+        return true;
+    pl_active_leave(rt);
+    return false;
+}
+
+void pl_active_leave(parla_runtime *rt)
+{
+    pthread_mutex_lock(&rt->spare_lock);
+    int n_active = pl_sub_seq(&rt->n_active, 1) - 1;
+    if (n_active < rt->n_workers && rt->n_retired > rt->n_recall) {
+        rt->n_recall++;
+        pl_add_seq(&rt->n_active, 1);
+        pthread_cond_signal(&rt->spare_needed);
+    }
+    pthread_mutex_unlock(&rt->spare_lock);
 }
 
 /* --- Guests -------------------------------------------------------------------------------------------------------------------- */
@@ -472,6 +518,7 @@ static pl_worker *guest_locked(parla_runtime *rt)
     self->has_thread = true;
     self->thread = pthread_self();
     pl_store_relaxed(&self->is_spawner_shared, false);
+    self->credit = 0;
     if (!orphan) {
         self->next_guest = pl_load_relaxed(&rt->guests);
         pl_store_seq(&rt->guests, self);

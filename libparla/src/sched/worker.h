@@ -2,7 +2,7 @@
  *
  * A worker is a thread of the runtime that takes tasks from its deque, from the others' deques, and sleeps when there are none. A guest is any
  * other thread that spawns or ends tasks (the main thread, a device's queue thread): it has a deque to push to and a cache of task slots,
- * but runs nothing. Both are a pl_worker; only its own thread writes it, except where "shared" says otherwise. */
+ * and runs tasks only while it waits (help.c). Both are a pl_worker; only its own thread writes it, except where "shared" says otherwise. */
 #ifndef PL_SCHED_WORKER_H
 #define PL_SCHED_WORKER_H
 
@@ -30,6 +30,7 @@ typedef struct pl_worker {
     _Atomic bool is_spawner_shared; /* of a guest: a thread of the application that spawns, outside bodies */
     _Atomic int n_waiting_shared;   /* in parla_runtime_wait or parla_task_wait */
     _Atomic int n_inside_shared;    /* of a guest: calls under way that end or await tasks; see wait_for_guests in runtime.c */
+    int credit;                     /* of a guest: so many tasks it spawns before it looks at the window, see window.c */
     int n_ending;                   /* calls of pl_end under way: what on_end spawns is not spawned by the application */
     /* Counters: written by the owner, read by all. */
     _Alignas(PL_CACHE_LINE) _Atomic uint64_t n_spawned_shared;

@@ -21,16 +21,16 @@ pl_task *pl_task_alloc(pl_slabs *slabs, pl_slab_cache *cache)
     pl_store_relaxed(&task->cancel_shared, (uint8_t)0);
     pl_store_relaxed(&task->extra_shared, (pl_extra *)NULL);
     task->flags = 0;
-    task->n_inline = 0;
-    task->n_in_block = 0;
+    pl_store_own(&task->n_inline_shared, (uint8_t)0);
+    pl_store_own(&task->n_in_block_shared, (uint8_t)0);
     pl_store_relaxed(&task->i_device_shared, (uint16_t)PL_NO_DEVICE);
     task->body = NULL;
     task->arg = NULL;
     task->on_end = NULL;
     task->name = NULL;
     task->link = NULL;
-    task->blocks = 0;
-    task->full_blocks = 0;
+    pl_store_own(&task->blocks_shared, 0u);
+    pl_store_own(&task->full_blocks_shared, 0u);
     pl_store_release(&task->head_shared, generation << 32 | PL_HEAD_NONE);
     /* Pairs with pl_task_pin: whoever pins from now on sees the object above. */
     pl_store_release(&task->refs_shared, 1u);
@@ -66,7 +66,7 @@ static void free_chain(pl_slabs *slabs, pl_slab_cache *cache, uint32_t number)
 {
     while (number) {
         pl_edge_block *block = pl_slot_at(slabs, number);
-        number = block->next;
+        number = pl_load_own(&block->next_shared);
         pl_slab_free(slabs, cache, block);
     }
 }
@@ -89,9 +89,10 @@ pl_placed *pl_task_recycle(pl_slabs *slabs, pl_slab_cache *cache, pl_task *task)
         parla_failure_unref(pl_load_relaxed(&extra->failure_shared));
         free(extra);
     }
-    if (pl_unlikely(task->blocks | task->full_blocks)) {
-        free_chain(slabs, cache, task->blocks);
-        free_chain(slabs, cache, task->full_blocks);
+    uint32_t blocks = pl_load_own(&task->blocks_shared), full_blocks = pl_load_own(&task->full_blocks_shared);
+    if (pl_unlikely(blocks | full_blocks)) {
+        free_chain(slabs, cache, blocks);
+        free_chain(slabs, cache, full_blocks);
     }
     uint32_t generation = pl_head_generation(pl_load_relaxed(&task->head_shared)) + 1;
     if (generation == 0)
@@ -117,18 +118,23 @@ static pl_edge *edge_at(pl_slabs *slabs, uint32_t number, pl_task **out_owner)
     return &block->edges[k - PL_INLINE_EDGES];
 }
 
+static uint32_t next_block(pl_slabs *slabs, uint32_t number)
+{
+    return pl_load_acquire(&((pl_edge_block *)pl_slot_at(slabs, number))->next_shared);
+}
+
 /* Moves the full blocks of an earlier wait back to those that can be filled. */
 static void reuse_blocks(pl_slabs *slabs, pl_task *task)
 {
-    while (task->full_blocks) {
-        uint32_t number = task->full_blocks;
+    uint32_t number;
+    pl_store_own(&task->n_inline_shared, (uint8_t)0);
+    pl_store_own(&task->n_in_block_shared, (uint8_t)0);
+    while ((number = pl_load_own(&task->full_blocks_shared)) != 0) {
         pl_edge_block *block = pl_slot_at(slabs, number);
-        task->full_blocks = block->next;
-        block->next = task->blocks;
-        task->blocks = number;
+        pl_store_own(&task->full_blocks_shared, pl_load_own(&block->next_shared));
+        pl_store_own(&block->next_shared, pl_load_own(&task->blocks_shared));
+        pl_store_own(&task->blocks_shared, number);
     }
-    task->n_inline = 0;
-    task->n_in_block = 0;
 }
 
 static int add_block(pl_slabs *slabs, pl_slab_cache *cache, pl_task *task)
@@ -138,19 +144,20 @@ static int add_block(pl_slabs *slabs, pl_slab_cache *cache, pl_task *task)
         return PARLA_E_NOMEM;
     uint32_t number = pl_slot_number(block);
     block->owner = pl_slot_number(task);
-    block->next = task->blocks;
-    task->blocks = number;
+    pl_store_own(&block->next_shared, pl_load_own(&task->blocks_shared));
+    pl_store_own(&task->blocks_shared, number);
     return 0;
 }
 
 int pl_task_reserve_edges(pl_slabs *slabs, pl_slab_cache *cache, pl_task *task, size_t n)
 {
-    if (pl_unlikely(task->blocks | task->full_blocks | task->n_inline))
+    uint32_t blocks = pl_load_own(&task->blocks_shared);
+    if (pl_unlikely(blocks | pl_load_own(&task->full_blocks_shared) | pl_load_own(&task->n_inline_shared)))
         reuse_blocks(slabs, task);
     if (pl_likely(n <= PL_INLINE_EDGES))
         return 0;
     size_t room = PL_INLINE_EDGES;
-    for (uint32_t number = task->blocks; number; number = ((pl_edge_block *)pl_slot_at(slabs, number))->next)
+    for (uint32_t number = pl_load_own(&task->blocks_shared); number; number = next_block(slabs, number))
         room += PL_BLOCK_EDGES;
     for (; room < n; room += PL_BLOCK_EDGES)
         if (add_block(slabs, cache, task))
@@ -158,34 +165,40 @@ int pl_task_reserve_edges(pl_slabs *slabs, pl_slab_cache *cache, pl_task *task, 
     return 0;
 }
 
-/* Takes the next reserved edge. */
-static pl_edge *take_edge(pl_slabs *slabs, pl_task *task, uint32_t *out_number)
+/* The next reserved edge. It counts as used once keep_edge was called. */
+static pl_edge *next_edge(pl_slabs *slabs, pl_task *task, uint32_t *out_number)
 {
-    if (pl_likely(task->n_inline < PL_INLINE_EDGES)) {
-        uint32_t k = task->n_inline++;
+    uint32_t k = pl_load_own(&task->n_inline_shared);
+    if (pl_likely(k < PL_INLINE_EDGES)) {
         *out_number = pl_slot_number(task) << PL_EDGE_BITS | k;
         return &task->edges[k];
     }
-    pl_edge_block *block = pl_slot_at(slabs, task->blocks);
-    if (task->n_in_block == PL_BLOCK_EDGES) {
-        uint32_t full = task->blocks;
-        task->blocks = block->next;
-        block->next = task->full_blocks;
-        task->full_blocks = full;
-        task->n_in_block = 0;
-        block = pl_slot_at(slabs, task->blocks);
+    uint32_t number = pl_load_own(&task->blocks_shared);
+    pl_edge_block *block = pl_slot_at(slabs, number);
+    k = pl_load_own(&task->n_in_block_shared);
+    if (k == PL_BLOCK_EDGES) {
+        /* In this order: a reader of the next block does not count the edges of this one there. */
+        uint32_t next = pl_load_own(&block->next_shared);
+        pl_store_own(&task->n_in_block_shared, (uint8_t)0);
+        pl_store_own(&block->next_shared, pl_load_own(&task->full_blocks_shared));
+        pl_store_own(&task->full_blocks_shared, number);
+        pl_store_own(&task->blocks_shared, next);
+        number = next;
+        block = pl_slot_at(slabs, number);
+        k = 0;
     }
-    uint32_t k = task->n_in_block++;
-    *out_number = task->blocks << PL_EDGE_BITS | (k + PL_INLINE_EDGES);
+    *out_number = number << PL_EDGE_BITS | (k + PL_INLINE_EDGES);
     return &block->edges[k];
 }
 
-static void give_edge_back(pl_task *task)
+/* Pairs with pl_task_each_edge: the edge before the count. */
+static void keep_edge(pl_task *task, uint32_t number)
 {
-    if (task->n_in_block > 0)
-        task->n_in_block--;
+    uint32_t k = number & ((1u << PL_EDGE_BITS) - 1);
+    if (pl_likely(k < PL_INLINE_EDGES))
+        pl_store_own(&task->n_inline_shared, (uint8_t)(k + 1));
     else
-        task->n_inline--;
+        pl_store_own(&task->n_in_block_shared, (uint8_t)(k - PL_INLINE_EDGES + 1));
 }
 
 pl_link_result pl_task_link(pl_slabs *slabs, pl_task *task, parla_task handle)
@@ -198,17 +211,18 @@ pl_link_result pl_task_link(pl_slabs *slabs, pl_task *task, parla_task handle)
     if (pl_head_is_ended(head))
         return PL_PREDECESSOR_FAILED;
     uint32_t number;
-    pl_edge *edge = take_edge(slabs, task, &number);
-    edge->predecessor = pl_slot_number(predecessor);
-    edge->predecessor_gen = generation;
+    pl_edge *edge = next_edge(slabs, task, &number);
+    pl_store_own(&edge->predecessor_shared, pl_slot_number(predecessor));
+    pl_store_own(&edge->predecessor_gen_shared, generation);
     for (;;) {
         edge->next = pl_head_low(head);
         /* Pairs with pl_task_close: the edge, and all that spawn wrote into the task, before the walk of the list. */
-        if (pl_cas_weak_acq_rel(&predecessor->head_shared, &head, (uint64_t)generation << 32 | number))
+        if (pl_cas_weak_acq_rel(&predecessor->head_shared, &head, (uint64_t)generation << 32 | number)) {
+            keep_edge(task, number);
             return PL_LINKED;
+        }
         if (pl_head_generation(head) == generation && !pl_head_is_ended(head))
             continue;
-        give_edge_back(task);
         bool failed = pl_head_generation(head) == generation && pl_head_low(head) != PL_HEAD_DONE;
         return failed ? PL_PREDECESSOR_FAILED : PL_MET;
     }
@@ -221,14 +235,25 @@ pl_task *pl_edge_owner(pl_slabs *slabs, uint32_t number, uint32_t *out_next)
     return owner;
 }
 
-void pl_task_each_edge(pl_slabs *slabs, pl_task *task, void (*function)(void *ctx, const pl_edge *edge), void *ctx)
+static bool call_for(pl_slabs *slabs, const pl_edge *edges, uint32_t n, bool (*function)(void *ctx, parla_task predecessor),
+                     void *ctx)
 {
-    for (uint32_t k = 0; k < task->n_inline; k++)
-        function(ctx, &task->edges[k]);
-    uint32_t number = task->full_blocks;
-    for (; number; number = ((pl_edge_block *)pl_slot_at(slabs, number))->next)
-        for (uint32_t k = 0; k < PL_BLOCK_EDGES; k++)
-            function(ctx, &((pl_edge_block *)pl_slot_at(slabs, number))->edges[k]);
-    for (uint32_t k = 0; k < task->n_in_block; k++)
-        function(ctx, &((pl_edge_block *)pl_slot_at(slabs, task->blocks))->edges[k]);
+    bool goes_on = true;
+    for (uint32_t k = 0; k < n && goes_on; k++) {
+        uint32_t number = pl_load_relaxed(&edges[k].predecessor_shared);
+        goes_on = function(ctx, (parla_task){pl_slot_at(slabs, number), pl_load_relaxed(&edges[k].predecessor_gen_shared)});
+    }
+    return goes_on;
+}
+
+/* Blocks before their counts, see next_edge. */
+void pl_task_each_edge(pl_slabs *slabs, pl_task *task, bool (*function)(void *ctx, parla_task predecessor), void *ctx)
+{
+    bool goes_on = call_for(slabs, task->edges, pl_load_acquire(&task->n_inline_shared), function, ctx);
+    uint32_t filling = pl_load_acquire(&task->blocks_shared), n_in_block = pl_load_acquire(&task->n_in_block_shared);
+    uint32_t full = pl_load_acquire(&task->full_blocks_shared);
+    for (; full && goes_on; full = next_block(slabs, full))
+        goes_on = call_for(slabs, ((pl_edge_block *)pl_slot_at(slabs, full))->edges, PL_BLOCK_EDGES, function, ctx);
+    if (filling && goes_on)
+        call_for(slabs, ((pl_edge_block *)pl_slot_at(slabs, filling))->edges, n_in_block, function, ctx);
 }

@@ -44,11 +44,11 @@ enum {
     PL_FLAG_UNCOUNTED = 64, /* an event that does not count as outside progress */
 };
 
-/* One predecessor of one task. */
+/* One predecessor of one task. Who it is, is also read by others while edges are being linked (pl_task_each_edge). */
 typedef struct pl_edge {
-    uint32_t next;            /* in the predecessor's list */
-    uint32_t predecessor;     /* slot number, for reports; 0: unused */
-    uint32_t predecessor_gen; /* its generation */
+    uint32_t next;                           /* in the predecessor's list */
+    _Atomic uint32_t predecessor_shared;     /* slot number */
+    _Atomic uint32_t predecessor_gen_shared; /* its generation */
 } pl_edge;
 
 /* A state of its own while spawn fills a task in: nobody else may cancel or read it then. Reads as CREATED outside. */
@@ -61,8 +61,8 @@ enum { PL_INLINE_EDGES = 4, PL_BLOCK_EDGES = 10, PL_EDGE_BITS = 5 };
 /* A slot used for further edges of one task. Its first line stays what the last task there left, so that old handles read right. */
 typedef struct pl_edge_block {
     unsigned char keep[PL_CACHE_LINE];
-    uint32_t owner; /* slot number of the task */
-    uint32_t next;  /* slot number of the next block, 0 at the end */
+    uint32_t owner;               /* slot number of the task */
+    _Atomic uint32_t next_shared; /* slot number of the next block, 0 at the end */
     pl_edge edges[PL_BLOCK_EDGES];
 } pl_edge_block;
 
@@ -83,21 +83,22 @@ struct pl_task {
     _Atomic uint8_t waited_shared; /* somebody blocks until this task ends */
     _Atomic uint8_t cancel_shared; /* somebody asked to cancel */
     uint8_t flags;
-    uint8_t n_inline;                 /* inline edges in use */
-    uint8_t n_in_block;               /* edges in use in the first of `blocks` */
-    _Atomic uint16_t i_device_shared; /* where it ran; PL_NO_DEVICE: not yet */
+    _Atomic uint8_t n_inline_shared;   /* inline edges in use */
+    _Atomic uint8_t n_in_block_shared; /* edges in use in the first of `blocks` */
+    _Atomic uint16_t i_device_shared;  /* where it ran; PL_NO_DEVICE: not yet */
     parla_body body;
     void *arg;
     parla_on_end on_end;
     const char *name;
     _Atomic(pl_extra *) extra_shared; /* created by one thread at a time; see pl_task_extra */
     /* Line 1. */
-    pl_task *link;   /* in one list at a time: free slots, tasks to cancel, the placed queue */
-    uint32_t blocks; /* slot number of the edge block that is being filled; empty ones follow */
+    pl_task *link;                  /* in one list at a time: free slots, tasks to cancel, the placed queue */
+    _Atomic uint32_t blocks_shared; /* slot number of the edge block that is being filled; empty ones follow */
     pl_edge edges[PL_INLINE_EDGES];
     /* Line 2. */
     _Alignas(PL_CACHE_LINE) unsigned char arg_bytes[PARLA_ARG_BYTES];
-    uint32_t full_blocks; /* slot number of the first full edge block */
+    _Atomic uint32_t full_blocks_shared; /* slot number of the first full edge block */
+    _Atomic int32_t n_held_shared;       /* of a name: tasks that wait for it, see sched/window.c; set by parla_task_create */
 };
 
 _Static_assert(sizeof(pl_task) == PL_SLOT_BYTES, "a task is three cache lines");
@@ -179,7 +180,9 @@ static inline uint32_t pl_task_close(pl_task *task, uint32_t how)
 /* The successor that an edge belongs to; *next is the edge after it, read before the successor is released. */
 pl_task *pl_edge_owner(pl_slabs *slabs, uint32_t edge, uint32_t *out_next);
 
-/* Calls function for each predecessor that the task was linked to since the last reservation. For reports, while the task cannot change. */
-void pl_task_each_edge(pl_slabs *slabs, pl_task *task, void (*function)(void *ctx, const pl_edge *edge), void *ctx);
+/* Calls function for each predecessor that the task was linked to since the last reservation, while it answers true. The caller pins the
+ * task. Edges that are linked meanwhile may be left out; nothing is called that was not a predecessor, unless the task is suspending again
+ * at this moment. */
+void pl_task_each_edge(pl_slabs *slabs, pl_task *task, bool (*function)(void *ctx, parla_task predecessor), void *ctx);
 
 #endif

@@ -1,0 +1,92 @@
+/* test_stall.c - the watchdog tells of tasks that do not end, once, and never of an idle runtime. */
+#include "runtime_fixture.h"
+
+#include <parla/log.h>
+#include <stdlib.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static char text[4096];
+static int n_lines;
+
+static void keep(void *ctx, parla_log_level level, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    pthread_mutex_lock(&lock);
+    n_lines++;
+    strncat(text, line, sizeof text - strlen(text) - 2);
+    strcat(text, "\n");
+    pthread_mutex_unlock(&lock);
+}
+
+static bool has_told(const char *words)
+{
+    pthread_mutex_lock(&lock);
+    bool has = strstr(text, words) != NULL;
+    pthread_mutex_unlock(&lock);
+    return has;
+}
+
+static void open_watched(int64_t stall_ns)
+{
+    parla_options options = PARLA_OPTIONS_INIT;
+    options.n_workers = 1;
+    options.stall_ns = stall_ns;
+    T_OK(parla_runtime_create(&rt, &options));
+    parla_log_set_sink(keep, NULL);
+}
+
+static void end_watched(void)
+{
+    close_runtime();
+    parla_log_set_sink(NULL, NULL);
+}
+
+T_TEST(who_runs_and_who_waits_for_whom)
+{
+    stopper self = {false, false};
+    _Atomic int n = 0;
+    open_watched(30000000);
+    parla_task slow = spawn_as(PARLA_TASK_NONE, "slow", stop_body, &self, NULL, 0);
+    parla_task middle = spawn_as(PARLA_TASK_NONE, "middle", count_body, (void *)&n, &slow, 1);
+    spawn_as(PARLA_TASK_NONE, "last", count_body, (void *)&n, &middle, 1);
+    T_EVENTUALLY(has_told("running (1): slow (running)"), 20000);
+    T_EVENTUALLY(has_told("middle waits for slow (running)") || has_told("last waits for middle waits for slow (running)"), 20000);
+    pl_store_release(&self.may_go, true);
+    T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+    end_watched();
+    T_EQ(n_lines, 2); /* however long it lasted */
+}
+
+T_TEST(it_tells_again_after_things_have_moved)
+{
+    open_watched(30000000);
+    for (int i = 1; i <= 2; i++) {
+        stopper self = {false, false};
+        static const char *const names[] = {"", "first", "second"};
+        parla_task task = spawn_as(PARLA_TASK_NONE, names[i], stop_body, &self, NULL, 0);
+        T_EVENTUALLY(has_told(names[i]), 20000);
+        pl_store_release(&self.may_go, true);
+        T_OK(wait_for(task));
+    }
+    end_watched();
+}
+
+/* Busy and idle runtimes are left alone: many intervals pass while tasks end. */
+T_TEST(nothing_is_told_while_tasks_end)
+{
+    _Atomic int n = 0;
+    open_watched(2000000000);
+    for (int i = 0; i < 2000; i++)
+        T_OK(wait_for(spawn(count_body, (void *)&n, NULL, 0)));
+    end_watched();
+    T_EQ(n_lines, 0);
+}
+
+T_TEST(malformed)
+{
+    parla_runtime *none;
+    setenv("PARLA_STALL_S", "soon", 1);
+    T_EQ(parla_runtime_create(&none, NULL), PARLA_E_CONFIG);
+    T_HAS_STR(parla_error_detail(), "PARLA_STALL_S='soon'");
+}
