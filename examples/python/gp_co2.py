@@ -16,6 +16,7 @@ from choose_devices import choose_devices
 import crosspy as xp
 from gp import blas, data, meter, outcome, pipeline, plot, ranks, reference, report
 from parla import ConfigError, NoDeviceError, Parla, ParlaError, cpu, gpu
+from parla.trace import merge
 
 RECORD = Path(__file__).resolve().parents[1] / "data" / "co2.csv"
 REPEATS = 5
@@ -82,13 +83,16 @@ def regress(series, options, team):
     report.series(series)
     problem = series.train_time, series.train_value - series.offset, series.test_time
     devices, note = choose_devices(options.devices, simulated="sim:2")
-    trace = options.output / (f"gp_co2.trace.{team.rank}.json" if team.size > 1 else "gp_co2.trace.json")
-    with Parla(n_workers=options.workers, devices=devices, trace=trace, mpi="auto") as runtime:
+    trace = options.output / "gp_co2.trace.json"
+    own = [trace.with_suffix(f".{rank}.json") for rank in range(team.size)] if team.size > 1 else [trace]
+    with Parla(n_workers=options.workers, devices=devices, trace=own[team.rank], mpi="auto") as runtime:
         report.devices(runtime, team, note)
         watch = meter.Meter(runtime, team, not options.no_progress)
         solution = pipeline.run(*problem, xp.places(gpu) or xp.places(cpu), options.block, REPEATS, watch)
     phases = team.gather(watch.phases)
     team.leave()
+    if team.is_first and team.size > 1:
+        merge(own, trace)
     return conclude(series, problem, solution, meter.merged(meter.joined(phases)), options, trace) if team.is_first else True
 
 

@@ -1,6 +1,7 @@
 """The main example under mpirun: the same numbers on several ranks, and one message when the input cannot be used."""
 
 import importlib.util
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -45,6 +46,8 @@ def test_ranks_give_the_same_numbers(program, job, tmp_path, monkeypatch):
         assert numbers(done.stdout) == numbers(alone.stdout)
         assert done.stdout.count("Layout of the matrix") == 1 and f"{n_ranks} ranks, each with" in done.stdout
         assert (tmp_path / "build/demo/gp_co2.png").exists()
+        trace = json.loads((tmp_path / "build/demo/gp_co2.trace.json").read_text())
+        assert {event["pid"] for event in trace["traceEvents"]} >= set(range(n_ranks))  # merged
         for rank in range(n_ranks):
             assert (tmp_path / f"build/demo/gp_co2.trace.{rank}.json").exists()
         together, needed = (
