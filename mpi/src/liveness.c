@@ -263,6 +263,7 @@ void plm_liveness_start(plm_liveness *self, parla_mpi *mpi)
         plm_node_board_set(&self->board, PLM_LEFT, NULL);
         plm_node_board_close(&self->board);
     }
+    MPI_Barrier(mpi->comm); /* nobody goes on, and perhaps ends, before all others watch it */
 }
 
 void plm_liveness_stop(plm_liveness *self)
