@@ -51,6 +51,7 @@ struct parla_runtime {
 
     /* Waiting threads (wait.c). */
     pl_park ended;                                 /* some awaited task has ended, or the runtime came to rest */
+    _Atomic uint64_t n_returns;                    /* how often a guest came back from a wait */
     _Atomic int n_rest_waiters;                    /* waiting threads that want to know when the runtime comes to rest */
     _Atomic uint64_t rest_activity, rest_since_ns; /* since when nothing has happened, see has_rested in wait.c */
     struct pl_stall *stall;                        /* the watchdog, or NULL */
@@ -101,9 +102,9 @@ pl_task *pl_guest_take(parla_runtime *rt, pl_worker *self);
 /* This thread ends and was perhaps a guest of the runtime. */
 void pl_guest_leave(parla_runtime *rt);
 
-/* A body that waits on its thread; lies on the stack of that thread. */
+/* A body that waits on its thread, or another thread that waits; lies on the stack of that thread. */
 typedef struct pl_blocked {
-    const parla_task *tasks; /* what it waits for */
+    const parla_task *tasks; /* what it waits for; NULL: for all that were spawned */
     size_t n_tasks;
     bool is_timed; /* it goes on some day, whatever happens */
     int n_busy;    /* of a guest that runs it: how often it was busy, which does not count while the body waits */

@@ -20,9 +20,12 @@
  * leaves the list of R6); by R2 to R6 nothing that the runtime knows of goes on.
  *
  * What it cannot know is whether a thread of the application spawns the missing task later. So rest counts as stuck only when every thread
- * that spawns here (is_spawner_shared) waits as well. Who waits for all tasks is content with less: if nothing has happened for GRACE_NS
- * although some such thread is elsewhere, the wait ends; a program that means to spawn after a longer pause holds an event (event.h), which
- * counts as outside. */
+ * that spawns here (is_spawner_shared) waits as well, for something unfinished (has_company). That is looked at before R2 and again after
+ * R6, and n_returns must be the same: a thread that came back in between, spawned, and waits again would else be missed, and the task that
+ * it spawned after R5 with it. A thread takes itself off the list of waiting threads, then raises n_returns, and only then spawns.
+ *
+ * Who waits for all tasks is content with less: if nothing has happened for GRACE_NS although some such thread is elsewhere, the wait ends;
+ * a program that means to spawn after a longer pause holds an event (event.h), which counts as outside. */
 #include "base/break.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -100,43 +103,60 @@ static bool can_body_go_on(parla_runtime *rt)
     return can && !pl_is_broken(PL_BREAK_STUCK);
 }
 
-/* At rest with unfinished tasks; or, if one is awaited, before that has ended: it may be a name, which counts as no task. */
-static bool is_at_rest(parla_runtime *rt, const parla_task *awaited)
+/* Is there a thread of the application that spawns tasks here, and does not wait now, or has what it waits for and is about to wake up? */
+static bool has_company(parla_runtime *rt)
 {
-    uint64_t n_wakes = pl_load_seq(&rt->n_wakes);
-    return all_idle(rt) &&                                                 /* R1 */
-           pl_load_seq(&rt->n_outside) == 0 &&                             /* R2 */
-           !any_guest_busy(rt) &&                                          /* R3 */
-           !(awaited ? pl_handle_has_ended(*awaited) : pl_is_quiet(rt)) && /* R4 */
-           !pl_has_work(rt) &&                                             /* R5 */
-           !can_body_go_on(rt) &&                                          /* R6 */
-           all_idle(rt) && pl_load_seq(&rt->n_wakes) == n_wakes;           /* R7 */
-}
-
-/* Is there a thread of the application that spawns tasks here, and does not wait now? */
-static bool can_application_spawn(parla_runtime *rt)
-{
-    bool can = false;
+    bool has = false;
     if (pl_load_seq(&rt->is_stopping))
         return false;
     pthread_mutex_lock(&rt->guest_lock);
-    for (pl_worker *guest = pl_load_relaxed(&rt->guests); guest && !can; guest = guest->next_guest)
-        can = guest->has_thread && pl_load_relaxed(&guest->is_spawner_shared) && pl_load_seq(&guest->n_waiting_shared) == 0;
+    for (pl_worker *guest = pl_load_relaxed(&rt->guests); guest && !has; guest = guest->next_guest) {
+        const pl_blocked *wait = guest->waits;
+        bool goes_on = !wait || (wait->tasks ? skip_ended(wait->tasks, 0, wait->n_tasks) == wait->n_tasks : pl_is_quiet(rt));
+        has = guest->has_thread && pl_load_relaxed(&guest->is_spawner_shared) && goes_on;
+    }
     pthread_mutex_unlock(&rt->guest_lock);
-    return can;
+    return has;
 }
 
-/* Threads that wait say so, for can_application_spawn, and want to be woken at rest. */
-static void waiting_begin(parla_runtime *rt, pl_worker *self)
+/* At rest with unfinished tasks; or, if one is awaited, before that has ended: it may be a name, which counts as no task. *out_is_alone: no
+ * thread of the application can spawn what is missing. */
+static bool is_at_rest(parla_runtime *rt, const parla_task *awaited, bool *out_is_alone)
 {
-    pl_add_seq(&self->n_waiting_shared, 1);
+    uint64_t n_returns = pl_load_seq(&rt->n_returns), n_wakes = pl_load_seq(&rt->n_wakes);
+    if (!all_idle(rt)) /* R1 */
+        return false;
+    bool is_alone = !has_company(rt);
+    bool rests = pl_load_seq(&rt->n_outside) == 0 &&                             /* R2 */
+                 !any_guest_busy(rt) &&                                          /* R3 */
+                 !(awaited ? pl_handle_has_ended(*awaited) : pl_is_quiet(rt)) && /* R4 */
+                 !pl_has_work(rt) &&                                             /* R5 */
+                 !can_body_go_on(rt);                                            /* R6 */
+    *out_is_alone = is_alone && !has_company(rt) && pl_load_seq(&rt->n_returns) == n_returns;
+    return rests && all_idle(rt) && pl_load_seq(&rt->n_wakes) == n_wakes; /* R7 */
+}
+
+/* Threads that wait say so and for what, for has_company, and want to be woken at rest. */
+static void waiting_begin(parla_runtime *rt, pl_worker *self, pl_blocked *wait)
+{
+    if (self->index < 0) {
+        pthread_mutex_lock(&rt->guest_lock);
+        wait->next = self->waits;
+        self->waits = wait;
+        pthread_mutex_unlock(&rt->guest_lock);
+    }
     pl_add_seq(&rt->n_rest_waiters, 1);
 }
 
-static void waiting_end(parla_runtime *rt, pl_worker *self)
+static void waiting_end(parla_runtime *rt, pl_worker *self, const pl_blocked *wait)
 {
     pl_sub_seq(&rt->n_rest_waiters, 1);
-    pl_sub_seq(&self->n_waiting_shared, 1);
+    if (self->index < 0) {
+        pthread_mutex_lock(&rt->guest_lock);
+        self->waits = wait->next;
+        pthread_mutex_unlock(&rt->guest_lock);
+        pl_add_seq(&rt->n_returns, 1);
+    }
 }
 
 /* For how long has the runtime rested? True after GRACE_NS; else *until becomes the moment to look again, if that is earlier. */
@@ -162,9 +182,11 @@ int pl_wait_quiet(parla_runtime *rt, pl_worker *self, uint64_t deadline_ns)
 {
     int result = 0;
     bool helps = deadline_ns == 0 && self->index < 0 && pl_may_help(rt, self) && !pl_current();
-    waiting_begin(rt, self);
+    pl_blocked wait = {.tasks = NULL};
+    waiting_begin(rt, self, &wait);
     while (!pl_is_quiet(rt)) {
         uint64_t until = deadline_ns;
+        bool is_alone;
         if (helps && pl_help_any(rt, self))
             continue;
         uint64_t key = pl_park_prepare(&rt->ended);
@@ -172,7 +194,7 @@ int pl_wait_quiet(parla_runtime *rt, pl_worker *self, uint64_t deadline_ns)
             pl_park_cancel(&rt->ended, key);
             break;
         }
-        if (is_at_rest(rt, NULL) && (!can_application_spawn(rt) || has_rested(rt, &until))) {
+        if (is_at_rest(rt, NULL, &is_alone) && (is_alone || has_rested(rt, &until))) {
             pl_park_cancel(&rt->ended, key);
             result = PARLA_E_STUCK;
             break;
@@ -183,7 +205,7 @@ int pl_wait_quiet(parla_runtime *rt, pl_worker *self, uint64_t deadline_ns)
         if (result)
             break;
     }
-    waiting_end(rt, self);
+    waiting_end(rt, self, &wait);
     return result;
 }
 
@@ -192,6 +214,7 @@ int pl_wait_quiet(parla_runtime *rt, pl_worker *self, uint64_t deadline_ns)
 static int sleep_for(parla_runtime *rt, const parla_task *tasks, size_t n_tasks, uint64_t deadline_ns)
 {
     size_t i = 0;
+    bool is_alone;
     while ((i = skip_ended(tasks, i, n_tasks)) < n_tasks) {
         uint64_t key = pl_park_prepare(&rt->ended);
         pl_store_seq(&pl_task_of(tasks[i])->waited_shared, (uint8_t)1);
@@ -199,7 +222,7 @@ static int sleep_for(parla_runtime *rt, const parla_task *tasks, size_t n_tasks,
             pl_park_cancel(&rt->ended, key);
             continue;
         }
-        if (is_at_rest(rt, &tasks[i]) && !can_application_spawn(rt)) {
+        if (is_at_rest(rt, &tasks[i], &is_alone) && is_alone) {
             pl_park_cancel(&rt->ended, key);
             return PARLA_E_STUCK;
         }
@@ -228,7 +251,7 @@ static int explained(parla_runtime *rt, const parla_task *awaited, int result)
 static int wait_blocking(parla_runtime *rt, pl_worker *self, const parla_task *tasks, size_t n_tasks, uint64_t deadline_ns)
 {
     parla_context *context = pl_current();
-    pl_blocked blocked = {.tasks = tasks, .n_tasks = n_tasks, .is_timed = deadline_ns != 0};
+    pl_blocked blocked = {.tasks = tasks, .n_tasks = n_tasks, .is_timed = deadline_ns != 0}, wait = blocked;
     bool is_body = context && context->rt == rt;
     if (is_body && context->on_queue)
         return pl_error_set(PARLA_E_STATE,
@@ -243,9 +266,9 @@ static int wait_blocking(parla_runtime *rt, pl_worker *self, const parla_task *t
         if (error)
             return error;
     }
-    waiting_begin(rt, self);
+    waiting_begin(rt, self, &wait);
     int result = sleep_for(rt, tasks, n_tasks, deadline_ns);
-    waiting_end(rt, self);
+    waiting_end(rt, self, &wait);
     if (is_body)
         pl_blocking_end(rt, self, &blocked);
     size_t i = skip_ended(tasks, 0, n_tasks);

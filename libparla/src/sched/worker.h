@@ -28,7 +28,7 @@ typedef struct pl_worker {
     bool has_thread;                /* of a guest, under the guest lock: a live thread uses it */
     _Atomic int n_busy_shared;      /* of a guest: between pl_busy_begin and pl_busy_end; they nest */
     _Atomic bool is_spawner_shared; /* of a guest: a thread of the application that spawns, outside bodies */
-    _Atomic int n_waiting_shared;   /* in parla_runtime_wait or parla_task_wait */
+    struct pl_blocked *waits;       /* of a guest, under the guest lock: what its thread waits for, the innermost wait first */
     _Atomic int n_inside_shared;    /* of a guest: calls under way that end or await tasks; see wait_for_guests in runtime.c */
     int credit;                     /* of a guest: so many tasks it spawns before it looks at the window, see window.c */
     int n_ending;                   /* calls of pl_end under way: what on_end spawns is not spawned by the application */
