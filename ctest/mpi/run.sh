@@ -16,6 +16,7 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 # even --versio
 if "$launcher" --version 2>&1 | grep -qE 'Open MPI|OpenRTE'; then
     # Ranks share cores here, so one that waits inside MPI yields.
     export OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_orte_base_help_aggregate=0
-    exec "$launcher" --oversubscribe --timeout "$seconds" -n "$n_ranks" "$BASH_SOURCE" --rank "$@"
+    # The launcher ends a job that is out of time; what is around it ends a launcher that does not.
+    exec timeout --foreground --kill-after=10 $((seconds + 20)) "$launcher" --oversubscribe --timeout "$seconds" -n "$n_ranks" "$BASH_SOURCE" --rank "$@"
 fi
 exec timeout "$seconds" "$launcher" -n "$n_ranks" "$BASH_SOURCE" --rank "$@"
