@@ -289,6 +289,32 @@ static void check_exit(pid_t child)
     T_EQ(WEXITSTATUS(status), 0);
 }
 
+typedef struct meeting {
+    pthread_barrier_t barrier;
+    _Atomic int n_met;
+} meeting;
+
+static int meet(parla_context *context, void *arg)
+{
+    (void)context;
+    meeting *self = arg;
+    pthread_barrier_wait(&self->barrier);
+    self->n_met++;
+    return 0;
+}
+
+/* Lets every worker run a body. AddressSanitizer holds a lock of its allocator while a thread starts, which a child would inherit. */
+static void let_workers_start(int n_workers)
+{
+    meeting all = {.n_met = 0};
+    T_EQ(pthread_barrier_init(&all.barrier, NULL, (unsigned)n_workers), 0);
+    for (int i = 0; i < n_workers; i++)
+        spawn(meet, &all, NULL, 0);
+    T_EVENTUALLY(all.n_met == n_workers, 10000); /* a thread that waits would run one itself */
+    T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+    pthread_barrier_destroy(&all.barrier);
+}
+
 T_TEST(a_forked_child_cannot_use_it_but_can_start_its_own)
 {
     _Atomic int n = 0;
@@ -298,6 +324,7 @@ T_TEST(a_forked_child_cannot_use_it_but_can_start_its_own)
     parla_task name = create_name("x"), event = create_event("e");
     T_OK(parla_poll_add(rt, &poll, idle_poll, NULL));
     T_OK(parla_space_create(&space, rt, "T"));
+    let_workers_start(2);
     pid_t child = fork();
     T_GE(child, 0);
     if (child == 0) {

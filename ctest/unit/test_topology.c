@@ -182,7 +182,8 @@ T_TEST(a_runtime_on_a_large_machine)
 typedef struct seen {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    int n_inside, n_all;
+    _Atomic int n_inside;
+    int n_all;
     int n_cpus[16], cpu[16];
 } seen;
 
@@ -215,8 +216,7 @@ static seen look_at_workers(int n_workers, const char *bind)
     T_OK(parla_runtime_create(&rt, &options));
     for (int i = 0; i < n_workers; i++)
         T_OK(parla_spawn(rt, NULL, look, &s, NULL, 0));
-    T_EVENTUALLY(__atomic_load_n(&s.n_inside, __ATOMIC_ACQUIRE) == n_workers,
-                 10000); /* a thread that waits would run some itself */
+    T_EVENTUALLY(s.n_inside == n_workers, 10000); /* a thread that waits would run some itself */
     T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
     parla_runtime_destroy(rt);
     return s;

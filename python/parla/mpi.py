@@ -37,7 +37,7 @@ class _Ranks:
         self.transport: _mpi.Transport | None = None
         self._kind = kind
         self._shares = share
-        self._is_implicit = is_implicit
+        self.is_implicit = is_implicit
         self._whole: set[int] | None = None  # the cores before they were narrowed to this rank's part
 
     # --- Life of a runtime ---
@@ -61,13 +61,13 @@ class _Ranks:
         """Join a runtime that has just started."""
         self._open_transport()
         carried = self.transport.__parla_transport__() if self.transport is not None else None
-        self.layer = _mpi.Layer(parla.__parla_runtime__(), MPI._addressof(self.comm), carried, self.aborts, self._is_implicit)
-        if not self._is_implicit:
+        self.layer = _mpi.Layer(parla.__parla_runtime__(), MPI._addressof(self.comm), carried, self.aborts, self.is_implicit)
+        if not self.is_implicit:
             self.card = _card(self.comm, parla)
             _mpi.log_info(self.card if self.comm.rank == 0 else "")
 
     def _open_transport(self) -> None:
-        if self.transport is None and not self._is_implicit:
+        if self.transport is None and not self.is_implicit:
             self.transport = _mpi.Transport(MPI._addressof(self.comm), self._kind)
 
     def stopping(self) -> None:
@@ -85,7 +85,7 @@ class _Ranks:
         if self._whole is not None:
             os.sched_setaffinity(0, self._whole)
             self._whole = None
-        if self._is_implicit:
+        if self.is_implicit:
             runtime.set_companion(None)
 
     def traffic(self) -> dict[tuple[int, int], dict[str, int]]:
@@ -108,7 +108,7 @@ class _Ranks:
             return
         if not isinstance(error, (KeyboardInterrupt, SystemExit)):
             _show(type(error), error, error.__traceback__)
-        _abort(self, error)
+        _abort(self.comm, self.layer, error)
 
 
 _OTHERS_S = 1.0  # how long a rank that was interrupted waits for rank 0, which was too, to end the job
@@ -118,9 +118,9 @@ def _summary(error: BaseException) -> str:
     return traceback.format_exception_only(type(error), error)[-1].strip()
 
 
-def _abort(ranks: _Ranks, error: BaseException) -> None:
+def _abort(comm: MPI.Comm, layer: _mpi.Layer | None, error: BaseException) -> None:
     """End the job. Does not return."""
-    comm, status, what = ranks.comm, 1, type(error).__name__
+    status, what = 1, type(error).__name__
     if isinstance(error, KeyboardInterrupt):
         status, what = 130, "interrupted (Ctrl-C)"
         if comm.rank != 0:
@@ -130,8 +130,8 @@ def _abort(ranks: _Ranks, error: BaseException) -> None:
         what = f"exit({error.code!r})"
     sys.stdout.flush()
     _tell(f"rank {comm.rank} of {comm.size} on {socket.gethostname()} ends the job: {what}\n")
-    if ranks.layer is not None:
-        ranks.layer.fail(status, _summary(error))
+    if layer is not None:
+        layer.fail(status, _summary(error))
     MPI.COMM_WORLD.Abort(status)
 
 
@@ -170,12 +170,17 @@ def _show(kind: type, error: BaseException, trace: TracebackType | None) -> None
 
 
 def _hook(kind: type, error: BaseException, trace: TracebackType | None) -> None:
+    """End the job for an exception that leaves the program, also before a runtime was joined: the others would wait for this rank for ever."""
     companion = runtime.companion()
-    ranks = companion if isinstance(companion, _Ranks) else None
-    if ranks is None or not (ranks.aborts and issubclass(kind, KeyboardInterrupt)):
+    comm, layer, aborts = MPI.COMM_WORLD, None, MPI.Is_initialized() and not MPI.Is_finalized()
+    if isinstance(companion, _Ranks) and not companion.is_implicit:
+        comm, layer, aborts = companion.comm, companion.layer, companion.aborts
+    else:
+        aborts = aborts and comm.size > 1
+    if not (aborts and issubclass(kind, KeyboardInterrupt)):
         _show(kind, error, trace)
-    if ranks is not None and ranks.aborts:
-        _abort(ranks, error)
+    if aborts:
+        _abort(comm, layer, error)
 
 
 def _install_hook() -> None:
@@ -209,7 +214,7 @@ def init(comm: MPI.Comm | None = None, *, on_failure: str | None = None, share: 
         raise ValueError(f"init(on_failure=): expected 'abort' or 'raise', not {on_failure!r}")
     on_failure = on_failure or ("abort" if comm.size > 1 else "raise")
     present = runtime.companion()
-    if isinstance(present, _Ranks) and present.layer is not None and not present._is_implicit:
+    if isinstance(present, _Ranks) and present.layer is not None and not present.is_implicit:
         if present.comm == comm:
             return
         raise _parla.StateError("parla.mpi.init(): the active runtime is joined to another communicator; leave its `with` block first")
@@ -383,3 +388,7 @@ def wait(
 ) -> object:
     """Block until requests have completed, and return what awaiting them would. Other tasks go on meanwhile; in an `async def` task await."""
     return request(requests, status).wait(timeout)
+
+
+if MPI.Is_initialized() and MPI.COMM_WORLD.size > 1:
+    _install_hook()

@@ -290,6 +290,11 @@ FAILURES = {
             raise ValueError("the reason")
         world.recv(source=size - 1)
     """,
+    "before a runtime": """
+        if rank == size - 1:
+            raise ValueError("the reason")
+        world.recv(source=size - 1)
+    """,
     "before the end": """
         with Parla(n_workers=1, mpi=True):
             pass
