@@ -17,7 +17,8 @@ REFRESH_SECONDS = 0.1
 @dataclass(frozen=True)
 class Phase:
     """One phase: its duration, tasks ended on each device, bytes copied over each (source, destination) pair of devices, bytes sent by
-    each (source, destination) pair of ranks, and how many of those the plans and the stream of tasks need."""
+    each (source, destination) pair of ranks, how many of those the plans and the stream of tasks need, how many bytes went from one device
+    to another, and how many the places of the tasks ask for."""
 
     name: str
     seconds: float
@@ -25,6 +26,8 @@ class Phase:
     moved: dict[tuple[str, str], int]
     sent: dict[tuple[str, str], int]
     needed: int
+    crossed: int
+    least: int
 
 
 class Meter:
@@ -53,17 +56,20 @@ class Meter:
             xp.sync()
         seconds, after = time.perf_counter() - start, self._snapshot()
         found = {key: _difference(before[key], after[key]) for key in ("ended", "moved", "sent")}
-        self.phases.append(Phase(name, seconds, *found.values(), after["needed"] - before["needed"]))
+        sums = [after[key] - before[key] for key in ("needed", "crossed", "least")]
+        self.phases.append(Phase(name, seconds, *found.values(), *sums))
 
     def _snapshot(self):
         """Return the counters of this rank by the names of its devices, links and receivers."""
-        stats, name = self._runtime.stats(), self._prefix.__add__
+        stats, receipt, name = self._runtime.stats(), self._runtime.receipt(), self._prefix.__add__
         return {
             "tasks": stats["tasks"],
             "ended": {name(device): found["n_tasks"] for device, found in stats["devices"].items()},
             "moved": {(name(a), name(b)): found["n_bytes"] for (a, b), found in stats["links"].items()},
             "sent": {(f"rank {a}", f"rank {b}"): found["n_bytes"] for (a, b), found in stats["ranks"].items() if a == self._rank},
             "needed": xp.traffic()["n_sent_bytes"],
+            "crossed": receipt["bytes"],
+            "least": receipt["least_bytes"],
         }
 
     def _wait(self, name, before):
@@ -102,6 +108,8 @@ def joined(phases_of_ranks):
             moved={link: count for part in parts for link, count in part.moved.items()},
             sent={pair: count for part in parts for pair, count in part.sent.items()},
             needed=sum(part.needed for part in parts),
+            crossed=sum(part.crossed for part in parts),
+            least=sum(part.least for part in parts),
         )
         for parts in zip(*phases_of_ranks, strict=True)
     ]

@@ -17,7 +17,8 @@ def devices(runtime, ranks, note):
     _title("Devices")
     each = "" if ranks.size == 1 else f"{ranks.size} ranks, each with "
     n_workers = runtime.stats()["tasks"]["n_workers"]
-    print(f"  {each}{', '.join(map(repr, runtime.devices))}; {n_workers} workers on {n_cores()} cores")
+    on = f"{n_workers} worker{'s'[: n_workers > 1]} on {n_cores()} core{'s'[: n_cores() > 1]}"
+    print(f"  {each}{', '.join(map(repr, runtime.devices))}; {on}")
     print(f"  {note}")
 
 
@@ -41,10 +42,10 @@ def phases(rows):
     _title("MiB moved per link")
     links = sorted({link for phase in rows for link in phase.moved})
     moving = [phase for phase in rows if phase.moved]
-    _table(
-        ["link", *(phase.name for phase in moving)],
-        [[" → ".join(link), *(_mebibytes(phase.moved.get(link)) for phase in moving)] for link in links],
-    )
+    table = [[" → ".join(link), *(_mebibytes(phase.moved.get(link)) for phase in moving)] for link in links]
+    table.append(["from one device to another", *(_mebibytes(phase.crossed) for phase in moving)])
+    table.append(["needed where the tasks run", *(_mebibytes(phase.least) for phase in moving)])
+    _table(["link", *(phase.name for phase in moving)], table)
     _between_ranks(rows)
 
 
