@@ -1,7 +1,8 @@
-"""Seeds of all pytest runs: the same ones every time, unless PARLA_TEST_SEED says otherwise (ci/soak sets it)."""
+"""All pytest runs: the same seeds every time, unless PARLA_TEST_SEED says otherwise (ci/soak sets it); Ctrl-C as in a terminal."""
 
 import os
 import random
+import signal
 
 import pytest
 
@@ -28,7 +29,12 @@ def pytest_report_header():
 
 
 def pytest_configure(config):
-    """Give Hypothesis the seed when one was asked for."""
+    """Give Hypothesis the seed when one was asked for; let programs under test be interrupted.
+
+    A shell starts what runs in its background with SIGINT ignored, and programs inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if hypothesis is not None and "PARLA_TEST_SEED" in os.environ and config.getoption("hypothesis_seed", None) is None:
         config.option.hypothesis_seed = str(_seed())
 
