@@ -10,7 +10,7 @@ import atexit as _atexit
 import importlib as _importlib
 import os as _os
 
-from . import _globals, _parla, _placement, array, context, devices, runtime, tasks, variants
+from . import _globals, _job, _parla, _placement, array, context, devices, runtime, tasks, variants
 from ._callbacks import listener as _listener
 from ._parla import (
     ConfigError,
@@ -110,6 +110,8 @@ _parla._set_hooks(
         tasks.spawned,
     )
 )
+if runtime.is_launched():
+    _job.watch()
 _atexit.register(runtime.stop_at_exit)
 
 __all__ = [

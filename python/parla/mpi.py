@@ -9,16 +9,13 @@ from __future__ import annotations
 import gc
 import os
 import socket
-import sys
-import time
 import traceback
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
-from types import TracebackType
 
 from mpi4py import MPI
 
-from . import _mpi, _parla, runtime, tasks
+from . import _job, _mpi, _parla, runtime, tasks
 from ._parla import Task
 
 __all__ = ["Pending", "card", "init", "request", "transport", "wait"]
@@ -104,42 +101,11 @@ class _Ranks:
             return
         if not self.aborts:
             if self.layer is not None:
-                self.layer.fail(1, _summary(error))
+                self.layer.fail(1, _job.summary(error))
             return
         if not isinstance(error, (KeyboardInterrupt, SystemExit)):
-            _show(type(error), error, error.__traceback__)
-        _abort(self.comm, self.layer, error)
-
-
-_OTHERS_S = 1.0  # how long a rank that was interrupted waits for rank 0, which was too, to end the job
-
-
-def _summary(error: BaseException) -> str:
-    return traceback.format_exception_only(type(error), error)[-1].strip()
-
-
-def _abort(comm: MPI.Comm, layer: _mpi.Layer | None, error: BaseException) -> None:
-    """End the job. Does not return."""
-    status, what = 1, type(error).__name__
-    if isinstance(error, KeyboardInterrupt):
-        status, what = 130, "interrupted (Ctrl-C)"
-        if comm.rank != 0:
-            time.sleep(_OTHERS_S)
-    elif isinstance(error, SystemExit):
-        status = error.code if isinstance(error.code, int) else 1
-        what = f"exit({error.code!r})"
-    sys.stdout.flush()
-    _tell(f"rank {comm.rank} of {comm.size} on {socket.gethostname()} ends the job: {what}\n")
-    if layer is not None:
-        layer.fail(status, _summary(error))
-    MPI.COMM_WORLD.Abort(status)
-
-
-def _tell(text: str) -> None:
-    """Write to the standard error in one piece, since other ranks may write there too."""
-    sys.stderr.flush()
-    sys.stderr.write(text)
-    sys.stderr.flush()
+            _job.show(type(error), error, error.__traceback__)
+        _job.abort(self.comm, self.layer, error)
 
 
 def _card(comm: MPI.Comm, parla: runtime.Parla) -> str:
@@ -154,40 +120,6 @@ def _card(comm: MPI.Comm, parla: runtime.Parla) -> str:
 
 def _resources(n_workers: int, devices: tuple[str, ...]) -> str:
     return f"{n_workers} worker{'s' * (n_workers > 1)} and {', '.join(devices)}"
-
-
-# --- Failures of the program ---
-
-_previous_hook = sys.excepthook
-
-
-def _show(kind: type, error: BaseException, trace: TracebackType | None) -> None:
-    """Show the traceback of an exception as Python would."""
-    if _previous_hook is sys.__excepthook__:
-        _tell("".join(traceback.format_exception(kind, error, trace)))
-    else:
-        _previous_hook(kind, error, trace)
-
-
-def _hook(kind: type, error: BaseException, trace: TracebackType | None) -> None:
-    """End the job for an exception that leaves the program, also before a runtime was joined: the others would wait for this rank for ever."""
-    companion = runtime.companion()
-    comm, layer, aborts = MPI.COMM_WORLD, None, MPI.Is_initialized() and not MPI.Is_finalized()
-    if isinstance(companion, _Ranks) and not companion.is_implicit:
-        comm, layer, aborts = companion.comm, companion.layer, companion.aborts
-    else:
-        aborts = aborts and comm.size > 1
-    if not (aborts and issubclass(kind, KeyboardInterrupt)):
-        _show(kind, error, trace)
-    if aborts:
-        _abort(comm, layer, error)
-
-
-def _install_hook() -> None:
-    global _previous_hook
-    if sys.excepthook is not _hook:
-        _previous_hook = sys.excepthook
-        sys.excepthook = _hook
 
 
 # --- Use ---
@@ -226,7 +158,7 @@ def init(comm: MPI.Comm | None = None, *, on_failure: str | None = None, share: 
             present.stopped()
         ranks.started(active)
     runtime.set_companion(ranks)
-    _install_hook()
+    _job.watch()
 
 
 def card() -> str:
@@ -391,4 +323,4 @@ def wait(
 
 
 if MPI.Is_initialized() and MPI.COMM_WORLD.size > 1:
-    _install_hook()
+    _job.watch()

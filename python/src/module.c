@@ -7,6 +7,7 @@
 #include "callback.h"
 #include "collect.h"
 #include "data_type.h"
+#include "exit_watch.h"
 #include "spawn.h"
 
 static module_state *state_of_module(PyObject *module) { return PyModule_GetState(module); }
@@ -245,6 +246,8 @@ static PyMethodDef functions[] = {
     {"error_for", error_for, METH_VARARGS, "error_for(code, text): the exception for a PARLA_E_* code, to be raised."},
     {"watch_spawns", watch_spawns, METH_O,
      "watch_spawns(1) or (-1): one more or less who wants to know each task that is spawned."},
+    {"watch_exit", exit_watch_begin, METH_NOARGS, "Notice from now on what exit_code() tells."},
+    {"exit_code", exit_watch_code, METH_NOARGS, "What the SystemExit that is ending the program was made with, or None."},
     {"sleep_gil", busy_with_gil, METH_O, "sleep_gil(us): keep the processor busy for so many microseconds, holding the GIL."},
     {"sleep_nogil", busy_without_gil, METH_O, "sleep_nogil(us): keep the processor busy for so many microseconds without the GIL."},
     {"environment", environment, METH_NOARGS, "One line for each PARLA_* variable: name, default, meaning, separated by tabs."},

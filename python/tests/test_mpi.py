@@ -314,6 +314,56 @@ def test_one_rank_fails(job, case, n_ranks):
     assert f"rank {n_ranks - 1} of {n_ranks}" in done.stderr
 
 
+ENDS = {  # how the last rank ends, and what the job's status is
+    "raise ValueError('the reason')": 1,
+    "sys.exit(3)": 3,
+    "raise SystemExit(4)": 4,
+    "sys.exit('the reason')": 1,
+}
+
+
+@pytest.mark.parametrize("is_joined", [True, False])
+@pytest.mark.parametrize("end", ENDS)
+def test_one_rank_leaves(tmp_path, end, is_joined):
+    """Outside a runtime, also where nothing but mpi4py is used between the ranks."""
+    path = tmp_path / "program.py"
+    path.write_text(
+        "import os, sys\nfrom mpi4py import MPI\nimport parla\nworld = MPI.COMM_WORLD\n"
+        f"with parla.Parla(n_workers=1, mpi={is_joined}): pass\n"
+        "try: sys.exit(7)\nexcept SystemExit as error: assert error.code == 7\n"
+        f"if world.rank == world.size - 1: {end}\n"
+        "world.recv(source=world.size - 1)\n"
+    )
+    done = subprocess.run([RUN, "2", "50", sys.executable, "-u", path], capture_output=True, text=True, check=False)
+    assert done.returncode == ENDS[end], done.stderr  # 110: out of time
+    assert "rank 1 of 2" in done.stderr and "rank 0 of 2" not in done.stderr, done.stderr
+    assert end.startswith(("sys.exit(3", "raise SystemExit")) or "the reason" in done.stderr
+
+
+@pytest.mark.parametrize("end", ["pass", "sys.exit()", "sys.exit(0)"])
+def test_ends_that_are_none_of_a_job(job, end):
+    """Success, and children that fail, leave the others alone."""
+    done = job(
+        2,
+        f"""
+        child = os.fork()
+        if child == 0:
+            sys.stderr = open(os.devnull, "w")
+            try:
+                1 / 0
+            except ArithmeticError:
+                sys.excepthook(*sys.exc_info())
+            os._exit(5)  # mpi4py would wait for the other ranks in a child, too
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 5
+        if rank == 1:
+            {end}
+        else:
+            print("fine")
+        """,
+    )
+    assert passed(done) == ["fine"]
+
+
 def test_failure_left_to_the_program(job):
     done = job(
         2,
