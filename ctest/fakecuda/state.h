@@ -23,7 +23,8 @@ typedef struct fc_context {
     fc_object head;
     int card;
     int n_retained;
-    int lost; /* the code that everything returns since some work failed; 0: nothing has */
+    struct fc_stream *default_stream; /* opened when it is first named */
+    int lost;                         /* the code that everything returns since some work failed; 0: nothing has */
 } fc_context;
 
 /* What has happened before: of each stream, how many pieces of work. */

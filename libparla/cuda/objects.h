@@ -18,6 +18,7 @@
 typedef struct pl_cuda_queue {
     struct pl_cuda_device *device;
     pl_cu_stream stream;
+    bool is_borrowed;           /* somebody else has made the stream, and closes it */
     struct pl_cuda_queue *next; /* among the device's spare ones */
 } pl_cuda_queue;
 
@@ -65,6 +66,7 @@ int pl_cuda_host_alloc(void *device, void **out, size_t n_bytes);
 void pl_cuda_host_free(void *device, void *memory, size_t n_bytes);
 
 int pl_cuda_queue_open(void *device, void **out_queue);
+int pl_cuda_queue_over(void *device, void *native, void **out_queue);
 void pl_cuda_queue_close(void *queue);
 int pl_cuda_queue_wait(void *queue, void *event);
 void *pl_cuda_queue_native(void *queue);

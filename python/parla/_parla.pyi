@@ -4,7 +4,8 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, 
 from typing import Any, Generic, Literal, TypeVar, overload
 
 _R = TypeVar("_R")
-_Row = tuple[int, int, str, str, int]
+_Row = tuple[int, int, str, str, int, int]
+_Side = tuple[int, int, tuple[int, ...]]
 
 IN: int
 OUT: int
@@ -127,7 +128,18 @@ class Runtime:
     def __parla_runtime__(self) -> object: ...
 
 class View:
-    """Memory behind the buffer protocol."""
+    """Memory of an array's copy; behind the buffer protocol where the host can read it."""
+
+    address: int
+    n_bytes: int
+    is_native: bool
+    is_readonly: bool
+
+class Block:
+    """Memory of a device, given back when the object goes."""
+
+    address: int
+    n_bytes: int
 
 class Data:
     def __init__(
@@ -158,6 +170,24 @@ class Data:
 def active() -> Runtime | None: ...
 def current_task() -> Task[Any] | None: ...
 def current_queue(member: int, /) -> int | None: ...
+def block(member: int, n_bytes: int, /) -> Block: ...
+def order(member: int, stream: int, leads: bool, /) -> None: ...
+def copy(member: int, item_bytes: int, shape: tuple[int, ...], dst: _Side, src: _Side, /) -> None: ...
+def drain(member: int, /) -> None: ...
+def dlpack_export(
+    owner: object,
+    address: int,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    kind: tuple[int, int],
+    device: tuple[int, int],
+    is_readonly: bool,
+    is_versioned: bool,
+    /,
+) -> object: ...
+def dlpack_import(
+    capsule: object, /
+) -> tuple[object, int, tuple[int, ...], tuple[int, ...] | None, tuple[int, int, int], tuple[int, int], bool]: ...
 def await_tasks(tasks: Iterable[Task[Any]], /) -> Iterator[Any]: ...
 def wait_tasks(tasks: Iterable[Task[Any]], timeout: float | None = None, /) -> None: ...
 def outcomes(tasks: tuple[Task[Any], ...], /) -> list[Any]: ...

@@ -13,6 +13,7 @@
 #include <parla/event.h>
 #include <parla/log.h>
 #include <parla/memory.h>
+#include <parla/native.h>
 #include <parla/policy.h>
 #include <parla/poll.h>
 #include <parla/receipt.h>

@@ -131,8 +131,7 @@ void pl_data_destroy(parla_data *data)
 {
     PL_ASSERT(!data->others && !data->waiting);
     pl_tiles_fini(&data->tiles);
-    if (data->host.memory && !data->host.is_given)
-        pl_backend_cpu.free(NULL, data->host.memory, data->n_bytes);
+    pl_instance_free_detached(&data->host);
     if (data->release)
         data->release(data->ctx);
     free(data->name);

@@ -12,6 +12,7 @@
 #define PL_SCHED_PLACED_H
 
 #include "data/data.h"
+#include "device/lease.h"
 #include "sched/runtime.h"
 
 /* Where a placed task is. The life reference belongs to the placed path from HELD_BACK to FAILING. */
@@ -32,6 +33,7 @@ typedef struct pl_member {
     uint64_t devices;
     double vcus;
     size_t memory_bytes;
+    size_t drawn_bytes; /* of those, what its blocks have taken and count as theirs; 0 unless the task has resources */
 } pl_member;
 
 /* One way to place a task: members[first … first + n) on distinct devices. */
@@ -164,10 +166,10 @@ static inline bool pl_needs_content(const pl_placed *placed, const pl_part *part
     return (part->mode & PARLA_IN) || part->is_coarse || placed->is_resumed;
 }
 
-/* Memory of a device that neither copies nor reservations take. */
+/* Memory of a device that neither copies nor blocks nor reservations take. */
 static inline size_t pl_free_bytes(const pl_device *device)
 {
-    size_t taken = device->used_bytes + device->reserved_bytes, total = device->traits.memory_bytes;
+    size_t taken = device->used_bytes + pl_lease_bytes(device->lease) + device->reserved_bytes, total = device->traits.memory_bytes;
     return taken < total ? total - taken : 0;
 }
 

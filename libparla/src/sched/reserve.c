@@ -20,7 +20,7 @@ static pl_instance *instance_of(const pl_placed *placed, const pl_use *use)
 
 static pl_store *store_of(parla_runtime *rt, int i_device) { return &rt->place.sites[i_device].store; }
 
-static const pl_member *member_of(const pl_placed *placed, int k)
+static pl_member *member_of(const pl_placed *placed, int k)
 {
     return &placed->members[placed->alternatives[placed->i_alternative].first + (size_t)k];
 }
@@ -194,7 +194,8 @@ void pl_unreserve(parla_runtime *rt, pl_placed *placed)
         site->n_holders--;
         site->backlog_ns -= placed->expected_ns;
         site->store.device->free_vcus += member_of(placed, k)->vcus;
-        site->store.device->reserved_bytes -= member_of(placed, k)->memory_bytes;
+        site->store.device->reserved_bytes -= member_of(placed, k)->memory_bytes - member_of(placed, k)->drawn_bytes;
+        member_of(placed, k)->drawn_bytes = 0;
         if (site->n_holders == 0) { /* sums are not exact */
             site->store.device->free_vcus = 1;
             site->backlog_ns = 0;
@@ -241,8 +242,8 @@ parla_failure *pl_hopeless_failure(parla_runtime *rt, pl_placed *placed, int i_d
     name_holders(rt, i_device, holders, sizeof holders);
     return pl_failure_create(
         PARLA_E_DEVICE_MEMORY, placed->task->name, NULL,
-        "%s needs %zu bytes more on %s, which has %zu, of which arrays take %zu and running tasks %zu%s; nothing "
+        "%s needs %zu bytes more on %s, which has %zu, of which arrays take %zu, blocks of bodies %zu and running tasks %zu%s; nothing "
         "there can make room",
-        pl_placed_label(placed), need, device->name, device->traits.memory_bytes, device->used_bytes, device->reserved_bytes,
-        holders);
+        pl_placed_label(placed), need, device->name, device->traits.memory_bytes, device->used_bytes, pl_lease_bytes(device->lease),
+        device->reserved_bytes, holders);
 }

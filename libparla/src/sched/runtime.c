@@ -135,8 +135,11 @@ static int read_options(parla_runtime *rt, const parla_options *options)
     if (options->runner && options->runner->size != sizeof *options->runner)
         return pl_error_set(PARLA_E_INVALID, "parla_runner.size is %zu, expected %zu", options->runner->size,
                             sizeof *options->runner);
-    if (options->memory && (options->memory->size != sizeof *options->memory || !options->memory->alloc || !options->memory->free))
-        return pl_error_set(PARLA_E_INVALID, "parla_memory_source: size is %zu, expected %zu, and both functions are needed",
+    if (options->memory && (options->memory->size != sizeof *options->memory || !options->memory->alloc || !options->memory->free ||
+                            !options->memory->hold != !options->memory->release))
+        return pl_error_set(PARLA_E_INVALID,
+                            "parla_memory_source: size is %zu, expected %zu, and alloc and free are needed, hold and release "
+                            "both or neither",
                             options->memory->size, sizeof *options->memory);
     if (options->runner) {
         rt->runner = *options->runner;
