@@ -148,8 +148,8 @@ typedef struct pl_cuda_driver {
 #define PL_CUDA_MEMBER(name, version, arguments) pl_cu_result(*name) arguments;
     PL_CUDA_FUNCTIONS(PL_CUDA_MEMBER)
 #undef PL_CUDA_MEMBER
-    void (*nvtxRangePush)(const char *name); /* these two are NULL without NVTX */
-    void (*nvtxRangePop)(void);
+    void (*range_push)(const char *name); /* these two are NULL without NVTX */
+    void (*range_pop)(void);
 } pl_cuda_driver;
 
 /* Constant once pl_cuda_driver_open has succeeded. */
@@ -157,6 +157,9 @@ extern pl_cuda_driver pl_cu;
 
 /* Finds the driver and its functions, and initialises it. Errors: PARLA_E_NO_DEVICE, whose words say what is missing. */
 PARLA_MUST_USE int pl_cuda_driver_open(void);
+
+/* Finds NVTX, if there is any: sets the two functions for ranges, or leaves them NULL. */
+void pl_cuda_nvtx_open(void);
 
 /* How many cards the driver shows. */
 int pl_cuda_count(void);

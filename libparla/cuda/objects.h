@@ -2,6 +2,7 @@
  *
  *   driver.c   the driver's functions     device.c   contexts, limits, peers     memory.c   pools, host memory
  *   queue.c    streams                    event.c    events                      copy.c     copies and fills
+ *   nvtx.c     ranges for profilers
  *
  * A logical device retains the primary context of its card, so that CuPy, PyTorch and cuBLAS in the same process share it, and several
  * logical devices may sit on one card: each has a memory pool, streams and a limit of its own. Every call of the driver is made with the

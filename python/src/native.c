@@ -176,6 +176,8 @@ PyObject *native_drain_function(PyObject *module, PyObject *member)
 
 /* --- Around a step --- */
 
+enum { ROW_ORDINAL = 5 }; /* in the rows of RuntimeObject.devices */
+
 int native_begin(TaskObject *task, const parla_context *context, PyObject **out_token)
 {
     PyObject *arguments;
@@ -189,7 +191,8 @@ int native_begin(TaskObject *task, const parla_context *context, PyObject **out_
     if (i_device < 0 || !(task->runtime->native_mask >> i_device & 1)) {
         return 0;
     }
-    arguments = Py_BuildValue("(iN)", i_device, PyLong_FromVoidPtr(parla_context_queue(context, 0)));
+    arguments = Py_BuildValue("(ON)", PyTuple_GET_ITEM(PyTuple_GET_ITEM(task->runtime->devices, i_device), ROW_ORDINAL),
+                              PyLong_FromVoidPtr(parla_context_queue(context, 0)));
     *out_token = arguments ? PyObject_CallObject(task->state->hooks[HOOK_BODY_BEGIN], arguments) : NULL;
     Py_XDECREF(arguments);
     return *out_token ? 0 : -1;
