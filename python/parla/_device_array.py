@@ -237,9 +237,12 @@ def is_elsewhere(x: object) -> bool:
     if isinstance(x, np.ndarray) or hasattr(x, "__parla_array__"):
         return False
     place = getattr(x, "__dlpack_device__", None)
-    if place is not None:
+    if place is None:
+        return hasattr(x, "__cuda_array_interface__")
+    try:
         return place()[0] in (_CUDA, _CUDA_MANAGED)
-    return hasattr(x, "__cuda_array_interface__")
+    except Exception:  # an array that has no place, such as a sparse one: no array for us
+        return False
 
 
 def _dtype_of(code: int, bits: int, lanes: int) -> np.dtype:

@@ -106,6 +106,9 @@ class Fake:
     def forget(self):
         self._call("forget", None)
 
+    def fail_work(self, n, code):
+        self._call("fail_work", None, ctypes.c_int64(n), ctypes.c_int(code))
+
     def delay(self, us):
         self._call("delay", None, ctypes.c_int64(us))
 

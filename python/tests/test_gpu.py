@@ -212,6 +212,31 @@ def test_memory_given_back_elsewhere_waits_for_all_streams(cards, no_cupy, fake)
         assert (asnumpy(a) == round).all()
 
 
+# --- Failure ---
+
+
+def test_work_that_fails_fails_the_task_with_the_drivers_words(no_cupy, fake):
+    if fake is None:
+        pytest.skip("only the driver in host memory fails on request")
+    a = asarray(np.zeros(64))
+    with pytest.raises(parla.DeviceError, match="CUDA_ERROR_ILLEGAL_ADDRESS"), parla.Parla(n_workers=1, devices="cuda:0"):
+
+        @spawn(placement=gpu(0), inout=[a])
+        def body():
+            source = clone_here(np.ones(64))
+            fake.fail_work(1, 700)
+            a.array[...] = source
+
+        @spawn(placement=gpu(0), inout=[a])
+        def after():
+            raise AssertionError("it must not run")
+
+        after.wait()
+        assert after.state == "cancelled"
+        body.result()
+    fake.forget()  # what a failed context has is not given back
+
+
 # --- Local arrays ---
 
 
