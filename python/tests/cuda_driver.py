@@ -65,6 +65,10 @@ def is_there():
     return _library() is not None and _function("cuInit")(ctypes.c_uint(0)) == 0
 
 
+def has_card(ordinal):
+    return _function("cuDeviceGet")(ctypes.byref(ctypes.c_int()), ctypes.c_int(ordinal)) == 0
+
+
 def current_context():
     return _made("cuCtxGetCurrent")
 

@@ -326,6 +326,28 @@ def test_a_local_array_that_is_kept_is_an_error(cards, library):
     kept.clear()
 
 
+def test_local_arrays_of_several_devices(cards, no_cupy, fake):
+    """A body on two devices copies from one to the other and back; each copy comes after what the other stream has to do."""
+    a, b = asarray(np.zeros(4096, np.uint8)), asarray(np.zeros(4096, np.uint8))
+
+    def body():
+        first, second = get_current_context()
+        with first:
+            here = a.array
+            here[...] = clone_here(np.full(4096, 3, np.uint8))
+        with second:
+            there = b.array
+            there[...] = here
+        with first:
+            here[...] = there
+            here[:100] = there[100:200]
+
+    fake and fake.delay(500)
+    on((gpu(0), gpu(1)), body, inout=[(a, 0), (b, 1)])
+    fake and fake.delay(0)
+    assert (np.asarray(a) == 3).all() and (np.asarray(b) == 3).all()
+
+
 def test_clone_here(cards, library):
     a = asarray(np.arange(6.0).reshape(2, 3))
 
