@@ -20,6 +20,7 @@ from ._device_array import DeviceArray
 from .devices import Device, devices_of_rows
 
 _PER_THREAD_STREAM = 2
+_FROM_EXTERNAL = 14, 2  # the version whose Stream.from_external is known to leave the stream to its owner
 
 _modules: dict[str, object] = {}
 _streams: dict[tuple[int, int], object] = {}
@@ -42,7 +43,8 @@ def cupy_stream(pointer: int, ordinal: int) -> object:
     key = (pointer, ordinal)
     if key not in _streams:
         known = cupy().cuda
-        if hasattr(known.Stream, "from_external"):
+        version = tuple(map(int, cupy().__version__.split(".")[:2]))
+        if version >= _FROM_EXTERNAL:
             _streams[key] = known.Stream.from_external(_Handle(pointer))
         else:
             _streams[key] = known.ExternalStream(pointer, ordinal)
@@ -90,20 +92,23 @@ def enter(stack: contextlib.ExitStack, pointer: int, ordinal: int) -> None:
         stack.callback(_parla.order, member, numba_stream, False)
 
 
-def body_begin(i_device: int, pointer: int) -> contextlib.ExitStack:
+def body_begin(ordinal: int, pointer: int) -> contextlib.ExitStack | None:
     """Begin a step of a body on a CUDA device; what this returns is for `body_end`."""
+    if cupy() is None and "torch" not in sys.modules and "numba.cuda" not in sys.modules:
+        return None
     stack = contextlib.ExitStack()
     try:
-        enter(stack, pointer, _parla.active().devices[i_device][5])
+        enter(stack, pointer, ordinal)
     except BaseException:
         stack.close()
         raise
     return stack
 
 
-def body_end(stack: contextlib.ExitStack) -> None:
+def body_end(stack: contextlib.ExitStack | None) -> None:
     """End a step."""
-    stack.close()
+    if stack is not None:
+        stack.close()
 
 
 # --- Memory ---

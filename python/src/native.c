@@ -97,13 +97,13 @@ PyObject *native_order_function(PyObject *module, PyObject *args)
 {
     parla_context *context = context_here(module, "order between streams");
     Py_ssize_t member, native;
-    int leads, code;
+    int leads, i_device = -1, code;
 
-    if (!context || !PyArg_ParseTuple(args, "nnp:order", &member, &native, &leads)) {
+    if (!context || !PyArg_ParseTuple(args, "nnp|i:order", &member, &native, &leads, &i_device)) {
         return NULL;
     }
-    code = leads ? parla_context_lead(context, (size_t)member, (void *)native)
-                 : parla_context_follow(context, (size_t)member, (void *)native);
+    code = leads ? parla_context_lead(context, (size_t)member, i_device, (void *)native)
+                 : parla_context_follow(context, (size_t)member, i_device, (void *)native);
     return code < 0 ? error_raise(PyModule_GetState(module), code, "order between streams") : Py_NewRef(Py_None);
 }
 
@@ -174,7 +174,23 @@ PyObject *native_drain_function(PyObject *module, PyObject *member)
     Py_END_ALLOW_THREADS return code < 0 ? error_raise(PyModule_GetState(module), code, "synchronize()") : Py_NewRef(Py_None);
 }
 
+/* locate(address): which card memory is on, by its ordinal; None if on none. */
+PyObject *native_locate_function(PyObject *module, PyObject *address)
+{
+    void *memory = PyLong_AsVoidPtr(address);
+    int ordinal, code;
+
+    if (!memory && PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS code = parla_native_locate("cuda", memory, &ordinal);
+    Py_END_ALLOW_THREADS if (code == PARLA_E_INVALID || code == PARLA_E_NO_DEVICE) { Py_RETURN_NONE; }
+    return code < 0 ? error_raise(PyModule_GetState(module), code, "an address") : PyLong_FromLong(ordinal);
+}
+
 /* --- Around a step --- */
+
+enum { ROW_ORDINAL = 5 }; /* in the rows of RuntimeObject.devices */
 
 int native_begin(TaskObject *task, const parla_context *context, PyObject **out_token)
 {
@@ -189,7 +205,8 @@ int native_begin(TaskObject *task, const parla_context *context, PyObject **out_
     if (i_device < 0 || !(task->runtime->native_mask >> i_device & 1)) {
         return 0;
     }
-    arguments = Py_BuildValue("(iN)", i_device, PyLong_FromVoidPtr(parla_context_queue(context, 0)));
+    arguments = Py_BuildValue("(ON)", PyTuple_GET_ITEM(PyTuple_GET_ITEM(task->runtime->devices, i_device), ROW_ORDINAL),
+                              PyLong_FromVoidPtr(parla_context_queue(context, 0)));
     *out_token = arguments ? PyObject_CallObject(task->state->hooks[HOOK_BODY_BEGIN], arguments) : NULL;
     Py_XDECREF(arguments);
     return *out_token ? 0 : -1;

@@ -11,6 +11,7 @@ import cuda_driver
 import numpy as np
 from parla._axes import apply_key
 
+__version__ = "14.2.0"
 _thread = threading.local()
 
 
