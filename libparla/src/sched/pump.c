@@ -7,8 +7,9 @@
  *
  * Keeping must not turn into a deadlock: who has a kept device may wait for a task that needs it. So a device is kept only while somebody
  * who has it can go on by himself (is_stalled), and for a gang only while that is so of all devices that it could use: it would wait for
- * the one, and whom that one's holder waits for for another. Where nobody can, one task passes at a time, the first of the queue. So a stream of
- * bodies that block, each of which lets the next one pass before it ends, does keep a large task waiting; those that suspend do not. */
+ * the one, and whom that one's holder waits for for another. Where nobody can, one task passes at a time, the first of the queue. So a
+ * stream of bodies that block, each of which lets the next one pass before it ends, does keep a large task waiting; those that suspend do
+ * not. */
 #include "base/break.h"
 #include "base/error.h"
 #include "base/text.h"
