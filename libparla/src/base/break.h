@@ -26,6 +26,7 @@ enum {
     PL_BREAK_ARRIVE = 26,     /* a writer does not wait for copies that are on their way */
     PL_BREAK_BELOW = 27,      /* a use does not wait for those of parts of its region */
     PL_BREAK_JOIN = 28,       /* tiles are put together that are current in different places */
+    PL_BREAK_BLOCK = 29,      /* a block that is given back from elsewhere does not wait for all queues of its device */
 };
 
 #ifdef PL_TESTING
