@@ -318,12 +318,37 @@ static double *make_block(int b, double shift)
     return block;
 }
 
+/* `peer_ns` is 0 if the whole matrices do not fit on one device. */
 static void report(const char *what, int n, double flops, double ours_ns, double peer_ns)
 {
-    printf("{\"bench\": \"gpu_tiles\", \"case\": \"%s.%d@%d\", \"metric\": \"rate\", \"unit\": \"GFLOP/s\", \"value\": %.2f, "
-           "\"peer\": \"%s alone\", \"peer_value\": %.2f, \"ratio\": %.3f}\n",
-           what, n, n_gpus, flops / ours_ns, blas->name, flops / peer_ns, peer_ns / ours_ns);
+    printf("{\"bench\": \"gpu_tiles\", \"case\": \"%s.%d@%d\", \"metric\": \"rate\", \"unit\": \"GFLOP/s\", \"value\": %.2f, ",
+           what, n, n_gpus, flops / ours_ns);
+    if (peer_ns > 0) {
+        printf("\"peer\": \"%s alone\", \"peer_value\": %.2f, \"ratio\": %.3f}\n", blas->name, flops / peer_ns, peer_ns / ours_ns);
+    } else {
+        printf("\"peer\": null, \"peer_value\": null, \"ratio\": null}\n");
+    }
     fflush(stdout);
+}
+
+/* Do so many matrices fit on one device, with something to spare for workspaces? */
+static bool fit_on_one(int n_matrices, int n)
+{
+    parla_device_info info = {.size = sizeof(info)};
+    int i_device;
+    check(parla_device_find(rt, PARLA_ARCH_GPU, 0, &i_device), "a GPU");
+    check(parla_device_query(rt, i_device, &info), "a GPU");
+    return 1.15 * n_matrices * n * (double)n * sizeof(double) < (double)info.memory_bytes;
+}
+
+/* In tiles each device holds its share, and copies of a row and a column of those of others. */
+static bool fit_in_tiles(int n_matrices, int n)
+{
+    bool do_fit = fit_on_one(n_matrices, (int)(n / sqrt(n_gpus > 1 ? n_gpus / 2.0 : 1)));
+    if (!do_fit) {
+        printf("# %d matrices of %d x %d do not fit on %d devices\n", n_matrices, n, n, n_gpus);
+    }
+    return do_fit;
 }
 
 static int n_runs(void) { return bench_is_smoke() ? 1 : N_RUNS; }
@@ -378,14 +403,14 @@ static void measure(int n)
     double *block = make_block(n / N_TILES, 0), *diagonal = make_block(n / N_TILES, n), *zeros;
     zeros = calloc((size_t)(n / N_TILES) * (size_t)(n / N_TILES), sizeof(double));
     snprintf(name, sizeof(name), "cholesky.%d", n);
-    if (bench_wants(name)) {
+    if (bench_wants(name) && fit_in_tiles(1, n)) {
         double ours_ns = time_cholesky(n, N_TILES, block, diagonal);
-        report("cholesky", n, (double)n * n * n / 3, ours_ns, time_cholesky(n, 1, block, diagonal));
+        report("cholesky", n, (double)n * n * n / 3, ours_ns, fit_on_one(1, n) ? time_cholesky(n, 1, block, diagonal) : 0);
     }
     snprintf(name, sizeof(name), "gemm.%d", n);
-    if (bench_wants(name)) {
+    if (bench_wants(name) && fit_in_tiles(3, n)) {
         double ours_ns = time_product(n, N_TILES, block, zeros);
-        report("gemm", n, 2.0 * n * n * n, ours_ns, time_product(n, 1, block, zeros));
+        report("gemm", n, 2.0 * n * n * n, ours_ns, fit_on_one(3, n) ? time_product(n, 1, block, zeros) : 0);
     }
     free(block);
     free(diagonal);

@@ -123,6 +123,7 @@ void fc_forget(const void *memory);
 void *fc_host_alloc(size_t n_bytes);
 bool fc_host_free(void *memory);
 int fc_n_allocations(void);
+int fc_card_of(uintptr_t memory); /* -1: of none */
 /* Judges an access of the stream's next piece of work, which is better not done if this returns false. `on_device`: in memory of a card, of
  * `card` or reachable from there; -1: any. */
 bool fc_access(fc_stream *stream, const fc_box *box, bool on_device, bool is_write, int card, const char *function);

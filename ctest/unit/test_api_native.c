@@ -51,9 +51,9 @@ static int take_from_other(parla_context *context, void *arg)
     T_OK(parla_block_create(&block, context, 0, N));
     mine = bytes_at(parla_block_memory(block));
     T_OK(o->b->fill(o->queue, &theirs, 7));
-    T_OK(parla_context_follow(context, 0, o->native));
+    T_OK(parla_context_follow(context, 0, -1, o->native));
     T_OK(parla_context_copy(context, 0, &mine, here, &theirs, here));
-    T_OK(parla_context_lead(context, 0, o->native));
+    T_OK(parla_context_lead(context, 0, -1, o->native));
     T_OK(o->b->fill(o->queue, &theirs, 8));
     T_OK(parla_context_copy(context, 0, &host, 0, &mine, here));
     T_OK(parla_context_drain(context, 0));
@@ -74,6 +74,40 @@ T_TEST(work_of_others_is_put_in_order)
     T_EQ(fakecuda()->n_wrong(), 0);
 }
 
+/* The stream is on card 0, the body on card 1. */
+static int take_from_the_other_card(parla_context *context, void *arg)
+{
+    other *o = arg;
+    static unsigned char seen[N];
+    parla_strided theirs = bytes_at(o->memory), mine, host = bytes_at(seen);
+    parla_block *block;
+    int here = parla_context_device(context, 0), there = here - 1;
+    T_OK(parla_block_create(&block, context, 0, N));
+    mine = bytes_at(parla_block_memory(block));
+    T_OK(o->b->fill(o->queue, &theirs, 9));
+    T_OK(parla_context_follow(context, 0, there, o->native));
+    T_OK(parla_context_copy(context, 0, &mine, here, &theirs, there));
+    T_OK(parla_context_lead(context, 0, there, o->native));
+    T_OK(o->b->fill(o->queue, &theirs, 8));
+    T_OK(parla_context_copy(context, 0, &host, 0, &mine, here));
+    T_OK(parla_context_drain(context, 0));
+    T_EQ(seen[N - 1], 9);
+    T_EQ(parla_context_follow(context, 0, 0, o->native), PARLA_E_INVALID); /* the host */
+    T_EQ(parla_context_follow(context, 0, 9, o->native), PARLA_E_INVALID);
+    parla_block_destroy(block);
+    return 0;
+}
+
+T_TEST(streams_of_another_card_too)
+{
+    parla_runtime *rt = start("cuda:0,cuda:1");
+    other o = open_other();
+    T_OK(finish(rt, spawn(rt, take_from_the_other_card, &o, on_gpu(1), NULL, 0)));
+    close_other(&o);
+    parla_runtime_destroy(rt);
+    T_EQ(fakecuda()->n_wrong(), 0);
+}
+
 /* The judge would notice: without the follow. */
 static int take_without_order(parla_context *context, void *arg)
 {
@@ -87,6 +121,19 @@ static int take_without_order(parla_context *context, void *arg)
     T_OK(parla_context_copy(context, 0, &mine, here, &theirs, here));
     parla_block_destroy(block);
     return 0;
+}
+
+T_TEST(memory_tells_its_card)
+{
+    other o = open_other();
+    int ordinal = -1, on_host;
+    T_OK(parla_native_locate("cuda", (char *)o.memory + N / 2, &ordinal));
+    T_EQ(ordinal, 0);
+    T_EQ(parla_native_locate("cuda", &on_host, &ordinal), PARLA_E_INVALID);
+    T_HAS_STR(parla_error_detail(), "memory of no CUDA device");
+    T_EQ(parla_native_locate("sim", o.memory, &ordinal), PARLA_E_UNSUPPORTED);
+    T_EQ(parla_native_locate("none", o.memory, &ordinal), PARLA_E_NO_DEVICE);
+    close_other(&o);
 }
 
 T_TEST(a_missing_order_is_noticed)
@@ -107,8 +154,8 @@ static int copy_on_sim(parla_context *context, void *arg)
     memset(from, 5, N);
     parla_strided dst = bytes_at(to), src = bytes_at(from);
     (void)arg;
-    T_EQ(parla_context_follow(context, 0, NULL), PARLA_E_UNSUPPORTED);
-    T_EQ(parla_context_lead(context, 0, NULL), PARLA_E_UNSUPPORTED);
+    T_EQ(parla_context_follow(context, 0, -1, NULL), PARLA_E_UNSUPPORTED);
+    T_EQ(parla_context_lead(context, 0, -1, NULL), PARLA_E_UNSUPPORTED);
     T_HAS_STR(parla_error_detail(), "has no streams");
     T_OK(parla_context_copy(context, 0, &dst, parla_context_device(context, 0), &src, 0));
     T_EQ(to[N - 1], 5);

@@ -63,6 +63,7 @@ int pl_cuda_alloc(void *device, void **out, size_t n_bytes);
 void pl_cuda_free(void *device, void *memory, size_t n_bytes);
 int pl_cuda_queue_alloc(void *queue, void **out, size_t n_bytes);
 void pl_cuda_queue_free(void *queue, void *memory, size_t n_bytes);
+int pl_cuda_locate(const void *memory, int *out_ordinal);
 int pl_cuda_host_alloc(void *device, void **out, size_t n_bytes);
 void pl_cuda_host_free(void *device, void *memory, size_t n_bytes);
 

@@ -22,6 +22,16 @@ static int find_place(const parla_context *context, size_t member, place *out)
     return 0;
 }
 
+int parla_native_locate(const char *kind, const void *memory, int *out_ordinal)
+{
+    const parla_backend *backend = parla_backend_find(kind);
+    if (!backend)
+        return PARLA_E_NO_DEVICE;
+    if (!backend->locate)
+        return pl_error_set(PARLA_E_UNSUPPORTED, "devices of kind %s cannot tell whose memory an address is", kind);
+    return backend->locate(memory, out_ordinal);
+}
+
 /* --- Order -------------------------------------------------------------------------------------------------------------------- */
 
 /* What is queued in `later` from now on waits for what is in `earlier`. */
@@ -36,9 +46,20 @@ static int put_behind(const parla_backend *backend, void *earlier, void *later)
     return rc;
 }
 
-static int order(const parla_context *context, size_t member, void *native, bool follows)
+/* The device that the stream is on. */
+static int find_owner(const parla_context *context, const place *at, int i_device, const pl_device **out)
+{
+    const pl_devices *devices = &context->rt->place.devices;
+    *out = i_device < 0 ? at->device : i_device < devices->n ? &devices->list[i_device] : NULL;
+    if (!*out || (*out)->backend != at->device->backend)
+        return pl_error_set(PARLA_E_INVALID, "a stream of device %d cannot be ordered with work on %s", i_device, at->device->name);
+    return 0;
+}
+
+static int order(const parla_context *context, size_t member, int i_device, void *native, bool follows)
 {
     place at;
+    const pl_device *owner;
     void *stream;
     int rc = find_place(context, member, &at);
     if (rc < 0)
@@ -46,7 +67,9 @@ static int order(const parla_context *context, size_t member, void *native, bool
     const parla_backend *backend = at.device->backend;
     if (!at.queue || !backend->queue_over)
         return pl_error_set(PARLA_E_UNSUPPORTED, "%s has no streams that work of others could be ordered with", at.device->name);
-    rc = backend->queue_over(at.device->handle, native, &stream);
+    rc = find_owner(context, &at, i_device, &owner);
+    if (rc == 0)
+        rc = backend->queue_over(owner->handle, native, &stream);
     if (rc < 0)
         return rc;
     rc = follows ? put_behind(backend, stream, at.queue) : put_behind(backend, at.queue, stream);
@@ -54,8 +77,15 @@ static int order(const parla_context *context, size_t member, void *native, bool
     return rc;
 }
 
-int parla_context_follow(parla_context *context, size_t member, void *native) { return order(context, member, native, true); }
-int parla_context_lead(parla_context *context, size_t member, void *native) { return order(context, member, native, false); }
+int parla_context_follow(parla_context *context, size_t member, int i_device, void *native)
+{
+    return order(context, member, i_device, native, true);
+}
+
+int parla_context_lead(parla_context *context, size_t member, int i_device, void *native)
+{
+    return order(context, member, i_device, native, false);
+}
 
 int parla_context_drain(parla_context *context, size_t member)
 {

@@ -92,8 +92,10 @@ def enter(stack: contextlib.ExitStack, pointer: int, ordinal: int) -> None:
         stack.callback(_parla.order, member, numba_stream, False)
 
 
-def body_begin(ordinal: int, pointer: int) -> contextlib.ExitStack:
+def body_begin(ordinal: int, pointer: int) -> contextlib.ExitStack | None:
     """Begin a step of a body on a CUDA device; what this returns is for `body_end`."""
+    if cupy() is None and "torch" not in sys.modules and "numba.cuda" not in sys.modules:
+        return None
     stack = contextlib.ExitStack()
     try:
         enter(stack, pointer, ordinal)
@@ -103,9 +105,10 @@ def body_begin(ordinal: int, pointer: int) -> contextlib.ExitStack:
     return stack
 
 
-def body_end(stack: contextlib.ExitStack) -> None:
+def body_end(stack: contextlib.ExitStack | None) -> None:
     """End a step."""
-    stack.close()
+    if stack is not None:
+        stack.close()
 
 
 # --- Memory ---

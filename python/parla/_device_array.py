@@ -237,9 +237,12 @@ def is_elsewhere(x: object) -> bool:
     if isinstance(x, np.ndarray) or hasattr(x, "__parla_array__"):
         return False
     place = getattr(x, "__dlpack_device__", None)
-    if place is not None:
+    if place is None:
+        return hasattr(x, "__cuda_array_interface__")
+    try:
         return place()[0] in (_CUDA, _CUDA_MANAGED)
-    return hasattr(x, "__cuda_array_interface__")
+    except Exception:  # an array that has no place, such as a sparse one: no array for us
+        return False
 
 
 def _dtype_of(code: int, bits: int, lanes: int) -> np.dtype:
@@ -262,7 +265,8 @@ def _by_dlpack(x: object, stream: int) -> tuple[int, Memory]:
     return ordinal, Memory(-1, address, shape, in_bytes, dtype, holder)
 
 
-def _by_interface(x: object, member: int | None) -> tuple[int | None, Memory]:
+def _interface(x: object) -> tuple[int | None, int | None, Memory]:
+    """Return (card, stream to wait for, memory) of an array by its interface."""
     interface = x.__cuda_array_interface__
     if interface.get("mask") is not None:
         raise TypeError("an array with a mask cannot be taken: there is no place for the mask")
@@ -270,32 +274,42 @@ def _by_interface(x: object, member: int | None) -> tuple[int | None, Memory]:
     strides = interface.get("strides") or contiguous_strides(shape, dtype.itemsize)
     # Before version 3 an array did not tell its stream: it was to be ready in the default stream.
     stream = interface.get("stream", None if interface.get("version", 0) >= 3 else LEGACY_STREAM)
-    if member is not None and stream is not None and stream != _parla.current_queue(member):
-        _parla.order(member, stream, False)
-    ordinal = getattr(getattr(x, "device", None), "id", None)
-    return ordinal, Memory(-1, interface["data"][0], shape, tuple(strides), dtype, x)
+    address = interface["data"][0]
+    return _parla.locate(address) if address else None, stream, Memory(-1, address, shape, tuple(strides), dtype, x)
 
 
-def describe(x: object, member: int | None = None) -> tuple[int | None, Memory]:
-    """Return the card that an array is on (None: it does not tell) and its memory, whose device is left open.
-
-    With a position of the running task's, its stream waits for what the array's library has queued for it.
-    """
+def describe(x: object) -> tuple[int | None, Memory]:
+    """Return the card that an array is on (None: it is empty, or on none) and its memory, whose device is left open. Waits for nothing."""
     if hasattr(x, "__dlpack__"):
-        return _by_dlpack(x, _NO_STREAM if member is None else _parla.current_queue(member))
-    return _by_interface(x, member)
+        return _by_dlpack(x, _NO_STREAM)
+    ordinal, _, memory = _interface(x)
+    return ordinal, memory
+
+
+def _in_order(x: object, member: int, device: Device) -> Memory:
+    """Return the memory of an array on a device; the running task's stream waits for what the array's library has queued for it."""
+    own = _parla.current_queue(member)
+    is_here = _parla.current_task().devices[member].ordinal == device.ordinal
+    if not hasattr(x, "__dlpack__"):
+        _, stream, memory = _interface(x)
+    elif is_here:
+        return _by_dlpack(x, own)[1]
+    else:  # DLPack knows streams of the array's own device only: its default stream stands between the two
+        stream, memory = LEGACY_STREAM, _by_dlpack(x, LEGACY_STREAM)[1]
+    if stream is not None and stream != own:
+        _parla.order(member, stream, False, device.index)
+    return memory
 
 
 def device_of(x: object, ordinal: int | None) -> Device | None:
-    """Return the device of the active runtime that is the card, the running task's if it is one of several; None without one."""
+    """Return the device of the active runtime that is the card, the running task's if it is one of several; None without one.
+
+    What is on no card may be on any device.
+    """
     if isinstance(x, DeviceArray):
         return x.device
     runtime = _parla.active()
     rows = () if runtime is None else [row for row in runtime.devices if row[2] == "cuda"]
-    if ordinal is None and len({row[5] for row in rows}) > 1:
-        raise TypeError(
-            f"{type(x).__name__}: its __cuda_array_interface__ does not tell which of the cards it is on; give an array that knows DLPack"
-        )
     found = [Device(_gpu(), row[1]) for row in rows if ordinal in (None, row[5])]
     task = _parla.current_task()
     here = [device for device in found if task is not None and device in task.devices]
@@ -314,11 +328,11 @@ def memory_of(x: object, member: int) -> Memory:
         return x.memory
     if not is_elsewhere(x):
         return _host_memory(np.asarray(x))
-    ordinal, memory = describe(x, member)
+    ordinal = describe(x)[0]
     device = device_of(x, ordinal)
     if device is None:
         raise TypeError(f"{type(x).__name__} is on CUDA device {ordinal}, which this runtime does not have: name it in devices=")
-    return memory._replace(i_device=device.index)
+    return _in_order(x, member, device)._replace(i_device=device.index)
 
 
 def _host_memory(a: np.ndarray) -> Memory:
@@ -328,11 +342,26 @@ def _host_memory(a: np.ndarray) -> Memory:
 # --- Copies ---
 
 
+def _other_queues(member: int, *sides: Memory) -> list[tuple[int, int]]:
+    """Return (stream, device) of the running task's other devices that hold one of the sides."""
+    devices = _parla.current_task().devices
+    if len(devices) == 1:
+        return []
+    wanted = {side.i_device for side in sides}
+    return [(_parla.current_queue(k), each.index) for k, each in enumerate(devices) if k != member and each.index in wanted]
+
+
 def _queue(member: int, dst: Memory, src: Memory) -> None:
-    """Copy in the running task's stream. A side in host memory has been read or written when this returns."""
+    """Copy in the running task's stream, in order with its streams on other devices. A side in host memory has been read or written when
+    this returns."""
+    others = _other_queues(member, dst, src)
     if dst.shape != src.shape or dst.dtype.itemsize != src.dtype.itemsize:
         raise ValueError(f"copying {src.dtype}{src.shape} into {dst.dtype}{dst.shape}: on CUDA devices both must be equal")
+    for stream, i_device in others:
+        _parla.order(member, stream, False, i_device)
     _parla.copy(member, dst.dtype.itemsize, dst.shape, dst.side, src.side)
+    for stream, i_device in others:
+        _parla.order(member, stream, True, i_device)
     if dst.i_device == 0 or src.i_device == 0:
         _parla.drain(member)
 

@@ -240,10 +240,13 @@ static PyMethodDef functions[] = {
     {"block", native_block_function, METH_VARARGS,
      "block(member, n_bytes): memory of one of the running task's devices, in its order."},
     {"order", native_order_function, METH_VARARGS,
-     "order(member, stream, leads): the stream waits for the running task's queue (leads), or the other way round."},
+     "order(member, stream, leads, device=-1): the stream, which is on that device or on the member's, waits for the running task's queue "
+     "(leads), or the other way round."},
     {"copy", native_copy_function, METH_VARARGS,
      "copy(member, item_bytes, shape, dst, src): a copy in the running task's queue; each side is (device, address, strides)."},
     {"drain", native_drain_function, METH_O, "drain(member): block until the running task's queue is empty."},
+    {"locate", native_locate_function, METH_O,
+     "locate(address): the ordinal of the CUDA card that memory is on, None if it is on none."},
     {"dlpack_export", dlpack_export_function, METH_VARARGS,
      "dlpack_export(owner, address, shape, strides, (code, bits), (device_type, device_id), is_readonly, is_versioned): a DLPack capsule; "
      "strides in elements."},

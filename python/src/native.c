@@ -97,13 +97,13 @@ PyObject *native_order_function(PyObject *module, PyObject *args)
 {
     parla_context *context = context_here(module, "order between streams");
     Py_ssize_t member, native;
-    int leads, code;
+    int leads, i_device = -1, code;
 
-    if (!context || !PyArg_ParseTuple(args, "nnp:order", &member, &native, &leads)) {
+    if (!context || !PyArg_ParseTuple(args, "nnp|i:order", &member, &native, &leads, &i_device)) {
         return NULL;
     }
-    code = leads ? parla_context_lead(context, (size_t)member, (void *)native)
-                 : parla_context_follow(context, (size_t)member, (void *)native);
+    code = leads ? parla_context_lead(context, (size_t)member, i_device, (void *)native)
+                 : parla_context_follow(context, (size_t)member, i_device, (void *)native);
     return code < 0 ? error_raise(PyModule_GetState(module), code, "order between streams") : Py_NewRef(Py_None);
 }
 
@@ -172,6 +172,20 @@ PyObject *native_drain_function(PyObject *module, PyObject *member)
     }
     Py_BEGIN_ALLOW_THREADS code = parla_context_drain(context, i);
     Py_END_ALLOW_THREADS return code < 0 ? error_raise(PyModule_GetState(module), code, "synchronize()") : Py_NewRef(Py_None);
+}
+
+/* locate(address): which card memory is on, by its ordinal; None if on none. */
+PyObject *native_locate_function(PyObject *module, PyObject *address)
+{
+    void *memory = PyLong_AsVoidPtr(address);
+    int ordinal, code;
+
+    if (!memory && PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS code = parla_native_locate("cuda", memory, &ordinal);
+    Py_END_ALLOW_THREADS if (code == PARLA_E_INVALID || code == PARLA_E_NO_DEVICE) { Py_RETURN_NONE; }
+    return code < 0 ? error_raise(PyModule_GetState(module), code, "an address") : PyLong_FromLong(ordinal);
 }
 
 /* --- Around a step --- */

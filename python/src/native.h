@@ -10,6 +10,7 @@ PyObject *native_block_function(PyObject *module, PyObject *args);
 PyObject *native_order_function(PyObject *module, PyObject *args);
 PyObject *native_copy_function(PyObject *module, PyObject *args);
 PyObject *native_drain_function(PyObject *module, PyObject *member);
+PyObject *native_locate_function(PyObject *module, PyObject *address);
 
 /* Around a step of a body, with the task's contextvars entered. begin makes the task's stream the current one of the Python libraries that
  * know streams, where the task's first device has one; *out_token is what end needs, or NULL. They return 0, or -1 with an exception set;

@@ -65,6 +65,10 @@ def is_there():
     return _library() is not None and _function("cuInit")(ctypes.c_uint(0)) == 0
 
 
+def has_card(ordinal):
+    return _function("cuDeviceGet")(ctypes.byref(ctypes.c_int()), ctypes.c_int(ordinal)) == 0
+
+
 def current_context():
     return _made("cuCtxGetCurrent")
 
@@ -105,6 +109,9 @@ class Fake:
 
     def forget(self):
         self._call("forget", None)
+
+    def fail_work(self, n, code):
+        self._call("fail_work", None, ctypes.c_int64(n), ctypes.c_int(code))
 
     def delay(self, us):
         self._call("delay", None, ctypes.c_int64(us))

@@ -212,6 +212,31 @@ def test_memory_given_back_elsewhere_waits_for_all_streams(cards, no_cupy, fake)
         assert (asnumpy(a) == round).all()
 
 
+# --- Failure ---
+
+
+def test_work_that_fails_fails_the_task_with_the_drivers_words(no_cupy, fake):
+    if fake is None:
+        pytest.skip("only the driver in host memory fails on request")
+    a = asarray(np.zeros(64))
+    with pytest.raises(parla.DeviceError, match="CUDA_ERROR_ILLEGAL_ADDRESS"), parla.Parla(n_workers=1, devices="cuda:0"):
+
+        @spawn(placement=gpu(0), inout=[a])
+        def body():
+            source = clone_here(np.ones(64))
+            fake.fail_work(1, 700)
+            a.array[...] = source
+
+        @spawn(placement=gpu(0), inout=[a])
+        def after():
+            raise AssertionError("it must not run")
+
+        after.wait()
+        assert after.state == "cancelled"
+        body.result()
+    fake.forget()  # what a failed context has is not given back
+
+
 # --- Local arrays ---
 
 
@@ -299,6 +324,28 @@ def test_a_local_array_that_is_kept_is_an_error(cards, library):
     with pytest.raises(parla.StateError, match="keeps a local array"):
         on(gpu(0), lambda: kept.append(a.array), input=[a])
     kept.clear()
+
+
+def test_local_arrays_of_several_devices(cards, no_cupy, fake):
+    """A body on two devices copies from one to the other and back; each copy comes after what the other stream has to do."""
+    a, b = asarray(np.zeros(4096, np.uint8)), asarray(np.zeros(4096, np.uint8))
+
+    def body():
+        first, second = get_current_context()
+        with first:
+            here = a.array
+            here[...] = clone_here(np.full(4096, 3, np.uint8))
+        with second:
+            there = b.array
+            there[...] = here
+        with first:
+            here[...] = there
+            here[:100] = there[100:200]
+
+    fake and fake.delay(500)
+    on((gpu(0), gpu(1)), body, inout=[(a, 0), (b, 1)])
+    fake and fake.delay(0)
+    assert (np.asarray(a) == 3).all() and (np.asarray(b) == 3).all()
 
 
 def test_clone_here(cards, library):

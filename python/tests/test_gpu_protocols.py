@@ -313,6 +313,38 @@ def test_a_registered_type_is_given_on_devices_too(cards, no_cupy, other, monkey
     assert (a.array.local == 2).all()
 
 
+# --- Two cards ---
+
+
+@pytest.fixture
+def two_cards(fake):
+    """A runtime with a device on each of two cards, and somebody else's work on the second."""
+    if not cuda_driver.has_card(1):
+        pytest.skip("only one card")
+    with parla.Parla(n_workers=1, devices="cuda:0,cuda:1"):
+        second = cuda_driver.Card(1)
+        yield second
+        second.close()
+
+
+@kinds
+def test_an_array_is_found_on_its_card(two_cards, no_cupy, kind):
+    assert [device.ordinal for device in gpu] == [0, 1]
+    given = kind(two_cards, 7)
+    assert get_memory(given) == gpu(1)
+    a = asarray(given)
+    assert a.devices == (gpu(1),) and (np.asarray(a) == 7).all()
+    b = filled(0)
+    on(gpu(0), lambda: b.update(given), output=[b])
+    assert (np.asarray(b) == 7).all()
+
+
+def test_the_card_is_the_current_one(two_cards, cupy):
+    found = [on(device, lambda: cupy.cuda.Device().id) for device in gpu]
+    assert found == [0, 1]
+    assert [on(device, lambda: clone_here(np.ones(3))).device.id for device in gpu] == [0, 1]
+
+
 # --- Between ---
 
 

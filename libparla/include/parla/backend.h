@@ -87,6 +87,8 @@ typedef struct parla_backend {
     /* A queue over the vendor's handle of one that somebody else has made there and closes; queue_close forgets it and waits for nothing.
      * May be NULL. */
     int (*queue_over)(void *device, void *native, void **out_queue);
+    /* Which device of the kind, by its ordinal, memory belongs to that anybody has taken there. PARLA_E_INVALID if to none. May be NULL. */
+    int (*locate)(const void *memory, int *out_ordinal);
 } parla_backend;
 
 /* What a backend in a module of its own gets from the library that opens it: it links nothing of the library's. */

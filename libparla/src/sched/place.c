@@ -220,6 +220,28 @@ void pl_place_abandon(parla_runtime *rt, pl_worker *self, pl_task *task)
 
 void pl_place_free(pl_placed *placed) { pl_placed_unref(placed); }
 
+/* --- Blocked ------------------------------------------------------------------------------------------------------------------ */
+
+void pl_place_block(parla_runtime *rt, pl_worker *self, pl_blocked *blocked)
+{
+    pl_todo todo = {0};
+    pl_place_lock(rt);
+    blocked->next_placed = rt->place.blocked;
+    rt->place.blocked = blocked;
+    pl_pump(rt, &todo);
+    pl_place_unlock_and_do(rt, self, &todo);
+}
+
+void pl_place_unblock(parla_runtime *rt, const pl_blocked *blocked)
+{
+    pl_place_lock(rt);
+    pl_blocked **at = &rt->place.blocked;
+    while (*at != blocked)
+        at = &(*at)->next_placed;
+    *at = blocked->next_placed;
+    pl_place_unlock(rt);
+}
+
 /* --- Ready, suspended --------------------------------------------------------------------------------------------------------- */
 
 /* Queues the task, or holds it back; false if it was cancelled a moment ago. */
