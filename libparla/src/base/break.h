@@ -19,6 +19,8 @@ enum {
     PL_BREAK_PASS_ON = 9,     /* a sleeper keeps a wake-up that was another's */
     PL_BREAK_WAKE_FIRST = 10, /* a worker counts its wake while it still counts as idle */
     PL_BREAK_AGEING = 11,     /* nothing is kept for tasks that have waited too long */
+    PL_BREAK_REPLAY = 12,     /* a node of a replay starts one predecessor too early */
+    PL_BREAK_RANGE = 13,      /* who leaves half of a range to others works through it all the same */
     PL_BREAK_READERS = 21,    /* a writer does not wait for the readers before it */
     PL_BREAK_STALE = 22,      /* copies stay current when another is written */
     PL_BREAK_EVICT = 23,      /* a copy that is the only current one is dropped without being written back */
