@@ -3,6 +3,7 @@
 #include "device/lease.h"
 
 #include "device/backends.h"
+#include "gate.h"
 #include "test.h"
 
 #include <parla/error.h>
@@ -47,6 +48,7 @@ __attribute__((constructor)) static void register_counting(void)
 {
     counting = pl_backend_sim;
     counting.kind = "counting";
+    counting.queue_call = NULL; /* bodies run on workers, as they do for cards */
     counting.open = count_open;
     counting.close = count_close;
     counting.queue_free = count_queue_free;
@@ -94,6 +96,9 @@ T_TEST(from_elsewhere_it_waits_for_all_queues)
     pl_block_give(take(device, device->queues[0]), NULL);
     T_EQ(n_queue_frees, 1);
     T_EQ(n_waits, device->n_queues + 1);
+    T_EVENTUALLY(pl_lease_collect(device->lease) == 1, 10000);
+    T_EQ(pl_lease_bytes(device->lease), 0);
+    T_FALSE(pl_lease_is_going(device->lease));
     T_TRUE(last_free_queue != device->queues[0]);
     if (device->n_queues > 1) {
         pl_block_give(take(device, device->queues[0]), device->queues[1]);
@@ -102,6 +107,46 @@ T_TEST(from_elsewhere_it_waits_for_all_queues)
     T_EQ(n_frees, 0);
     pl_devices_close(&devices);
     T_EQ(n_open, 0);
+}
+
+/* Nobody else can have it before the queues have passed, so it counts until then. */
+static int n_begins, n_kicks;
+static void count_begin(void *ctx) { n_begins += ctx == &n_kicks; }
+static void count_kick(void *ctx) { n_kicks += ctx == &n_kicks; }
+static const pl_lease_watcher count_both = {count_begin, count_kick};
+
+static void pass_gate_in_queue(void *arg) { gate_pass(arg); }
+
+T_TEST(on_its_way_it_still_counts)
+{
+    gate closed = GATE_INIT;
+    pl_devices devices;
+    pl_device *device = open_device(&devices);
+    pl_lease_watch(device->lease, &count_both, &n_kicks);
+    parla_block *block = take(device, device->queues[0]);
+    T_OK(pl_backend_sim.queue_call(device->queues[0], pass_gate_in_queue, &closed));
+    pl_block_give(block, NULL);
+    T_EQ(n_begins, 1);
+    T_EQ(n_kicks, 1);
+    T_TRUE(pl_lease_is_going(device->lease));
+    T_EQ(pl_lease_collect(device->lease), 0);
+    T_EQ(pl_lease_bytes(device->lease), 100);
+    gate_open(&closed);
+    T_EVENTUALLY(pl_lease_collect(device->lease) == 1, 10000);
+    T_EQ(pl_lease_bytes(device->lease), 0);
+    pl_devices_close(&devices);
+    T_EQ(n_open, 0);
+}
+
+T_TEST(what_is_on_its_way_is_there_when_the_device_closes)
+{
+    pl_devices devices;
+    pl_device *device = open_device(&devices);
+    for (int i = 0; i < 10; i++)
+        pl_block_give(take(device, device->queues[0]), NULL);
+    pl_devices_close(&devices);
+    T_EQ(n_open, 0);
+    T_EQ(n_queue_frees, 10);
 }
 
 T_TEST(while_queues_are_closing_it_is_put_off)

@@ -10,8 +10,10 @@
 static void push(const char *name) { (void)nvtxRangePushA(name); }
 static void pop(void) { (void)nvtxRangePop(); }
 
+/* NVTX would look for the profiler at its first call, on whatever thread that is, while others read what it writes then. */
 void pl_cuda_nvtx_open(void)
 {
+    nvtxInitialize(NULL);
     pl_cu.range_push = push;
     pl_cu.range_pop = pop;
 }

@@ -17,6 +17,7 @@
 #include <parla/policy.h>
 #include <parla/poll.h>
 #include <parla/receipt.h>
+#include <parla/replay.h>
 #include <parla/runtime.h>
 #include <parla/space.h>
 #include <parla/strided.h>

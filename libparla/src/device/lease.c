@@ -1,6 +1,7 @@
 /* lease.c - see the header. Behind all queues: a queue of its own waits for an event of each, and there the memory goes back. */
 #include "device/lease.h"
 
+#include "base/break.h"
 #include "base/error.h"
 
 #include <stdlib.h>
@@ -17,6 +18,7 @@ int pl_lease_create(pl_lease **out, pl_device *device)
     lease->process = (long)getpid();
     atomic_init(&lease->refs_shared, 1);
     pthread_mutex_init(&lease->lock, NULL);
+    lease->last_going = &lease->going;
     *out = lease;
     return 0;
 }
@@ -43,20 +45,19 @@ static void wait_for(pl_lease *lease, void *queue)
     lease->backend->event_free(event);
 }
 
-/* With the lock. False without a queue to do it in. */
-static bool give_behind_all(pl_lease *lease, const parla_block *block)
+/* With the lock. Where memory goes back that may be in use in any queue, or NULL without a queue to do it in. */
+static void *behind_all(pl_lease *lease)
 {
     const pl_device *device = lease->device;
     if (!lease->free_queue && lease->backend->queue_open(lease->handle, &lease->free_queue) < 0) {
         lease->free_queue = NULL;
-        return false;
+        return NULL;
     }
-    for (int i = 0; i < device->n_queues; i++)
+    for (int i = 0; i < device->n_queues && !pl_is_broken(PL_BREAK_BLOCK); i++)
         wait_for(lease, device->queues[i]);
     if (device->copy_queue)
         wait_for(lease, device->copy_queue);
-    lease->backend->queue_free(lease->free_queue, block->memory, block->n_bytes);
-    return true;
+    return lease->free_queue;
 }
 
 static void drop(parla_block *block)
@@ -65,32 +66,92 @@ static void drop(parla_block *block)
     free(block);
 }
 
+static void count_out(parla_block *block) { pl_sub_acq_rel(&block->lease->n_bytes, block->n_bytes); }
+
+static void enlist(pl_lease *lease, parla_block *block)
+{
+    if (lease->watcher)
+        lease->watcher->begin(lease->watcher_ctx);
+    block->next = NULL;
+    pl_add_relaxed(&lease->n_going, 1);
+    *lease->last_going = block;
+    lease->last_going = &block->next;
+    if (lease->watcher)
+        lease->watcher->kick(lease->watcher_ctx);
+}
+
+/* With the lock, while open. False: the caller counts it out and drops it. */
+static bool send_back(pl_lease *lease, parla_block *block, void *queue)
+{
+    bool is_own = queue && queue == block->queue;
+    if (is_own && pl_device_runs_bodies(lease->device)) { /* what its body did is done */
+        lease->backend->free(lease->handle, block->memory, block->n_bytes);
+        return false;
+    }
+    void *where = is_own ? queue : behind_all(lease);
+    lease->backend->queue_free(where ? where : block->queue, block->memory, block->n_bytes);
+    if (is_own || !where || lease->backend->event_record(where, &block->event) < 0)
+        return false;
+    enlist(lease, block);
+    return true;
+}
+
 void pl_block_give(parla_block *block, void *queue)
 {
     pl_lease *lease = block->lease;
-    bool is_given = false;
-    pl_sub_acq_rel(&lease->n_bytes, block->n_bytes);
+    bool is_kept = false;
     pthread_mutex_lock(&lease->lock);
-    pl_lease_state state = lease->state;
-    if (state == PL_LEASE_CLOSING) {
+    if (lease->state == PL_LEASE_CLOSING) {
         block->next = lease->late;
         lease->late = block;
-    } else if (state == PL_LEASE_OPEN && queue && queue == block->queue) {
-        lease->backend->queue_free(queue, block->memory, block->n_bytes);
-        is_given = true;
-    } else if (state == PL_LEASE_OPEN && block->queue) {
-        is_given = give_behind_all(lease, block);
-        if (!is_given) { /* in its queue, then: other queues would have to be waited for */
-            lease->backend->queue_free(block->queue, block->memory, block->n_bytes);
-            is_given = true;
-        }
+        count_out(block);
+        is_kept = true;
+    } else if (lease->state == PL_LEASE_OPEN && block->queue) {
+        is_kept = send_back(lease, block, queue);
+    } else {
+        lease->backend->free(lease->handle, block->memory, block->n_bytes);
     }
     pthread_mutex_unlock(&lease->lock);
-    if (state == PL_LEASE_CLOSING)
+    if (is_kept)
         return;
-    if (!is_given)
-        lease->backend->free(lease->handle, block->memory, block->n_bytes);
+    count_out(block);
     drop(block);
+}
+
+/* With the lock. Takes out the oldest that is on its way, or NULL. */
+static parla_block *take_going(pl_lease *lease)
+{
+    parla_block *block = lease->going;
+    if (block) {
+        lease->going = block->next;
+        if (!lease->going)
+            lease->last_going = &lease->going;
+        lease->backend->event_free(block->event);
+        count_out(block);
+        pl_sub_acq_rel(&lease->n_going, 1); /* pairs with pl_lease_is_going() */
+    }
+    return block;
+}
+
+/* The runtime holds the lease meanwhile, so none of these is its last. */
+int pl_lease_collect(pl_lease *lease)
+{
+    int n = 0;
+    pthread_mutex_lock(&lease->lock);
+    while (lease->going && lease->backend->event_query(lease->going->event) != PARLA_PENDING) {
+        drop(take_going(lease));
+        n++;
+    }
+    pthread_mutex_unlock(&lease->lock);
+    return n;
+}
+
+void pl_lease_watch(pl_lease *lease, const pl_lease_watcher *watcher, void *ctx)
+{
+    pthread_mutex_lock(&lease->lock);
+    lease->watcher = watcher;
+    lease->watcher_ctx = ctx;
+    pthread_mutex_unlock(&lease->lock);
 }
 
 int pl_block_take(parla_block *block)
@@ -115,8 +176,10 @@ void pl_lease_begin_close(pl_lease *lease)
 void pl_lease_end_close(pl_lease *lease)
 {
     if (lease->free_queue)
-        lease->backend->queue_close(lease->free_queue);
+        lease->backend->queue_close(lease->free_queue); /* waits for what is on its way */
     pthread_mutex_lock(&lease->lock);
+    while (lease->going)
+        drop(take_going(lease));
     lease->free_queue = NULL;
     lease->device = NULL;
     lease->state = PL_LEASE_CLOSED;

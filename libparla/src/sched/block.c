@@ -8,6 +8,7 @@
 #include "sched/placed.h"
 
 #include <parla/native.h>
+#include <parla/poll.h>
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -39,11 +40,22 @@ static int refuse(const pl_device *device, size_t n_bytes, size_t free_bytes)
         device->reserved_bytes);
 }
 
+/* Blocks that have come back count no longer; the progress function then looks for tasks that wait for their memory. */
+static void collect_here(parla_runtime *rt, const pl_device *device)
+{
+    int n = pl_lease_collect(device->lease);
+    if (n == 0)
+        return;
+    pl_add_seq(&rt->place.n_back, n);
+    parla_poll_kick(rt->place.blocks_poll);
+}
+
 static int count_in(parla_context *context, size_t member, pl_device *device, parla_block *block)
 {
     parla_runtime *rt = context->rt;
     pl_site *site = &rt->place.sites[device->index];
     int rc = 0;
+    collect_here(rt, device);
     pl_place_lock(rt);
     pl_member *reserved = reservation_of(context, member);
     size_t left = reserved ? reserved->memory_bytes - reserved->drawn_bytes : 0;
@@ -146,4 +158,54 @@ void parla_block_destroy(parla_block *block)
         return; /* in the child of a fork the device is not ours to call */
     void *queue = leave_body(block);
     pl_block_give(block, queue);
+}
+
+/* --- What is on its way back -------------------------------------------------------------------------------------------------- */
+
+/* A progress function: tasks may wait for what comes back, so a block on its way is something that goes on outside, until they were looked
+ * at. */
+static int poll_blocks(void *ctx)
+{
+    parla_runtime *rt = ctx;
+    bool is_going = false;
+    int n = pl_exchange_seq(&rt->place.n_back, 0);
+    for (int i = 1; i < rt->place.devices.n; i++) {
+        pl_lease *lease = rt->place.devices.list[i].lease;
+        n += pl_lease_collect(lease);
+        is_going |= pl_lease_is_going(lease);
+    }
+    if (n > 0) {
+        pl_todo todo = {0};
+        pl_worker *self = pl_place_self(rt);
+        pl_place_lock(rt);
+        pl_pump(rt, &todo);
+        pl_place_unlock_and_do(rt, self, &todo);
+    }
+    for (int i = 0; i < n; i++)
+        pl_outside_done(rt);
+    return is_going || n > 0 ? n : -1;
+}
+
+static void begin_outside(void *rt) { pl_outside_add(rt); }
+static void kick_poll(void *rt) { parla_poll_kick(((parla_runtime *)rt)->place.blocks_poll); }
+static const pl_lease_watcher watcher = {begin_outside, kick_poll};
+
+int pl_blocks_open(parla_runtime *rt)
+{
+    if (rt->place.devices.n == 1)
+        return 0;
+    int rc = parla_poll_add(rt, &rt->place.blocks_poll, poll_blocks, rt);
+    for (int i = 1; rc == 0 && i < rt->place.devices.n; i++)
+        pl_lease_watch(rt->place.devices.list[i].lease, &watcher, rt);
+    return rc;
+}
+
+void pl_blocks_close(parla_runtime *rt)
+{
+    if (!rt->place.blocks_poll)
+        return;
+    for (int i = 1; i < rt->place.devices.n; i++)
+        pl_lease_watch(rt->place.devices.list[i].lease, NULL, NULL);
+    parla_poll_remove(rt->place.blocks_poll);
+    rt->place.blocks_poll = NULL;
 }

@@ -269,6 +269,12 @@ void pl_hand_over(parla_runtime *rt, pl_worker *self, pl_placed *placed);
 /* Ends a task that cannot be launched. Called without the lock. */
 void pl_give_up(parla_runtime *rt, pl_worker *self, pl_placed *placed);
 
+/* --- block.c ------------------------------------------------------------------------------------------------------------------ */
+
+/* Looks after blocks on their way back, for tasks that wait for memory. Errors: PARLA_E_NOMEM. */
+int pl_blocks_open(parla_runtime *rt);
+void pl_blocks_close(parla_runtime *rt);
+
 /* --- place.c ------------------------------------------------------------------------------------------------------------------ */
 
 /* Its body begins, or a copy that it starts; and it is over, or interrupted. For the receipt. */

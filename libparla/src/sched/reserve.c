@@ -141,12 +141,12 @@ static int alloc_missing(parla_runtime *rt, pl_placed *placed)
 /* --- The whole ---------------------------------------------------------------------------------------------------------------- */
 
 /* What a refusal of memory means: somebody will give some back, or nobody can. */
-static pl_fit refused(parla_runtime *rt, pl_placed *placed, int i_device, int *out_device)
+static pl_fit refused(parla_runtime *rt, pl_placed *placed, int i_device, bool grows, int *out_device)
 {
     unpin_all(rt, placed);
     *out_device = i_device;
     pl_site *site = &rt->place.sites[i_device];
-    if (pl_site_is_used(site))
+    if (grows || pl_site_is_used(site))
         return PL_NO_ROOM;
     for (pl_instance *kept = site->store.oldest; kept; kept = kept->newer)
         kept->is_kept = false; /* the next task may try again */
@@ -169,6 +169,9 @@ static void count_reservation(parla_runtime *rt, pl_placed *placed)
 pl_fit pl_reserve(parla_runtime *rt, pl_placed *placed, int *out_device, pl_todo *todo)
 {
     int refusing = -1;
+    bool grows = false; /* blocks are on their way back: asked before what is free */
+    for (int k = 0; k < placed->n_devices; k++)
+        grows |= pl_lease_is_going(rt->place.devices.list[placed->devices[k]].lease);
     pin_present(rt, placed);
     for (int k = 0; k < placed->n_devices; k++) {
         int i = placed->devices[k];
@@ -179,7 +182,7 @@ pl_fit pl_reserve(parla_runtime *rt, pl_placed *placed, int *out_device, pl_todo
     if (refusing < 0)
         refusing = alloc_missing(rt, placed);
     if (refusing >= 0)
-        return refused(rt, placed, refusing, out_device);
+        return refused(rt, placed, refusing, grows, out_device);
     count_reservation(rt, placed);
     return PL_FITS;
 }

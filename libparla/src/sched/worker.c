@@ -13,7 +13,7 @@
 #include "base/break.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "sched/runtime.h"
+#include "sched/replay.h"
 #include "task/failure.h"
 
 #include <errno.h>
@@ -275,6 +275,7 @@ static pl_worker *worker_create(parla_runtime *rt, int index)
 static void worker_destroy(pl_worker *self)
 {
     free(self->victims);
+    pl_capture_free(self->capture);
     pl_deque_fini(&self->deque);
     free(self);
 }
@@ -519,6 +520,8 @@ static pl_worker *guest_locked(parla_runtime *rt)
     self->thread = pthread_self();
     pl_store_relaxed(&self->is_spawner_shared, false);
     self->credit = 0;
+    pl_capture_free(self->capture); /* of a thread that ended in the middle of it */
+    self->capture = NULL;
     if (!orphan) {
         self->next_guest = pl_load_relaxed(&rt->guests);
         pl_store_seq(&rt->guests, self);
