@@ -448,10 +448,10 @@ PyDoc_STRVAR(callback_doc,
 PyDoc_STRVAR(
     why_doc,
     "why()\n--\n\nTell why a task in flight runs where it runs, or why it does not run yet. Does not block.\n\n"
-    "Ask while it is queued, or in its body: ``get_current_task().why()``. Returns a dict: \"policy\", \"choice\" (which of the\n"
-    "placements was taken, -1 before that), \"passed\" (how many tasks took resources meanwhile), \"expected_s\", and \"candidates\": for each\n"
-    "device that was looked at a dict with \"device\", \"verdict\" (in words), \"cost\" (of the policy; None if it was not asked),\n"
-    "\"choice\" and \"member\".");
+    "Ask while it is queued, or in its body: ``get_current_task().why()``. Returns a dict: \"policy\", \"choice\" (which of\n"
+    "the placements was taken, -1 before that), \"passed\" (how many tasks took resources meanwhile), \"expected_s\", and\n"
+    "\"candidates\": for each device that was looked at a dict with \"device\", \"verdict\" (in words), \"cost\" (of the\n"
+    "policy; None if it was not asked), \"choice\" and \"member\".");
 
 static PyMethodDef task_methods[] = {
     {"result", (PyCFunction)(void (*)(void))task_result_method, METH_VARARGS | METH_KEYWORDS, result_doc},
