@@ -1,8 +1,9 @@
 /* worker.c - the threads that run tasks: what they look for, how they sleep, and who stands in while a body blocks.
  *
  * A worker looks, in this order, at the successor handed to it, its own deque (newest first), the deques of the others and of the guests
- * (oldest first), and the progress functions. Then it spins for a bounded time, and sleeps. Each OLD_EVERY-th time it looks first where tasks may
- * have waited for long: else bodies that go on spawning would keep its deque filled, and what is older, or lies elsewhere, would never run.
+ * (oldest first), and the progress functions. Then it spins for a bounded time, and sleeps. Each OLD_EVERY-th time it looks first where
+ * tasks may have waited for long: else bodies that go on spawning would keep its deque filled, and what is older, or lies elsewhere, would
+ * never run.
  *
  * Sleeping follows park.h: announce, count itself idle, look at all deques once more, sleep. Who pushes a task does so with a sequentially
  * consistent store and then looks for sleepers, so no task is left behind while all sleep. A worker counts itself idle after its
