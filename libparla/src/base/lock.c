@@ -1,8 +1,8 @@
 /* lock.c - locks that survive a fork: in the child each becomes a fresh one.
  *
  * A lock enters the list of known ones before it is first held, so every lock that somebody may have held at a fork is in the list that the
- * child walks. The list is guarded by a mutex which the child renews as well; it changes by one store, so a child whose parent was about to
- * add a lock finds a list that is whole. Such a lock may be in it without saying so (is_known_shared), hence the look before it is added. */
+ * child walks. The list's own mutex is held for a few instructions only, never around a call, so a fork can wait for it: the list is whole in
+ * the child. A lock may be in the list without saying so (is_known_shared), hence the look before it is added. */
 #include "base/lock.h"
 
 #include "base/atomic.h"
@@ -12,17 +12,26 @@ static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static pl_lock *known; /* under list_lock */
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
+static void before_fork(void) { pthread_mutex_lock(&list_lock); }
+static void after_fork(void) { pthread_mutex_unlock(&list_lock); }
+
+/* The threads that ThreadSanitizer remembers as its last users do not exist here. */
+__attribute__((no_sanitize("thread"))) static void renew(pthread_mutex_t *mutex)
+{
+    *mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+}
+
 static void renew_all(void)
 {
-    pthread_mutex_init(&list_lock, NULL);
+    after_fork();
     for (pl_lock *lock = known; lock; lock = lock->next)
-        pthread_mutex_init(&lock->mutex, NULL);
+        renew(&lock->mutex);
     for (pl_lock *lock = known; lock; lock = lock->next)
         if (lock->on_fork)
             lock->on_fork();
 }
 
-static void watch_forks(void) { pthread_atfork(NULL, NULL, renew_all); }
+static void watch_forks(void) { pthread_atfork(before_fork, after_fork, renew_all); }
 
 static PL_COLD void make_known(pl_lock *lock)
 {
