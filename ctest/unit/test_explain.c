@@ -244,6 +244,109 @@ T_TEST(why_a_task_does_not_run_yet)
     parla_runtime_destroy(rt);
 }
 
+static int explain_second_step(parla_context *context, void *arg)
+{
+    parla_judgement *judgement = arg;
+    parla_explanation why = {.size = sizeof why};
+    if (judgement->i_device < 0) {
+        parla_task event;
+        judgement->i_device = 0;
+        T_OK(parla_event_create(parla_context_runtime(context), &event, "at once"));
+        T_OK(parla_suspend_on(context, &event, 1));
+        T_OK(parla_event_complete(event, 0, NULL));
+        parla_task_unref(event);
+        return PARLA_SUSPENDED;
+    }
+    T_OK(parla_task_explain(parla_context_task(context), &why, judgement, 1));
+    return 0;
+}
+
+static parla_verdict verdict_of(parla_task task)
+{
+    parla_explanation why = {.size = sizeof why};
+    parla_judgement judgement;
+    T_OK(parla_task_explain(task, &why, &judgement, 1));
+    T_EQ(why.n_judgements, 1);
+    return judgement.verdict;
+}
+
+T_TEST(busy_kept_and_fixed_devices_are_told_apart)
+{
+    enum { N = 20, PASSED = 64 };
+    gate closed = GATE_INIT, again = GATE_INIT;
+    parla_task queued[N];
+    parla_judgement judgement = {.i_device = -1};
+    parla_runtime *rt = start("sim:1");
+    parla_task first = spawn(rt, pass_gate, &closed, on_gpu(0), NULL, 0);
+    for (int i = 0; i < N; i++)
+        queued[i] = spawn(rt, do_nothing, NULL, on_gpu(0), NULL, 0);
+    T_EQ(verdict_of(queued[N - 1]), PARLA_VERDICT_BUSY);
+    gate_open(&closed);
+    T_OK(finish(rt, first));
+    for (int i = 0; i < N; i++)
+        T_OK(finish(rt, queued[i]));
+    T_OK(finish(rt, spawn(rt, explain_second_step, &judgement, on_gpu(0), NULL, 0)));
+    T_EQ(judgement.i_device, 1);
+    T_EQ(judgement.verdict, PARLA_VERDICT_FIXED);
+
+    parla_demand half = on_cpu(), whole = on_cpu();
+    half.vcus = 0.5;
+    whole.vcus = 1;
+    parla_task busy = spawn(rt, pass_gate, &again, half, NULL, 0);
+    T_EVENTUALLY(device_info(rt, 0).free_vcus == 0.5, 5000);
+    parla_task large = spawn(rt, do_nothing, NULL, whole, NULL, 0);
+    for (int i = 0; i < PASSED; i++)
+        T_OK(finish(rt, spawn(rt, do_nothing, NULL, half, NULL, 0)));
+    parla_task late = spawn(rt, do_nothing, NULL, half, NULL, 0);
+    T_EQ(verdict_of(large), PARLA_VERDICT_NO_SHARE);
+    T_EQ(verdict_of(late), PARLA_VERDICT_KEPT);
+    gate_open(&again);
+    T_OK(finish(rt, busy));
+    T_OK(finish(rt, large));
+    T_OK(finish(rt, late));
+    parla_runtime_destroy(rt);
+}
+
+/* A program's own: the second GPU is cheapest, the third is left out, whatever the load. */
+static double own_cost(void *ctx, const parla_candidate *candidate)
+{
+    ++*(int *)ctx;
+    T_EQ(candidate->n_devices, 4);
+    return candidate->i_device == 3 ? NAN : 10 - candidate->i_device;
+}
+
+T_TEST(a_policy_of_the_program_decides)
+{
+    static int n_asked;
+    static const parla_policy own = {.size = sizeof own, .name = "own", .ctx = &n_asked, .cost = own_cost};
+    T_OK(parla_policy_register(&own));
+    parla_runtime *rt = start_with("sim:3", "own", 2);
+    parla_demand any = on_gpu(PARLA_ANY_NUMBER);
+    parla_choice choice = {&any, 1};
+    parla_explanation why = {.size = sizeof why};
+    parla_judgement judgements[4];
+    place where;
+    parla_task_options options = PARLA_TASK_OPTIONS_INIT;
+    options.choices = &choice;
+    options.n_choices = 1;
+    options.body = note;
+    options.arg = &where;
+    for (int i = 0; i < 10; i++) {
+        parla_task task = spawn_with(rt, &options);
+        T_OK(parla_task_wait(rt, &task, 1, PARLA_FOREVER));
+        T_EQ(where.i_device, 2);
+        T_OK(parla_task_explain(task, &why, judgements, 4));
+        T_EQ_STR(why.policy, "own");
+        T_EQ(why.n_judgements, 3);
+        T_NEAR(judgements[0].cost, 9, 0);
+        T_NEAR(judgements[1].cost, 8, 0);
+        T_EQ(judgements[1].verdict, PARLA_VERDICT_CHOSEN);
+        parla_task_unref(task);
+    }
+    T_GE(n_asked, 30);
+    parla_runtime_destroy(rt);
+}
+
 T_TEST(plain_tasks_and_names_have_little_to_tell)
 {
     parla_runtime *rt = start("cpu");

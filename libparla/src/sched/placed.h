@@ -262,6 +262,8 @@ bool pl_enqueue(parla_runtime *rt, pl_placed *placed);
 void pl_launch(parla_runtime *rt, pl_placed *placed, pl_todo *todo);
 /* Places as many queued tasks as fit. */
 void pl_pump(parla_runtime *rt, pl_todo *todo);
+/* The devices that are closed for a queued task, since some before it have waited too long. Not during a walk of the pump. */
+uint64_t pl_kept_before(parla_runtime *rt, const pl_placed *placed);
 /* Its turn in the device's queue is over, or will not come. */
 void pl_give_turn(parla_runtime *rt, const pl_placed *placed);
 /* Hands a launched task to the thread that will call its body. Called without the lock. */

@@ -302,6 +302,18 @@ static uint64_t kept_devices(const pl_place *place, const passed *before)
     return kept;
 }
 
+uint64_t pl_kept_before(parla_runtime *rt, const pl_placed *placed)
+{
+    pl_place *place = &rt->place;
+    passed before = {.n = 0};
+    pl_placed *one;
+    pl_ready_rewind(place);
+    while ((one = pl_ready_next(place, ~UINT64_C(0), ~UINT64_C(0))) != NULL && one != placed)
+        if (one->n_passed >= MAX_PASSED && before.n < PL_READY_LOOK_AHEAD)
+            before.tasks[before.n++] = one;
+    return kept_devices(place, &before);
+}
+
 static void count_passed(passed *before, uint64_t taken)
 {
     for (int i = 0; i < before->n; i++)
