@@ -58,9 +58,14 @@ int pl_place_init(parla_runtime *rt, const char *devices, const char *policy, co
     rc = pl_launches_open(rt);
     if (rc < 0)
         goto close_sites;
+    rc = pl_blocks_open(rt);
+    if (rc < 0)
+        goto close_launches;
     pthread_mutex_init(&place->lock, NULL);
     pthread_cond_init(&place->calm, NULL);
     return 0;
+close_launches:
+    pl_launches_close(rt);
 close_sites:
     close_sites(place);
 close_devices:
@@ -83,6 +88,7 @@ void pl_place_fini(parla_runtime *rt)
     wait_until_calm(place);
     pl_detach_all(rt);
     wait_until_calm(place); /* a thread that has dropped an array's last reference may still unpin its poison */
+    pl_blocks_close(rt);
     pl_launches_close(rt);
     pl_devices_close(&place->devices);
     pl_history_fini(&place->history);
@@ -219,6 +225,28 @@ void pl_place_abandon(parla_runtime *rt, pl_worker *self, pl_task *task)
 }
 
 void pl_place_free(pl_placed *placed) { pl_placed_unref(placed); }
+
+/* --- Blocked ------------------------------------------------------------------------------------------------------------------ */
+
+void pl_place_block(parla_runtime *rt, pl_worker *self, pl_blocked *blocked)
+{
+    pl_todo todo = {0};
+    pl_place_lock(rt);
+    blocked->next_placed = rt->place.blocked;
+    rt->place.blocked = blocked;
+    pl_pump(rt, &todo);
+    pl_place_unlock_and_do(rt, self, &todo);
+}
+
+void pl_place_unblock(parla_runtime *rt, const pl_blocked *blocked)
+{
+    pl_place_lock(rt);
+    pl_blocked **at = &rt->place.blocked;
+    while (*at != blocked)
+        at = &(*at)->next_placed;
+    *at = blocked->next_placed;
+    pl_place_unlock(rt);
+}
 
 /* --- Ready, suspended --------------------------------------------------------------------------------------------------------- */
 
