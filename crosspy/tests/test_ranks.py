@@ -66,6 +66,33 @@ def test_a_rank_that_diverges_is_named(tmp_path, where):
     assert "rank 1 has not made the same collective calls as rank 0" in done.stderr
 
 
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("transport", ["ucx", "mpi"])
+@pytest.mark.parametrize("n_ranks", [2, 4])
+def test_a_failing_task_shows_its_own_traceback(tmp_path, n_ranks, transport):
+    """However soon the other ranks learn of it, and whichever way the failure comes back to its own rank."""
+    path = program(
+        tmp_path,
+        """
+        def step(k, i):
+            if k == 20 and i == 1:
+                raise OSError("no room left")
+
+        with Parla(n_workers=1, mpi=True):
+            a = xp.zeros(xp.Split((1000 * size,), devices=[(i, cpu) for i in range(size)]))
+            for k in range(40):
+                for i in range(size):
+                    spawn(input=[a.block((i + 1) % size)], inout=[a.block(i)], args=(k, i))(step)
+            a.gather()
+        """,
+    )
+    for _ in range(5):
+        done = launch(n_ranks, path, limit=60, PARLA_TRANSPORT=transport)
+        assert done.returncode not in (0, 110), done.stdout + done.stderr
+        assert ", in step" in done.stderr and "OSError: no room left" in done.stderr, done.stderr
+        assert f"rank 1 of {n_ranks}" in done.stderr
+
+
 @pytest.mark.timeout(120)
 def test_a_layout_of_more_ranks_than_there_are(tmp_path):
     """All ranks raise the same error, with words that help."""

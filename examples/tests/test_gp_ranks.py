@@ -58,6 +58,17 @@ def test_ranks_give_the_same_numbers(program, job, tmp_path, monkeypatch):
             assert float(least) <= float(moved) <= float(least) + 0.01  # what the ranks tell each other when they meet
 
 
+@pytest.mark.parametrize("n_ranks", [2, 3])
+def test_a_file_that_one_rank_lacks(command, tmp_path, n_ranks):
+    """That rank says so, and ends all."""
+    lacks = f'if [ "$OMPI_COMM_WORLD_RANK" = {n_ranks - 1} ]; then exec "$@" --csv missing.csv; fi; exec "$@"'
+    line = [RUN, str(n_ranks), "50", "bash", "-c", lacks, "rank", *command("gp_co2.py", "--no-progress")]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.count(f"gp_co2: rank {n_ranks - 1}: missing.csv: No such file or directory") == 1, done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

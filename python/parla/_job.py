@@ -67,6 +67,8 @@ def _ending() -> tuple[MPI.Comm, _mpi.Layer | None] | None:
 def _hook(kind: type, error: BaseException, trace: TracebackType | None) -> None:
     """End the job for an exception that leaves the program."""
     ending = _ending()
+    if ending is not None:
+        leave_to_others(error)
     if ending is None or not issubclass(kind, KeyboardInterrupt):
         show(kind, error, trace)
     if ending is not None:
@@ -79,6 +81,21 @@ def _at_exit() -> None:
     if ending is not None:
         time.sleep(_OTHERS_S if ending[0].rank == 0 else 2 * _OTHERS_S)
         abort(*ending, SystemExit(code))
+
+
+def is_from_elsewhere(error: BaseException) -> bool:
+    """Tell an error that another rank has told this one, or what followed from such errors alone."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_from_elsewhere, error.exceptions))
+    while error is not None and not isinstance(error, _parla.TransportError):
+        error = error.__cause__
+    return error is not None
+
+
+def leave_to_others(error: BaseException) -> None:
+    """Give the rank where an error comes from, which knows more, a moment to end the job."""
+    if is_from_elsewhere(error):
+        time.sleep(_OTHERS_S)
 
 
 def summary(error: BaseException) -> str:

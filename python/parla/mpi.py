@@ -11,7 +11,7 @@ import os
 import socket
 import traceback
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 from mpi4py import MPI
 
@@ -95,14 +95,23 @@ class _Ranks:
                 counts[other, self.rank] = {"n_messages": n_received, "n_bytes": n_received_bytes}
         return counts
 
-    def failed(self, error: BaseException) -> None:
-        """End the job because of an error on this rank, after telling it; return only under ``on_failure="raise"``."""
+    def failed(self, error: BaseException, others: Sequence[BaseException] = ()) -> None:
+        """End the job because of an error on this rank, after telling it; return only under ``on_failure="raise"``.
+
+        An error may have come from another rank. If a task of this rank has failed by itself, that is told first: it may be the reason of all.
+        Else the other rank, which knows more, gets a moment to end the job.
+        """
         if isinstance(error, SystemExit) and not error.code:
             return
         if not self.aborts:
             if self.layer is not None:
                 self.layer.fail(1, _job.summary(error))
             return
+        own = [other for other in others if not _job.is_from_elsewhere(other)]
+        for other in own[:3]:
+            _job.show(type(other), other, other.__traceback__)
+        if not own:
+            _job.leave_to_others(error)
         if not isinstance(error, (KeyboardInterrupt, SystemExit)):
             _job.show(type(error), error, error.__traceback__)
         _job.abort(self.comm, self.layer, error)

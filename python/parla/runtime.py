@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from types import TracebackType
 from typing import Protocol
 
@@ -80,8 +80,8 @@ class Companion(Protocol):
     def traffic(self) -> dict[tuple[int, int], dict[str, int]]:
         """Return messages and bytes by (source rank, destination rank), of this rank."""
 
-    def failed(self, error: BaseException) -> None:
-        """An exception is about to leave a `with` block, whose runtime still runs."""
+    def failed(self, error: BaseException, others: Sequence[BaseException] = ()) -> None:
+        """An exception is about to leave a `with` block, whose runtime still runs; `others` are failures of tasks that nobody has looked at."""
 
 
 class Attached(Protocol):
@@ -419,7 +419,7 @@ def _end_all(
             _raise(error, interruption, failures)
         except BaseException as raised:
             told = raised
-    present.failed(told)
+    present.failed(told, _distinct(failures, error) if error is not None else ())
 
 
 def run(main: Coroutine | object, **options: object) -> object:

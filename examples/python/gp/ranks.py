@@ -8,7 +8,7 @@ import time
 
 from parla.runtime import is_launched
 
-PATIENCE_SECONDS = 3.0
+PATIENCE_SECONDS = 2.5
 
 
 class Ranks:
@@ -40,20 +40,11 @@ class Ranks:
         self._comm = None
 
     def fail(self, error, status):
-        """Tell an error and return `status`. One that all ranks have is told once; one of this rank alone ends the others too."""
-        together = self._comm is None or self._all_come()
-        if self.is_first or not together:
-            where = "" if together else f"rank {self.rank}: "
-            print(f"gp_co2: {where}{error}", file=sys.stderr, flush=True)
-        if not together:
+        """Tell an error and return `status`, with which the program exits: that ends all ranks. One that all ranks have is told once."""
+        is_other = self._comm is not None and not self.is_first
+        if is_other:
+            time.sleep(PATIENCE_SECONDS)  # the first rank may have the same error: then it ends the job before this is over
+        print(f"gp_co2: {f'rank {self.rank}: ' if is_other else ''}{error}", file=sys.stderr, flush=True)
+        if is_other:
             self._comm.Abort(status)
         return status
-
-    def _all_come(self):
-        request = self._comm.Ibarrier()
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not request.Test():
-            if time.monotonic() > end:
-                return False
-            time.sleep(0.01)
-        return True
