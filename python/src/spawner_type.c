@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <structmember.h>
 
+#include "capture.h"
+
 typedef struct SpawnerObject {
     PyObject_HEAD module_state *state;
     vectorcallfunc call;
@@ -17,7 +19,7 @@ static PyObject *spawner_call(PyObject *object, PyObject *const *args, size_t n_
     if (PyVectorcall_NARGS(n_args) != 1 || (keyword_names && PyTuple_GET_SIZE(keyword_names) > 0)) {
         return PyErr_Format(PyExc_TypeError, "spawn(...) takes exactly one function; give its arguments as spawn(args=, kwargs=)");
     }
-    return spawn_task(self->state, self->parameters, args[0]);
+    return spawn_task(self->state, self->parameters, args[0], capture_is_temporary(args[0], n_args));
 }
 
 static int spawner_traverse(SpawnerObject *self, visitproc visit, void *arg)
@@ -109,7 +111,7 @@ PyObject *spawn_function(PyObject *module, PyObject *const *args, Py_ssize_t n_a
         PyObject *function = parameters[SPAWN_TASKID]; /* @spawn without parentheses */
 
         parameters[SPAWN_TASKID] = NULL;
-        return spawn_task(state, parameters, function);
+        return spawn_task(state, parameters, function, false);
     }
     self = (SpawnerObject *)state->spawner_type->tp_alloc(state->spawner_type, 0);
     if (self) {
