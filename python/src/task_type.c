@@ -99,7 +99,9 @@ static void settle_end(deferred *node)
     if (may_be_in_cycle(self)) {
         task_track(self);
     }
-    task_drop_work(self);
+    if (self->context) {
+        task_drop_work(self); /* it never started, or was to be repeated */
+    }
     if (self->status == 0) {
         drop_outcome(self);
     } else if (self->status == PARLA_E_CANCELLED) {
