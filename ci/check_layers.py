@@ -38,6 +38,8 @@ VENDOR = {
     r"hwloc": r"^libparla/src/sched/topology\.c$|^mpi/src/node\.c$",
     r"Python\.h|structmember\.h|numpy/": r"^(python|crosspy)/",
     r"mpi\.h": r"^mpi/src/|^mpi/include/parla/mpi\w*\.h$|^bench/raw_\w+\.[ch]$",
+    r"nvtx3/": r"^libparla/cuda/nvtx\.c$",
+    r"cublas|cusolver": r"^bench/gpu_blas_abi\.c$",
     r"cuda(_runtime\w*)?\.h$": r"^examples/cuda/",
     r"ucp/|ucs/": r"^mpi/src/|^bench/raw_\w+\.[ch]$",
 }

@@ -24,6 +24,13 @@ with_tree() {
     PYTHONPATH=$tree${PYTHONPATH:+:$PYTHONPATH} "$@"
 }
 
+# Runs a program that finds a preset's CUDA driver in host memory (ctest/fakecuda) before any other: with_fakecuda PRESET command…
+with_fakecuda() {
+    local folder=$root/build/$1/ctest/fakecuda
+    shift
+    LD_LIBRARY_PATH=$folder${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} "$@"
+}
+
 # ThreadSanitizer of these compilers needs the usual memory map; kernels that randomise it more are asked not to.
 plain_memory_map() {
     if setarch "$(uname -m)" -R true 2>/dev/null; then

@@ -13,6 +13,6 @@ compiler=$(sed -n 's/^CMAKE_C_COMPILER:[A-Z]*=//p' "build/$preset/CMakeCache.txt
 library=$(realpath "$("$compiler" -print-file-name=$library)")
 export ASAN_OPTIONS=detect_leaks=0:${ASAN_OPTIONS:-} PARLA_TEST_SCALE=${PARLA_TEST_SCALE:-0.1}
 for part in python crosspy; do
-    with_tree "$preset" plain_memory_map env LD_PRELOAD="$library" "$python" -m pytest -q -p no:cacheprovider -m "not stress" -x \
+    with_fakecuda "$preset" with_tree "$preset" plain_memory_map env LD_PRELOAD="$library" "$python" -m pytest -q -p no:cacheprovider -m "not stress" -x \
         --timeout 600 "$part/tests"
 done

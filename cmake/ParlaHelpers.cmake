@@ -122,3 +122,10 @@ function(parla_pytest name folder)
     set_tests_properties(python.${name} PROPERTIES LABELS python TIMEOUT 300 ENVIRONMENT "PYTHONPATH=${PROJECT_BINARY_DIR}/python")
   endif()
 endfunction()
+
+# parla_fakecuda(test…): these tests find the CUDA driver in host memory (ctest/fakecuda) instead of a real one.
+function(parla_fakecuda)
+  if(PARLA_CUDA)
+    set_property(TEST ${ARGN} APPEND PROPERTY ENVIRONMENT "LD_LIBRARY_PATH=${PROJECT_BINARY_DIR}/ctest/fakecuda:$ENV{LD_LIBRARY_PATH}")
+  endif()
+endfunction()

@@ -1,4 +1,4 @@
-/* test_cuda_device.c - logical devices on cards: limits, names, contexts, ranges for profilers, and openings that fail half way. */
+/* test_cuda_device.c - logical devices on cards: limits, names, contexts, and openings that fail half way. */
 #include "cuda_fixture.h"
 
 T_TEST(what_a_device_says_of_itself)
@@ -60,22 +60,4 @@ T_TEST(an_opening_that_fails_leaves_nothing)
         T_HAS_STR(parla_error_detail(), calls[i]);
         T_HAS_STR(parla_error_detail(), "CUDA_ERROR_INVALID_VALUE");
     }
-}
-
-T_TEST(a_body_has_its_context_and_a_range)
-{
-    card c = card_open(0);
-    int (*n_open)(void), (*n_pushed)(void);
-    void *nvtx = dlopen("libnvToolsExt.so.1", RTLD_NOW);
-    T_TRUE(nvtx != NULL);
-    *(void **)&n_open = dlsym(nvtx, "fakenvtx_n_open");
-    *(void **)&n_pushed = dlsym(nvtx, "fakenvtx_n_pushed");
-    T_OK(c.b->body_begin(c.device, "a task"));
-    T_EQ(n_open(), 1);
-    T_OK(c.b->body_begin(c.device, "another inside of it"));
-    c.b->body_end(c.device);
-    c.b->body_end(c.device);
-    T_EQ(n_open(), 0);
-    T_EQ(n_pushed(), 2);
-    card_close(&c);
 }

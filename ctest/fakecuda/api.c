@@ -190,6 +190,16 @@ API cuMemGetInfo(size_t *out_free, size_t *out_total)
     return end(PL_CU_SUCCESS);
 }
 
+API cuPointerGetAttribute(void *out, int attribute, pl_cu_pointer memory)
+{
+    BEGIN();
+    int card = fc_card_of((uintptr_t)memory);
+    if (attribute != PL_CU_POINTER_ORDINAL || card < 0)
+        return end(FC_INVALID_VALUE);
+    *(int *)out = card;
+    return end(PL_CU_SUCCESS);
+}
+
 API cuMemPoolCreate(pl_cu_pool *out, const pl_cu_pool_props *props)
 {
     BEGIN();

@@ -36,10 +36,25 @@ void *fc_new(fc_kind kind, size_t n_bytes, fc_context *context)
     return object;
 }
 
+/* The streams that have no handle of their own: the legacy one (1) and that of the thread (2), which here are one. A null handle is
+ * taken for a mistake: nothing in this project means the default stream. */
+static fc_stream *default_stream(uintptr_t handle)
+{
+    fc_context *context = fc_current();
+    if ((handle != 1 && handle != 2) || !context)
+        return NULL;
+    if (!context->default_stream)
+        (void)fc_stream_open(context, &context->default_stream);
+    return context->default_stream;
+}
+
 void *fc_check_object(const void *handle, fc_kind kind, const char *function)
 {
     const fc_object *object = handle;
-    if (!object || object->kind != kind)
+    fc_stream *by_number = kind == FC_STREAM ? default_stream((uintptr_t)handle) : NULL;
+    if (by_number)
+        return by_number;
+    if ((uintptr_t)object <= 2 || object->kind != kind)
         fc_wrong("handles: %s gets a handle that is none", function);
     else if (!object->is_alive)
         fc_wrong("handles: %s gets the handle of something that was destroyed", function);
@@ -73,6 +88,9 @@ pl_cu_result fc_release(int card)
     }
     if (--context->n_retained > 0)
         return PL_CU_SUCCESS;
+    if (context->default_stream)
+        fc_stream_close(context->default_stream);
+    context->default_stream = NULL;
     context->head.is_alive = false;
     for (const fc_object *object = fc_objects; object; object = object->next)
         if (object->is_alive && object->context == context && object->kind < FC_MODULE)

@@ -1,8 +1,9 @@
 /* fakecuda.h - a CUDA driver in host memory, for tests: a libcuda.so.1 that does what it is asked, in order, asynchronously, and judges
  * how it is asked.
  *
- * It has two cards, or as many as CUDA_VISIBLE_DEVICES lists. Streams are threads. It runs no PTX: a module "has" the kernels of kernels.c,
- * whatever its text says. What it finds wrong is printed when the process ends, which then exits with status 97:
+ * It has two cards, or as many as CUDA_VISIBLE_DEVICES lists. Streams are threads; the default streams (handles 1 and 2) are one more.
+ * It runs no PTX: a module "has" the kernels of kernels.c, whatever its text says. What it finds wrong is printed when the process ends,
+ * which then exits with status 97:
  *
  *   contexts   a call without a current context, or on a handle of another context than the current one
  *   handles    a stream, event, pool or context that was destroyed, or never made; what is still alive at exit

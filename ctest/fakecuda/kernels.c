@@ -2,6 +2,7 @@
 #include "state.h"
 
 #include <string.h>
+#include <time.h>
 
 /* y[i] = a * x[i] + y[i] */
 typedef struct axpy {
@@ -37,7 +38,26 @@ static void empty_prepare(void **arguments, unsigned char *out, fc_box *reads, f
 
 static void empty_run(const void *arguments) { (void)arguments; }
 
-static const fc_kernel kernels[] = {{"axpy", axpy_prepare, axpy_run}, {"empty", empty_prepare, empty_run}};
+/* Takes so many nanoseconds. */
+static void spin_prepare(void **arguments, unsigned char *out, fc_box *reads, fc_box *writes)
+{
+    memcpy(out, arguments[0], sizeof(int64_t));
+    *reads = *writes = (fc_box){0};
+}
+
+static void spin_run(const void *arguments)
+{
+    int64_t ns;
+    struct timespec begin, now;
+    memcpy(&ns, arguments, sizeof ns);
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    do
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    while ((int64_t)(now.tv_sec - begin.tv_sec) * 1000000000 + now.tv_nsec - begin.tv_nsec < ns);
+}
+
+static const fc_kernel kernels[] = {
+    {"axpy", axpy_prepare, axpy_run}, {"empty", empty_prepare, empty_run}, {"spin", spin_prepare, spin_run}};
 
 const fc_kernel *fc_kernel_find(const char *name)
 {

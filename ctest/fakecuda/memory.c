@@ -104,6 +104,12 @@ static allocation *find(uintptr_t begin, uintptr_t end)
     return NULL;
 }
 
+int fc_card_of(uintptr_t memory)
+{
+    const allocation *a = find(memory, memory + 1);
+    return a && a->pool && !a->is_given_back ? a->pool->card : -1;
+}
+
 /* What is wrong with the place of an access, apart from order; true if nothing is. */
 static bool judge_place(const fc_stream *stream, const allocation *a, const fc_box *box, bool on_device, int card,
                         const char *function)

@@ -23,7 +23,8 @@ typedef struct fc_context {
     fc_object head;
     int card;
     int n_retained;
-    int lost; /* the code that everything returns since some work failed; 0: nothing has */
+    struct fc_stream *default_stream; /* opened when it is first named */
+    int lost;                         /* the code that everything returns since some work failed; 0: nothing has */
 } fc_context;
 
 /* What has happened before: of each stream, how many pieces of work. */
@@ -122,6 +123,7 @@ void fc_forget(const void *memory);
 void *fc_host_alloc(size_t n_bytes);
 bool fc_host_free(void *memory);
 int fc_n_allocations(void);
+int fc_card_of(uintptr_t memory); /* -1: of none */
 /* Judges an access of the stream's next piece of work, which is better not done if this returns false. `on_device`: in memory of a card, of
  * `card` or reachable from there; -1: any. */
 bool fc_access(fc_stream *stream, const fc_box *box, bool on_device, bool is_write, int card, const char *function);

@@ -5,6 +5,7 @@
 #include <parla/error.h>
 #include <parla/log.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 enum { MOST_SEGMENTS = 8, N_BLOCKS = 200 };
 
@@ -100,4 +101,63 @@ T_TEST(large_blocks_get_a_segment)
     T_TRUE(again == large);
     plm_heap_fini(&heap);
     drop(&s);
+}
+
+/* --- Pages ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Memory that is shared, as a transport's is. */
+static int grow_shared(void *ctx, size_t n_bytes, void **out)
+{
+    source *s = ctx;
+    if (s->n == s->limit)
+        return parla_error_set(PARLA_E_NOMEM, "no more segments");
+    *out = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    T_TRUE(*out != MAP_FAILED);
+    s->segments[s->n++] = *out;
+    return 0;
+}
+
+static size_t count_pages(const void *memory, size_t n_bytes)
+{
+    static unsigned char is_there[1 << 16];
+    size_t n = 0, n_pages = n_bytes / 4096;
+    T_LE(n_pages, sizeof is_there);
+    T_EQ(mincore((void *)((uintptr_t)memory / 4096 * 4096), n_bytes, is_there), 0);
+    for (size_t i = 0; i < n_pages; i++)
+        n += is_there[i] & 1;
+    return n;
+}
+
+/* A large block that is freed keeps its pages for the next, but all of them together keep no more than the limit. */
+T_TEST(pages_go_back)
+{
+    enum { LARGE = 30 << 20, N = 3 };
+    source s = {.limit = N};
+    plm_heap heap;
+    char *blocks[N];
+    plm_heap_init(&heap, grow_shared, &s);
+    for (int i = 0; i < N; i++) {
+        T_TRUE((blocks[i] = plm_heap_alloc(&heap, LARGE)) != NULL);
+        memset(blocks[i], i + 1, LARGE);
+    }
+    T_TRUE(plm_heap_free(&heap, blocks[0]));
+    T_GE(count_pages(blocks[0], LARGE), LARGE / 4096 - 1);
+    T_EQ_PTR(plm_heap_alloc(&heap, LARGE), blocks[0]);
+    T_EQ(blocks[0][LARGE / 2], 1);
+    for (int i = 0; i < N; i++) {
+        T_TRUE(plm_heap_free(&heap, blocks[i]));
+        T_LE(heap.n_warm, PLM_HEAP_KEPT);
+    }
+    size_t n_pages = 0;
+    for (int i = 0; i < N; i++)
+        n_pages += count_pages(blocks[i], LARGE);
+    T_LE(n_pages, PLM_HEAP_KEPT / 4096 + N);
+    for (int i = 0; i < N; i++) {
+        T_TRUE((blocks[i] = plm_heap_alloc(&heap, LARGE)) != NULL);
+        memset(blocks[i], i + 1, LARGE);
+    }
+    T_EQ(s.n, N);
+    plm_heap_fini(&heap);
+    while (s.n > 0)
+        munmap(s.segments[--s.n], LARGE + 4096);
 }

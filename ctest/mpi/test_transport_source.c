@@ -193,9 +193,10 @@ T_TEST(answers_at_rest) { on_each(run_rest); }
 
 enum { N_ITEMS = 300 };
 
-/* A task's body sends or receives the columns 1, 3, 5, … of an array of doubles that lies on a simulated device. */
+/* A task's body sends or receives the columns 1, 3, 5, … of an array of doubles that lies on a device: the host, or a simulated one. */
 typedef struct columns {
     joined *j;
+    int i_device;
     parla_task task;
     bool is_send;
     int rank;
@@ -209,7 +210,7 @@ static int columns_body(parla_context *context, void *arg)
     parla_transport *t = c->j->transport;
     parla_instance instance;
     T_OK(parla_context_instance(context, 0, &instance));
-    T_EQ(instance.i_device, 1);
+    T_EQ(instance.i_device, c->i_device);
     double *base = instance.box.base;
     if (c->is_send)
         for (int i = 0; i < N_ITEMS * N_ITEMS; i++)
@@ -231,8 +232,8 @@ static parla_data *spawn_columns(joined *j, columns *c)
     parla_data *data;
     parla_data_options data_options = PARLA_DATA_OPTIONS_INIT;
     parla_task_options options = PARLA_TASK_OPTIONS_INIT;
-    static const parla_demand gpu = {.arch = PARLA_ARCH_GPU, .number = 0};
-    static const parla_choice choice = {&gpu, 1};
+    static const parla_demand devices[] = {{.arch = PARLA_ARCH_CPU}, {.arch = PARLA_ARCH_GPU}};
+    static const parla_choice choices[] = {{&devices[0], 1}, {&devices[1], 1}};
     data_options.host = (parla_strided){.item_bytes = sizeof(double),
                                         .ndim = 2,
                                         .extent = {N_ITEMS, N_ITEMS},
@@ -243,7 +244,7 @@ static parla_data *spawn_columns(joined *j, columns *c)
     options.arg = c;
     options.accesses = &access;
     options.n_accesses = 1;
-    options.choices = &choice;
+    options.choices = &choices[c->i_device];
     options.n_choices = 1;
     T_OK(parla_task_spawn(j->rt, NULL, &options));
     return data;
@@ -260,14 +261,21 @@ static void check_columns(joined *j, parla_data *data, int rank)
     parla_data_release(data, PARLA_IN);
 }
 
-/* From simulated device to simulated device, box to box, in one copy: it is counted where it is made. */
-static void run_columns(joined *j)
+/* The same without a runtime. */
+static void check_host(parla_data *data, int rank)
+{
+    joined none = {.rt = NULL};
+    check_columns(&none, data, rank);
+}
+
+/* From device to device, box to box, in one copy: it is counted where it is made. */
+static void move_columns(joined *j, int from, int to)
 {
     int left = (j->comm.rank + j->comm.n_ranks - 1) % j->comm.n_ranks, right = (j->comm.rank + 1) % j->comm.n_ranks;
     plm_exchange *exchange = plm_exchange_of(j->transport);
     bool is_reached = strcmp(j->transport->name, "ucx") == 0 && j->comm.n_ranks > 1;
     long counts[2] = {(long)exchange->n_direct, (long)exchange->n_direct_bytes}, totals[2];
-    columns send = {.j = j, .is_send = true, .rank = right}, receive = {.j = j, .rank = left};
+    columns send = {.j = j, .i_device = from, .is_send = true, .rank = right}, receive = {.j = j, .i_device = to, .rank = left};
     parla_data *received = spawn_columns(j, &receive), *sent = spawn_columns(j, &send);
     T_OK(parla_runtime_wait(j->rt, PARLA_FOREVER));
     check_columns(j, received, left);
@@ -280,7 +288,47 @@ static void run_columns(joined *j)
     T_EQ(totals[1], is_reached ? j->comm.n_ranks * N_ITEMS * (N_ITEMS / 2) * (long)sizeof(double) : 0);
 }
 
+static void run_columns(joined *j)
+{
+    for (int i = 0; i < 4; i++)
+        move_columns(j, i / 2, i % 2);
+}
+
 T_TEST(one_copy_between_devices) { on_each(run_columns); }
+
+/* --- Arrays that outlive their transport ---------------------------------------------------------------------------------------- */
+
+/* An array on the host whose content came from another rank. */
+static parla_data *receive_columns(joined *j)
+{
+    int left = (j->comm.rank + j->comm.n_ranks - 1) % j->comm.n_ranks, right = (j->comm.rank + 1) % j->comm.n_ranks;
+    columns send = {.j = j, .is_send = true, .rank = right}, receive = {.j = j, .rank = left};
+    parla_data *received = spawn_columns(j, &receive), *sent = spawn_columns(j, &send);
+    T_OK(parla_runtime_wait(j->rt, PARLA_FOREVER));
+    parla_data_unref(sent);
+    return received;
+}
+
+/* Content stays, also over other transports; the array can be used with the next runtime, and freed in any order. */
+static void run_outlive(joined *j)
+{
+    joined next;
+    parla_data *first = receive_columns(j);
+    MPI_Comm comm = j->comm.comm;
+    int left = (j->comm.rank + j->comm.n_ranks - 1) % j->comm.n_ranks;
+    const char *kind = strcmp(j->transport->name, "ucx") == 0 ? "ucx" : "mpi";
+    close_joined(j);
+    T_TRUE(open_joined(&next, comm, kind));
+    parla_data *second = receive_columns(&next);
+    check_columns(&next, first, left);
+    close_joined(&next);
+    parla_data_unref(first);
+    check_host(second, left);
+    parla_data_unref(second);
+    T_TRUE(open_joined(j, comm, kind));
+}
+
+T_TEST(arrays_outlive_their_transport) { on_each(run_outlive); }
 
 /* --- Refused -------------------------------------------------------------------------------------------------------------------- */
 
@@ -311,12 +359,15 @@ T_TEST(finalize_shuts_it)
         joined j;
         message receive;
         void *memory;
+        parla_data *array;
         char value;
         parla_log_set_level(PARLA_LOG_ERROR);
         T_OK(parla_mpi_start(NULL, NULL));
         bool is_last = i == 1;
         if (!open_joined(&j, MPI_COMM_WORLD, is_last ? NULL : "mpi"))
             continue;
+        array = receive_columns(&j);
+        int left = (j.comm.rank + j.comm.n_ranks - 1) % j.comm.n_ranks;
         post(&j, &receive, false, j.comm.rank, 4, &value, 1);
         T_OK(parla_mpi_memory_alloc(j.transport, &memory, 10000));
         if (is_last)
@@ -331,5 +382,7 @@ T_TEST(finalize_shuts_it)
             T_HAS_STR(parla_error_detail(), "MPI was finalized");
         }
         close_joined(&j);
+        check_host(array, left); /* on the host: after MPI's end, and that of all else */
+        parla_data_unref(array);
     }
 }

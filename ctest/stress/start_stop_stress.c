@@ -43,6 +43,7 @@ T_TEST_TIMEOUT(two_thousand_runtimes, 120)
     t_rng rng = {t_seed()};
     for (uint64_t i = 0; i < t_scale(2000); i++)
         cycle(&rng);
+    t_count(t_scale(2000), "runtimes started and stopped");
 }
 
 static void *cycle_often(void *arg)

@@ -1,6 +1,7 @@
 /* task_stress.c - many tasks at once, in the shapes that strain the protocols: recycled objects, wide edges, storms of wake-ups, bodies that
  * block, threads outside that end tasks. Each case counts what ran, so a lost or doubled task shows. */
 #include "../unit/runtime_fixture.h"
+#include "base/compiler.h"
 
 #include <stdlib.h>
 
@@ -407,6 +408,96 @@ T_TEST(cancelling_against_everything)
     }
     T_EQ(counts().n_spawned, n_spawned);
     T_EQ(counts().n_ended, n_spawned);
+    close_runtime();
+    free(self.all);
+}
+
+/* --- Cancelling what runs ----------------------------------------------------------------------------------------------------- */
+
+/* Each has the whole CPU for itself, so a share that was given back while a body still runs would let another one in. */
+typedef struct sole {
+    parla_task task;
+    _Atomic bool is_inside;
+    _Atomic int n_ends;
+    bool has_run;
+    int status;
+} sole;
+
+static _Atomic int n_soles_inside, n_soles_asked;
+
+static int run_alone(parla_context *context, void *arg)
+{
+    sole *self = arg;
+    T_EQ(pl_add_acq_rel(&n_soles_inside, 1), 0);
+    pl_store_release(&self->is_inside, true);
+    self->has_run = true;
+    for (int i = 0; i < 2000 && !parla_context_is_cancelled(context); i++)
+        pl_cpu_relax();
+    bool was_asked = parla_context_is_cancelled(context);
+    pl_add_acq_rel(&n_soles_asked, was_asked);
+    pl_store_release(&self->is_inside, false);
+    pl_sub_acq_rel(&n_soles_inside, 1);
+    return was_asked ? PARLA_E_CANCELLED : 0;
+}
+
+static void end_alone(void *arg, const parla_outcome *outcome)
+{
+    sole *self = arg;
+    T_FALSE(pl_load_acquire(&self->is_inside));
+    self->status = outcome->status;
+    pl_add_acq_rel(&self->n_ends, 1);
+}
+
+typedef struct soles {
+    sole *all;
+    int n;
+} soles;
+
+/* Follows the bodies, so that most are asked while they run; what is said to have ended is not inside. */
+static void *cancel_soles(void *arg)
+{
+    soles *self = arg;
+    for (int i = 0; i < self->n; i++) {
+        sole *one = &self->all[i];
+        if (i % 2)
+            T_EVENTUALLY(pl_load_acquire(&one->is_inside) || parla_task_has_ended(one->task), 60000);
+        int code = parla_task_cancel(one->task);
+        T_TRUE(code == 0 || code == PARLA_PENDING || code == PARLA_E_STATE);
+        if (code != PARLA_PENDING)
+            T_FALSE(pl_load_acquire(&one->is_inside));
+    }
+    return NULL;
+}
+
+T_TEST(a_cancelled_body_has_its_share_until_it_has_returned)
+{
+    soles self = {.n = (int)t_scale(3000)};
+    self.all = calloc((size_t)self.n, sizeof *self.all);
+    parla_demand whole = {PARLA_ARCH_CPU, PARLA_ANY_NUMBER, 1, 0};
+    parla_choice choice = {&whole, 1};
+    open_runtime(3);
+    for (int i = 0; i < self.n; i++)
+        self.all[i].task = create_name("sole");
+    for (int i = 0; i < self.n; i++) {
+        parla_task_options options = PARLA_TASK_OPTIONS_INIT;
+        options.task = self.all[i].task;
+        options.body = run_alone;
+        options.arg = &self.all[i];
+        options.on_end = end_alone;
+        options.choices = &choice;
+        options.n_choices = 1;
+        T_OK(parla_task_spawn(rt, NULL, &options));
+    }
+    pthread_t a = start_thread(cancel_soles, &self), b = start_thread(cancel_soles, &self);
+    pthread_join(a, NULL);
+    pthread_join(b, NULL);
+    T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+    for (int i = 0; i < self.n; i++) {
+        T_EQ(self.all[i].n_ends, 1);
+        T_TRUE(self.all[i].has_run || self.all[i].status == PARLA_E_CANCELLED);
+        parla_task_unref(self.all[i].task);
+    }
+    t_count((uint64_t)n_soles_asked, "bodies cancelled while they run");
     close_runtime();
     free(self.all);
 }

@@ -1,10 +1,11 @@
 /* test_explain.c - variants, hints, repeated tasks, run times that decide, and the answers to "why this device". */
 #include "base/atomic.h"
+#include "base/clock.h"
 #include "placed_fixture.h"
+#include "sched/placed.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 static parla_task spawn_with(parla_runtime *rt, parla_task_options *options)
 {
@@ -112,38 +113,63 @@ T_TEST(a_hint_decides_between_equals_and_gives_way)
 
 /* --- Run times ------------------------------------------------------------------------------------------------------------------ */
 
-/* Takes long on one device and nothing on the others. */
-static int slow_on_first(parla_context *context, void *arg)
+/* Returns once the clock has moved on by *arg. */
+static int take_time(parla_context *context, void *arg)
 {
-    (void)arg;
-    if (parla_context_device(context, 0) != 1)
-        return 0;
-    struct timespec pause = {.tv_nsec = 20000000};
-    while (nanosleep(&pause, &pause)) {
+    (void)context;
+    for (uint64_t end = pl_now_ns() + *(uint64_t *)arg; pl_now_ns() < end;) {
     }
     return 0;
 }
 
-T_TEST(locality_learns_where_a_kernel_is_fast)
+static pl_expectation known_of(parla_runtime *rt, const void *kernel, int i_device)
 {
+    pl_place_lock(rt);
+    pl_expectation known = pl_history_find(&rt->place.history, kernel, i_device, 0);
+    pl_place_unlock(rt);
+    return known;
+}
+
+T_TEST(run_times_are_remembered)
+{
+    uint64_t ns = 1000000;
+    parla_runtime *rt = start("sim:2");
+    T_EQ(known_of(rt, (const void *)take_time, 1).n_runs, 0);
+    for (int i = 0; i < 3; i++)
+        T_OK(finish(rt, spawn(rt, take_time, &ns, on_gpu(0), NULL, 0)));
+    T_EQ(known_of(rt, (const void *)take_time, 1).n_runs, 3);
+    T_TRUE(known_of(rt, (const void *)take_time, 1).median_ns >= (double)ns);
+    T_EQ(known_of(rt, (const void *)take_time, 2).n_runs, 0);
+    parla_runtime_destroy(rt);
+}
+
+/* What is remembered says that one device is slow. Four runs more, however long they take here, do not move a median of nine. */
+T_TEST(locality_goes_where_a_kernel_is_fast)
+{
+    static const int kernel;
     parla_runtime *rt = start("sim:2");
     parla_demand any = on_gpu(PARLA_ANY_NUMBER);
     parla_choice choice = {&any, 1};
     parla_explanation why = {.size = sizeof why};
-    for (int i = 0; i < 6; i++)
-        T_OK(finish(rt, spawn(rt, slow_on_first, NULL, on_gpu(i % 2), NULL, 0)));
+    pl_place_lock(rt);
+    for (int i = 0; i < PL_HISTORY_RUNS; i++) {
+        pl_history_add(&rt->place.history, &kernel, 1, 0, 20e6);
+        pl_history_add(&rt->place.history, &kernel, 2, 0, 1e3);
+    }
+    pl_place_unlock(rt);
     parla_task_options options = PARLA_TASK_OPTIONS_INIT;
-    options.body = slow_on_first;
+    options.body = do_nothing;
+    options.kernel = &kernel;
     options.choices = &choice;
     options.n_choices = 1;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 4; i++) {
         int i_device;
         parla_task task = spawn_with(rt, &options);
         T_OK(parla_task_wait(rt, &task, 1, PARLA_FOREVER));
         T_EQ(parla_task_devices(task, &i_device, 1), 1);
         T_EQ(i_device, 2);
         T_OK(parla_task_explain(task, &why, NULL, 0));
-        T_TRUE(why.expected_ns > 0 && why.expected_ns < 20e6);
+        T_NEAR(why.expected_ns, 1e3, 0);
         T_EQ_STR(why.policy, "locality");
         parla_task_unref(task);
     }
@@ -215,6 +241,109 @@ T_TEST(why_a_task_does_not_run_yet)
     gate_open(&again);
     T_OK(finish(rt, busy));
     T_OK(finish(rt, second));
+    parla_runtime_destroy(rt);
+}
+
+static int explain_second_step(parla_context *context, void *arg)
+{
+    parla_judgement *judgement = arg;
+    parla_explanation why = {.size = sizeof why};
+    if (judgement->i_device < 0) {
+        parla_task event;
+        judgement->i_device = 0;
+        T_OK(parla_event_create(parla_context_runtime(context), &event, "at once"));
+        T_OK(parla_suspend_on(context, &event, 1));
+        T_OK(parla_event_complete(event, 0, NULL));
+        parla_task_unref(event);
+        return PARLA_SUSPENDED;
+    }
+    T_OK(parla_task_explain(parla_context_task(context), &why, judgement, 1));
+    return 0;
+}
+
+static parla_verdict verdict_of(parla_task task)
+{
+    parla_explanation why = {.size = sizeof why};
+    parla_judgement judgement;
+    T_OK(parla_task_explain(task, &why, &judgement, 1));
+    T_EQ(why.n_judgements, 1);
+    return judgement.verdict;
+}
+
+T_TEST(busy_kept_and_fixed_devices_are_told_apart)
+{
+    enum { N = 20, PASSED = 64 };
+    gate closed = GATE_INIT, again = GATE_INIT;
+    parla_task queued[N];
+    parla_judgement judgement = {.i_device = -1};
+    parla_runtime *rt = start("sim:1");
+    parla_task first = spawn(rt, pass_gate, &closed, on_gpu(0), NULL, 0);
+    for (int i = 0; i < N; i++)
+        queued[i] = spawn(rt, do_nothing, NULL, on_gpu(0), NULL, 0);
+    T_EQ(verdict_of(queued[N - 1]), PARLA_VERDICT_BUSY);
+    gate_open(&closed);
+    T_OK(finish(rt, first));
+    for (int i = 0; i < N; i++)
+        T_OK(finish(rt, queued[i]));
+    T_OK(finish(rt, spawn(rt, explain_second_step, &judgement, on_gpu(0), NULL, 0)));
+    T_EQ(judgement.i_device, 1);
+    T_EQ(judgement.verdict, PARLA_VERDICT_FIXED);
+
+    parla_demand half = on_cpu(), whole = on_cpu();
+    half.vcus = 0.5;
+    whole.vcus = 1;
+    parla_task busy = spawn(rt, pass_gate, &again, half, NULL, 0);
+    T_EVENTUALLY(device_info(rt, 0).free_vcus == 0.5, 5000);
+    parla_task large = spawn(rt, do_nothing, NULL, whole, NULL, 0);
+    for (int i = 0; i < PASSED; i++)
+        T_OK(finish(rt, spawn(rt, do_nothing, NULL, half, NULL, 0)));
+    parla_task late = spawn(rt, do_nothing, NULL, half, NULL, 0);
+    T_EQ(verdict_of(large), PARLA_VERDICT_NO_SHARE);
+    T_EQ(verdict_of(late), PARLA_VERDICT_KEPT);
+    gate_open(&again);
+    T_OK(finish(rt, busy));
+    T_OK(finish(rt, large));
+    T_OK(finish(rt, late));
+    parla_runtime_destroy(rt);
+}
+
+/* A program's own: the second GPU is cheapest, the third is left out, whatever the load. */
+static double own_cost(void *ctx, const parla_candidate *candidate)
+{
+    ++*(int *)ctx;
+    T_EQ(candidate->n_devices, 4);
+    return candidate->i_device == 3 ? NAN : 10 - candidate->i_device;
+}
+
+T_TEST(a_policy_of_the_program_decides)
+{
+    static int n_asked;
+    static const parla_policy own = {.size = sizeof own, .name = "own", .ctx = &n_asked, .cost = own_cost};
+    T_OK(parla_policy_register(&own));
+    parla_runtime *rt = start_with("sim:3", "own", 2);
+    parla_demand any = on_gpu(PARLA_ANY_NUMBER);
+    parla_choice choice = {&any, 1};
+    parla_explanation why = {.size = sizeof why};
+    parla_judgement judgements[4];
+    place where;
+    parla_task_options options = PARLA_TASK_OPTIONS_INIT;
+    options.choices = &choice;
+    options.n_choices = 1;
+    options.body = note;
+    options.arg = &where;
+    for (int i = 0; i < 10; i++) {
+        parla_task task = spawn_with(rt, &options);
+        T_OK(parla_task_wait(rt, &task, 1, PARLA_FOREVER));
+        T_EQ(where.i_device, 2);
+        T_OK(parla_task_explain(task, &why, judgements, 4));
+        T_EQ_STR(why.policy, "own");
+        T_EQ(why.n_judgements, 3);
+        T_NEAR(judgements[0].cost, 9, 0);
+        T_NEAR(judgements[1].cost, 8, 0);
+        T_EQ(judgements[1].verdict, PARLA_VERDICT_CHOSEN);
+        parla_task_unref(task);
+    }
+    T_GE(n_asked, 30);
     parla_runtime_destroy(rt);
 }
 

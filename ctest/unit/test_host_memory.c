@@ -51,7 +51,7 @@ static bool small_free(void *ctx, void *memory)
 T_TEST(a_source_comes_first)
 {
     static small_source s = {.limit = 1};
-    parla_memory_source source = {sizeof source, &s, small_alloc, small_free};
+    parla_memory_source source = {.size = sizeof source, .ctx = &s, .alloc = small_alloc, .free = small_free};
     void *first = pl_host_alloc_from(&source, 100), *second = pl_host_alloc_from(&source, 100),
          *third = pl_host_alloc_from(NULL, 9);
     T_TRUE(first == s.memory[0]);
@@ -66,7 +66,7 @@ T_TEST(a_source_comes_first)
 T_TEST(devices_take_their_memory_there)
 {
     static small_source s = {.limit = 4};
-    parla_memory_source source = {sizeof source, &s, small_alloc, small_free};
+    parla_memory_source source = {.size = sizeof source, .ctx = &s, .alloc = small_alloc, .free = small_free};
     pl_devices devices;
     T_OK(pl_devices_open_in(&devices, "sim:1,mem=1MiB", &source));
     for (int i = 0; i < 2; i++) {

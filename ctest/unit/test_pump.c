@@ -84,6 +84,43 @@ T_TEST(a_large_task_cannot_starve)
     parla_runtime_destroy(rt);
 }
 
+typedef struct parent {
+    gate may_spawn;
+    int child_result;
+} parent;
+
+static int wait_for_child(parla_context *context, void *arg)
+{
+    parent *self = arg;
+    parla_demand half = on_cpu();
+    half.vcus = 0.5;
+    gate_pass(&self->may_spawn);
+    self->child_result =
+        finish(parla_context_runtime(context), spawn(parla_context_runtime(context), do_nothing, NULL, half, NULL, 0));
+    return 0;
+}
+
+/* A device is kept for a large task. What runs there waits for its child, which needs the device too: the child passes, for the large one waits
+ * for it, whatever it does. */
+T_TEST(a_kept_device_takes_whom_its_holders_wait_for)
+{
+    parent self = {.may_spawn = GATE_INIT, .child_result = 1};
+    parla_runtime *rt = start_with("cpu", NULL, 2);
+    parla_demand half = on_cpu(), whole = on_cpu();
+    half.vcus = 0.5;
+    whole.vcus = 1;
+    parla_task holder = spawn(rt, wait_for_child, &self, half, NULL, 0);
+    T_EVENTUALLY(device_info(rt, 0).free_vcus == 0.5, 5000);
+    parla_task large = spawn(rt, do_nothing, NULL, whole, NULL, 0);
+    for (int i = 0; i < 64; i++)
+        T_OK(finish(rt, spawn(rt, do_nothing, NULL, half, NULL, 0)));
+    gate_open(&self.may_spawn);
+    T_OK(finish(rt, holder));
+    T_EQ(self.child_result, 0);
+    T_OK(finish(rt, large));
+    parla_runtime_destroy(rt);
+}
+
 T_TEST(queued_tasks_can_be_cancelled)
 {
     gate closed = GATE_INIT;

@@ -39,6 +39,7 @@ T_TEST(a_million_tasks_through_a_window_of_a_thousand)
         T_LE(counts().task_bytes, 24 * PL_SLOTS_PER_SLAB * PL_SLOT_BYTES);
         close_runtime();
     }
+    t_count(2 * (uint64_t)n_tasks, "tasks through a window of 1,000");
 }
 
 /* The workers cannot keep up, for they are not let: the thread that spawns does the work, or goes on after its patience. */

@@ -201,6 +201,48 @@ T_TEST(threads_that_step_back_leave_nothing_behind)
     close_runtime();
 }
 
+/* --- Nobody is left behind ---------------------------------------------------------------------------------------------------- */
+
+typedef struct relay {
+    _Atomic bool may_end;
+    _Atomic int n_links;
+    bool as_child; /* the older task comes from the body, else from this thread */
+} relay;
+
+static int end_relay(parla_context *context, void *arg)
+{
+    (void)context;
+    pl_store_release(&((relay *)arg)->may_end, true);
+    return 0;
+}
+
+/* Spawns the next one for as long as an older task has not run. */
+static int pass_on(parla_context *context, void *arg)
+{
+    relay *self = arg;
+    if (pl_add_acq_rel(&self->n_links, 1) == 0 && self->as_child)
+        spawn(end_relay, self, NULL, 0);
+    return pl_load_acquire(&self->may_end) ? 0 : parla_spawn(parla_context_runtime(context), NULL, pass_on, arg, NULL, 0);
+}
+
+/* The only worker's queue never becomes empty, and the newest task stands first in it. */
+T_TEST(a_body_that_spawns_itself_again_starves_nobody)
+{
+    for (int as_child = 0; as_child < 2; as_child++) {
+        relay self = {.as_child = as_child};
+        open_runtime(1);
+        spawn(pass_on, &self, NULL, 0);
+        T_EVENTUALLY(pl_load_acquire(&self.n_links) > 1000 || as_child, 20000);
+        if (!as_child)
+            spawn(end_relay, &self, NULL, 0);
+        T_EVENTUALLY(pl_load_acquire(&self.may_end), 20000);
+        T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+        if (as_child)
+            T_LT(self.n_links, 1000);
+        close_runtime();
+    }
+}
+
 /* --- Sleep -------------------------------------------------------------------------------------------------------------------- */
 
 T_TEST(without_work_all_sleep)

@@ -26,7 +26,7 @@ def inner(a, b, n_gpu, blocks):
         def inner_product():
             ai = clone_here(a[part])
             bi = clone_here(b[part])
-            partial_sums[i] = ai @ bi
+            partial_sums[i] = float(ai @ bi)  # on a CUDA device it waits there for the kernel
 
     @spawn(dependencies=[blocks], placement=cpu)
     def reduce():

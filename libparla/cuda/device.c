@@ -221,14 +221,14 @@ void pl_cuda_close(void *handle)
 int pl_cuda_body_begin(void *handle, const char *task_name)
 {
     int rc = pl_cuda_enter(handle);
-    if (rc == 0 && pl_cu.nvtxRangePush)
-        pl_cu.nvtxRangePush(task_name);
+    if (rc == 0 && pl_cu.range_push)
+        pl_cu.range_push(task_name);
     return rc;
 }
 
 void pl_cuda_body_end(void *handle)
 {
-    if (pl_cu.nvtxRangePop)
-        pl_cu.nvtxRangePop();
+    if (pl_cu.range_pop)
+        pl_cu.range_pop();
     pl_cuda_leave(handle);
 }

@@ -13,7 +13,6 @@
 #include <dlfcn.h>
 
 #define DRIVER_LIBRARY "libcuda.so.1"
-#define NVTX_LIBRARY "libnvToolsExt.so.1"
 
 pl_cuda_driver pl_cu;
 
@@ -49,17 +48,6 @@ static int find_all(void *library)
     return rc;
 }
 
-static void open_nvtx(void)
-{
-    void *library = dlopen(NVTX_LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    if (!library)
-        return;
-    *(void **)&pl_cu.nvtxRangePush = dlsym(library, "nvtxRangePushA");
-    *(void **)&pl_cu.nvtxRangePop = dlsym(library, "nvtxRangePop");
-    if (!pl_cu.nvtxRangePush || !pl_cu.nvtxRangePop)
-        pl_cu.nvtxRangePush = NULL, pl_cu.nvtxRangePop = NULL;
-}
-
 int pl_cuda_driver_open(void)
 {
     void *library = dlopen(DRIVER_LIBRARY, RTLD_NOW | RTLD_LOCAL);
@@ -73,7 +61,7 @@ int pl_cuda_driver_open(void)
         (void)pl_cuda_check(result, "cuInit");
         return PARLA_E_NO_DEVICE;
     }
-    open_nvtx();
+    pl_cuda_nvtx_open();
     return 0;
 }
 

@@ -17,6 +17,7 @@ typedef struct pl_cu_pool_st *pl_cu_pool;
 
 enum {
     PL_CU_SUCCESS = 0,
+    PL_CU_INVALID_VALUE = 1,
     PL_CU_OUT_OF_MEMORY = 2,
     PL_CU_DEINITIALIZED = 4,
     PL_CU_NO_DEVICE = 100,
@@ -34,6 +35,7 @@ enum {
     PL_CU_MEMORY_HOST = 1,
     PL_CU_MEMORY_DEVICE = 2,
 
+    PL_CU_POINTER_ORDINAL = 9,
     PL_CU_ALLOCATION_PINNED = 1,
     PL_CU_LOCATION_DEVICE = 1,
     PL_CU_ACCESS_READ_WRITE = 3,
@@ -113,6 +115,7 @@ typedef struct pl_cu_copy3 {
     X(cuDeviceCanAccessPeer, 4000, (int *out, pl_cu_device device, pl_cu_device peer))                                             \
     X(cuCtxEnablePeerAccess, 4000, (pl_cu_context peer, unsigned flags))                                                           \
     X(cuMemGetInfo, 3020, (size_t * out_free, size_t * out_total))                                                                 \
+    X(cuPointerGetAttribute, 4000, (void *out, int attribute, pl_cu_pointer memory))                                               \
     X(cuMemPoolCreate, 11020, (pl_cu_pool * out, const pl_cu_pool_props *props))                                                   \
     X(cuMemPoolDestroy, 11020, (pl_cu_pool pool))                                                                                  \
     X(cuMemPoolSetAttribute, 11020, (pl_cu_pool pool, int attribute, void *value))                                                 \
@@ -148,8 +151,8 @@ typedef struct pl_cuda_driver {
 #define PL_CUDA_MEMBER(name, version, arguments) pl_cu_result(*name) arguments;
     PL_CUDA_FUNCTIONS(PL_CUDA_MEMBER)
 #undef PL_CUDA_MEMBER
-    void (*nvtxRangePush)(const char *name); /* these two are NULL without NVTX */
-    void (*nvtxRangePop)(void);
+    void (*range_push)(const char *name); /* these two are NULL without NVTX */
+    void (*range_pop)(void);
 } pl_cuda_driver;
 
 /* Constant once pl_cuda_driver_open has succeeded. */
@@ -157,6 +160,9 @@ extern pl_cuda_driver pl_cu;
 
 /* Finds the driver and its functions, and initialises it. Errors: PARLA_E_NO_DEVICE, whose words say what is missing. */
 PARLA_MUST_USE int pl_cuda_driver_open(void);
+
+/* Finds NVTX, if there is any: sets the two functions for ranges, or leaves them NULL. */
+void pl_cuda_nvtx_open(void);
 
 /* How many cards the driver shows. */
 int pl_cuda_count(void);

@@ -164,6 +164,14 @@ void pl_cuda_queue_free(void *handle, void *memory, size_t n_bytes)
     give(queue->device, is_early ? queue->device->memory_stream : queue->stream, memory, n_bytes);
 }
 
+int pl_cuda_locate(const void *memory, int *out_ordinal)
+{
+    pl_cu_result result = pl_cu.cuPointerGetAttribute(out_ordinal, PL_CU_POINTER_ORDINAL, (pl_cu_pointer)(uintptr_t)memory);
+    if (result == PL_CU_INVALID_VALUE || (result == PL_CU_SUCCESS && *out_ordinal < 0))
+        return pl_error_set(PARLA_E_INVALID, "%p is memory of no CUDA device", memory);
+    return pl_cuda_check(result, "cuPointerGetAttribute");
+}
+
 /* --- Memory of the host ------------------------------------------------------------------------------------------------------- */
 
 static size_t pinned_capacity(size_t n_bytes)

@@ -28,6 +28,8 @@ static const parla_backend table = {
     .queue_native = pl_cuda_queue_native,
     .body_begin = pl_cuda_body_begin,
     .body_end = pl_cuda_body_end,
+    .queue_over = pl_cuda_queue_over,
+    .locate = pl_cuda_locate,
 };
 
 PARLA_API const parla_backend *parla_backend_module(const parla_backend_host *host);

@@ -2,6 +2,7 @@
  *
  *   driver.c   the driver's functions     device.c   contexts, limits, peers     memory.c   pools, host memory
  *   queue.c    streams                    event.c    events                      copy.c     copies and fills
+ *   nvtx.c     ranges for profilers
  *
  * A logical device retains the primary context of its card, so that CuPy, PyTorch and cuBLAS in the same process share it, and several
  * logical devices may sit on one card: each has a memory pool, streams and a limit of its own. Every call of the driver is made with the
@@ -18,6 +19,7 @@
 typedef struct pl_cuda_queue {
     struct pl_cuda_device *device;
     pl_cu_stream stream;
+    bool is_borrowed;           /* somebody else has made the stream, and closes it */
     struct pl_cuda_queue *next; /* among the device's spare ones */
 } pl_cuda_queue;
 
@@ -61,10 +63,12 @@ int pl_cuda_alloc(void *device, void **out, size_t n_bytes);
 void pl_cuda_free(void *device, void *memory, size_t n_bytes);
 int pl_cuda_queue_alloc(void *queue, void **out, size_t n_bytes);
 void pl_cuda_queue_free(void *queue, void *memory, size_t n_bytes);
+int pl_cuda_locate(const void *memory, int *out_ordinal);
 int pl_cuda_host_alloc(void *device, void **out, size_t n_bytes);
 void pl_cuda_host_free(void *device, void *memory, size_t n_bytes);
 
 int pl_cuda_queue_open(void *device, void **out_queue);
+int pl_cuda_queue_over(void *device, void *native, void **out_queue);
 void pl_cuda_queue_close(void *queue);
 int pl_cuda_queue_wait(void *queue, void *event);
 void *pl_cuda_queue_native(void *queue);

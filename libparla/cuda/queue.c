@@ -25,6 +25,7 @@ static int create(pl_cuda_device *device, pl_cuda_queue **out)
     if (!queue)
         return pl_error_set(PARLA_E_NOMEM, "no memory for a queue");
     queue->device = device;
+    queue->is_borrowed = false;
     int rc = pl_cuda_enter(device);
     if (rc == 0) {
         rc = pl_cuda_check(pl_cu.cuStreamCreate(&queue->stream, PL_CU_STREAM_NON_BLOCKING), "cuStreamCreate");
@@ -45,6 +46,16 @@ int pl_cuda_queue_open(void *handle, void **out_queue)
     if (rc == 0)
         *out_queue = queue;
     return rc;
+}
+
+int pl_cuda_queue_over(void *handle, void *native, void **out_queue)
+{
+    pl_cuda_queue *queue = malloc(sizeof *queue);
+    if (!queue)
+        return pl_error_set(PARLA_E_NOMEM, "no memory for a queue");
+    *queue = (pl_cuda_queue){.device = handle, .stream = native, .is_borrowed = true};
+    *out_queue = queue;
+    return 0;
 }
 
 /* The context is current. */
@@ -69,7 +80,7 @@ void pl_cuda_queue_close(void *handle)
     const pl_cuda_device *device = queue->device;
     if (pl_cuda_is_broken(PL_CUDA_BREAK_LEAK))
         return;
-    if (pl_cuda_enter(device) < 0) {
+    if (queue->is_borrowed || pl_cuda_enter(device) < 0) {
         free(queue);
         return;
     }

@@ -1,6 +1,6 @@
 /* api_context.c - the public functions of task.h for use inside a body. Called by the thread that runs it. */
 #include "base/error.h"
-#include "sched/runtime.h"
+#include "sched/replay.h"
 #include "task/failure.h"
 
 #include <stdlib.h>
@@ -47,6 +47,9 @@ int parla_suspend_on(parla_context *context, const parla_task *tasks, size_t n_t
     int error = pl_runtime_check(context->rt); /* a body may fork */
     if (error)
         return error;
+    if (context->step)
+        return pl_error_set(PARLA_E_STATE,
+                            "a step of a range or replay cannot be suspended: wait for the tasks, or spawn one that is");
     for (size_t i = 0; i < n_tasks; i++) {
         if (parla_task_is_none(tasks[i]))
             continue;
@@ -73,9 +76,10 @@ int parla_suspend_on(parla_context *context, const parla_task *tasks, size_t n_t
 PARLA_PRINTF(5, 0)
 static int fail(parla_context *context, int code, void *payload, void (*release)(void *), const char *format, va_list arguments)
 {
+    const char *name = context->step && context->step->name ? context->step->name : context->task->name;
     if (code >= 0)
         code = PARLA_E_USER;
-    parla_failure *failure = pl_failure_create_v(code, context->task->name, payload, release, format, arguments);
+    parla_failure *failure = pl_failure_create_v(code, name, payload, release, format, arguments);
     parla_failure_unref(context->failure); /* the last word of the body counts */
     context->failure = failure;
     return code;

@@ -1,6 +1,6 @@
 /* api_task.c - the public functions of task.h and event.h that concern one task: check, pin, call down. */
 #include "base/error.h"
-#include "sched/runtime.h"
+#include "sched/replay.h"
 #include "task/failure.h"
 
 #include <parla/event.h>
@@ -267,6 +267,7 @@ static bool has_hold(pl_task *task)
 {
     pl_extra *extra = pl_task_extra_or_null(task);
     int n_holds = extra ? pl_load_acquire(&extra->holds_shared) : 0;
+    n_holds &= PL_STEPS_HOLD - 1; /* whose part is not to be had from outside */
     return n_holds > (pl_task_state(task) == PARLA_TASK_LAUNCHED ? 0 : 1);
 }
 

@@ -447,6 +447,7 @@ int plm_exchange_create(plm_exchange **out, MPI_Comm comm, const plm_carrier *ca
     self->carrier_self = carrier_self;
     self->comm = comm;
     self->process = getpid();
+    atomic_init(&self->refs, 1);
     self->table = make_table(self);
     pthread_mutex_init(&self->wire, NULL);
     pthread_mutex_init(&self->lock, NULL);
@@ -535,13 +536,24 @@ int plm_exchange_release(plm_exchange *self, void *memory)
 }
 
 static void *source_alloc(void *self, size_t n_bytes) { return plm_heap_alloc(&((plm_exchange *)self)->heap, n_bytes); }
-static bool source_free(void *self, void *memory) { return plm_heap_free(&((plm_exchange *)self)->heap, memory); }
+
+/* In a forked child the memory, and the heap's notes in it, are still the parent's. */
+static bool source_free(void *context, void *memory)
+{
+    plm_exchange *self = context;
+    return self->process != getpid() || plm_heap_free(&self->heap, memory);
+}
 
 int plm_exchange_source(plm_exchange *self, parla_memory_source *out)
 {
     if (!self->carrier->is_memory_reached) {
         return parla_error_set(PARLA_E_UNSUPPORTED, "the transport '%s' has no memory that other ranks reach", self->carrier->name);
     }
-    *out = (parla_memory_source){.size = sizeof *out, .ctx = self, .alloc = source_alloc, .free = source_free};
+    *out = (parla_memory_source){.size = sizeof *out,
+                                 .ctx = self,
+                                 .alloc = source_alloc,
+                                 .free = source_free,
+                                 .hold = plm_exchange_hold,
+                                 .release = plm_exchange_unref};
     return 0;
 }

@@ -3,7 +3,8 @@
  * Closing has two steps. The first, shutting, needs the other ranks and MPI, so MPI_Finalize takes it if nobody has before. Receives without
  * a message are cancelled, sends are withdrawn, and what is matched runs to its end, so both sides always agree how a message ended. Then the
  * ranks meet in a barrier, after which nobody expects an answer, tell each other how many notes they sent, and leave when as many have
- * arrived. The second step frees this rank's memory, and with it what was allocated through the transport. */
+ * arrived. The second step frees this rank's memory, and with it what was allocated through the transport; where arrays on the host still lie
+ * there, the last of them takes it. */
 #include "exchange_state.h"
 
 #include "error.h"
@@ -155,6 +156,19 @@ void plm_exchange_close(void *context)
     plm_at_finalize_run(&self->at_finalize);
     if (!self->is_shut) {
         plm_exchange_shut(self);
+    }
+    plm_exchange_unref(self);
+}
+
+/* --- Its memory ---------------------------------------------------------------------------------------------------------------- */
+
+void plm_exchange_hold(void *context) { atomic_fetch_add(&((plm_exchange *)context)->refs, 1); }
+
+void plm_exchange_unref(void *context)
+{
+    plm_exchange *self = context;
+    if (self->process != getpid() || atomic_fetch_sub(&self->refs, 1) > 1) {
+        return;
     }
     self->carrier->free(self->carrier_self);
     plm_exchange_destroy(self);

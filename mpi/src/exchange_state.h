@@ -12,6 +12,7 @@
 #include "slots.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 /* A message that came before its receive. */
@@ -51,6 +52,8 @@ struct plm_exchange {
     MPI_Comm comm;
     plm_at_finalize at_finalize;
     pid_t process; /* who made it */
+    /* The transport's own until it is closed, and one for each that holds its memory. The last frees the carrier, and this. */
+    _Atomic int refs;
     pthread_mutex_t wire;
     bool is_shut; /* under `wire` */
 
@@ -94,6 +97,10 @@ int plm_withdraw_locked(plm_exchange *self, plm_operation *send);
 int plm_exchange_barrier(void *self);
 void plm_exchange_shut(void *self);
 void plm_exchange_close(void *self);
+
+/* References (refs). The last may be dropped by any thread, long after MPI was finalized. */
+void plm_exchange_hold(void *self);
+void plm_exchange_unref(void *self);
 
 /* --- protocol.c ------------------------------------------------------------------------------------------------------------- */
 

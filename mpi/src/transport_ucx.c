@@ -335,13 +335,19 @@ static void close_endpoints(ucx_carrier *self)
     }
 }
 
-/* Frees what has been made so far. */
-static void free_carrier(void *context)
+static void close_worker(ucx_carrier *self)
 {
-    ucx_carrier *self = context;
     if (self->worker != NULL) {
         ucp_worker_destroy(self->worker);
     }
+    self->worker = NULL;
+}
+
+/* Frees what has been made so far, or what `shut` has left: memory needs its context. */
+static void free_carrier(void *context)
+{
+    ucx_carrier *self = context;
+    close_worker(self);
     if (self->strided != 0) {
         ucp_dt_destroy(self->strided);
     }
@@ -362,6 +368,7 @@ static void shut_carrier(void *context)
     plm_ucx_memory_forget(&self->memory);
     close_endpoints(self);
     meet_others(self);
+    close_worker(self);
 }
 
 static const plm_carrier functions = {.name = "ucx",

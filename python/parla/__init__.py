@@ -10,7 +10,7 @@ import atexit as _atexit
 import importlib as _importlib
 import os as _os
 
-from . import _globals, _parla, _placement, array, context, devices, runtime, tasks, variants
+from . import _accesses, _cuda, _globals, _parla, _placement, array, context, devices, runtime, tasks, variants
 from ._callbacks import listener as _listener
 from ._parla import (
     ConfigError,
@@ -97,7 +97,7 @@ def _notice_libraries() -> None:
 _parla._set_hooks(
     (
         _placement.place,
-        array.accesses,
+        _accesses.accesses,
         _globals.watch,
         _globals.rebound,
         _notice_libraries,
@@ -105,9 +105,11 @@ _parla._set_hooks(
         tasks.default_space.__getitem__,
         devices.devices_of_rows,
         _listener.listen,
-        array.detach,
+        _accesses.detach,
         _placement.hints,
         tasks.spawned,
+        _cuda.body_begin,
+        _cuda.body_end,
     )
 )
 _atexit.register(runtime.stop_at_exit)

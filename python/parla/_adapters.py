@@ -15,13 +15,23 @@ class Adapter(NamedTuple):
 
     to_numpy: Callable[[object], np.ndarray]
     from_numpy: Callable[[np.ndarray], object]
+    from_device: Callable[[object], object] | None
+
+    def wrap(self, local: object) -> object:
+        """Return an array of the type over a local array."""
+        if isinstance(local, np.ndarray):
+            return self.from_numpy(local)
+        return local if self.from_device is None else self.from_device(local)
 
 
 _by_type: dict[type | str, Adapter] = {}
 
 
 def register(
-    kind: type | str, to_numpy: Callable[[object], np.ndarray], from_numpy: Callable[[np.ndarray], object] = lambda local: local
+    kind: type | str,
+    to_numpy: Callable[[object], np.ndarray],
+    from_numpy: Callable[[np.ndarray], object] = lambda local: local,
+    from_device: Callable[[object], object] | None = None,
 ) -> None:
     """Let arrays of a type be used wherever NumPy arrays are: in `asarray`, in input=, output= and inout= of a spawn, in `copy`.
 
@@ -33,13 +43,16 @@ def register(
         Returns a NumPy array over the memory of one: what tasks write there must be seen in the original.
     from_numpy : function
         Returns an array of the type over the memory of a NumPy array: what `.array` gives in a task. Without it, NumPy arrays are given.
+    from_device : function
+        The same for an array on a CUDA device, which knows DLPack and ``__cuda_array_interface__``: `torch.from_dlpack`, say. Without it,
+        CuPy's arrays are given.
 
     Examples
     --------
     >>> import array, numpy
     >>> register(array.array, numpy.frombuffer)
     """
-    _by_type[kind] = Adapter(to_numpy, from_numpy)
+    _by_type[kind] = Adapter(to_numpy, from_numpy, from_device)
 
 
 def find(x: object) -> Adapter | None:

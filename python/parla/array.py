@@ -1,7 +1,8 @@
 """Arrays that move to the tasks that use them, and helpers that work on any array.
 
 A `PArray` is one array with copies on devices. Listed in input=, output= or inout= of a spawn it orders tasks and is moved; in the
-body `.array` is the local NumPy array. On the CPU and on simulated devices arrays are NumPy arrays.
+body `.array` is the local array: NumPy's on the CPU and on simulated devices, CuPy's on CUDA devices (a plain `DeviceArray` where CuPy is
+not installed).
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ import contextlib
 import operator
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from . import _adapters, _parla
+from . import _adapters, _cuda, _device_array, _parla
 from ._adapters import register
+from ._axes import Axes, apply_key, is_basic, key_of_axis, region_of_axis
+from ._device_array import DeviceArray, is_elsewhere
 from .context import current_member
 from .devices import Device, cpu, devices_of_rows
 
 __all__ = [
+    "DeviceArray",
     "PArray",
     "array",
     "asarray",
@@ -38,60 +42,6 @@ __all__ = [
 
 _HOST_MODES = {"r": _parla.IN, "rw": _parla.INOUT, "w": _parla.OUT}
 
-# --- Views: one int or range for each dimension of the whole array ---
-
-_Axes = tuple["int | range", ...]
-
-
-def _apply_key(axes: _Axes, key: object, name: str) -> _Axes:
-    """Return the axes of a view of the view `axes`, by basic indexing."""
-    keys = list(key) if isinstance(key, tuple) else [key]
-    n_free = sum(isinstance(axis, range) for axis in axes)
-    if sum(item is Ellipsis for item in keys) > 1:
-        raise IndexError(f"array {name!r}: more than one Ellipsis in {key!r}")
-    position = next((i for i, item in enumerate(keys) if item is Ellipsis), None)
-    if position is not None:
-        keys[position : position + 1] = [slice(None)] * (n_free - len(keys) + 1)
-    if len(keys) > n_free:
-        raise IndexError(f"array {name!r}: {len(keys)} indices for {n_free} dimensions")
-    keys += [slice(None)] * (n_free - len(keys))
-    remaining = iter(keys)
-    return tuple(_apply_to_axis(axis, next(remaining)) if isinstance(axis, range) else axis for axis in axes)
-
-
-def _apply_to_axis(axis: range, key: slice | int) -> int | range:
-    if isinstance(key, slice):
-        return axis[key]
-    return axis[operator.index(key)]
-
-
-def _is_basic(key: object) -> bool:
-    """True if indexing with the key gives a view whose place can be told: integers, slices and Ellipsis."""
-    for item in key if isinstance(key, tuple) else (key,):
-        if isinstance(item, slice) or item is Ellipsis:
-            continue
-        if isinstance(item, (bool, np.bool_)) or not hasattr(item, "__index__") or getattr(item, "ndim", 0):
-            return False
-    return True
-
-
-def _key_of_axis(axis: int | range) -> int | slice:
-    if isinstance(axis, int):
-        return axis
-    stop = axis.stop if axis.stop >= 0 else None
-    return slice(axis.start, stop, axis.step) if len(axis) else slice(0, 0)
-
-
-def _region_of_axis(axis: int | range) -> tuple[int, int, int]:
-    if isinstance(axis, int):
-        return axis, axis + 1, 1
-    if not axis:
-        return 0, 0, 1
-    if axis.step < 0:
-        axis = axis[::-1]
-    return axis.start, axis[-1] + 1, axis.step if len(axis) > 1 else 1
-
-
 class PArray(np.lib.mixins.NDArrayOperatorsMixin):
     """An array with coherent copies on devices. Made by `asarray`, `array` and `empty`; lives longer than a runtime.
 
@@ -106,7 +56,7 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
         self,
         data: _parla.Data,
         dtype: np.dtype,
-        axes: _Axes,
+        axes: Axes,
         name: str,
         source: np.ndarray | None = None,
         adapter: _adapters.Adapter | None = None,
@@ -156,14 +106,17 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
         shape = self._data.shape
         if all(isinstance(axis, range) and axis == range(n) for axis, n in zip(self._axes, shape)):
             return None
-        return tuple(_region_of_axis(axis) for axis in self._axes)
+        return tuple(region_of_axis(axis) for axis in self._axes)
 
     # --- Content ---
 
-    def _lay_over(self, view: tuple) -> np.ndarray:
+    def _lay_over(self, view: tuple, i_device: int = 0) -> np.ndarray:
         buffer, offset, strides = view
+        if buffer.is_native:
+            key = tuple(map(key_of_axis, self._axes))
+            return _cuda.local_array(view, self._data.shape, self._dtype, key, i_device)
         whole = np.ndarray(self._data.shape, self._dtype, buffer, offset, strides)
-        return whole[(*map(_key_of_axis, self._axes), ...)] if self._axes else whole
+        return whole[(*map(key_of_axis, self._axes), ...)] if self._axes else whole
 
     def _local(self) -> np.ndarray | None:
         """Return the local array of the running task, or of the current device of a loop over its devices; None outside of tasks."""
@@ -172,11 +125,11 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
             raise _parla.StateError(
                 f"array {self.name!r} is named by the task only in part: use the slices that its spawn names, or name what the body uses"
             )
-        return None if local is None else self._lay_over(local[0])
+        return None if local is None else self._lay_over(local[0], local[2])
 
     @property
     def array(self) -> np.ndarray:
-        """The local array: NumPy's, or of the registered type that the PArray was made of.
+        """The local array: NumPy's, on a CUDA device CuPy's, or of the registered type that the PArray was made of.
 
         In a task: the copy on the task's device, valid until the body ends or awaits; read-only if the task named it as input=. A
         task on a GPU that keeps it longer fails; one that returns it returns a copy.
@@ -184,7 +137,7 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
         fetched anew. It shows what later tasks write on devices only when `.array` is asked for again.
         """
         local = self._plain_array()
-        return local if self._adapter is None else self._adapter.from_numpy(local)
+        return local if self._adapter is None else self._adapter.wrap(local)
 
     def _plain_array(self) -> np.ndarray:
         local = self._local()
@@ -198,10 +151,10 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
             self._data.release(_parla.INOUT, region)
 
     def get(self, device: Device | None = None) -> np.ndarray:
-        """Return the content from a device: the local array in a task, else a copy of what the device has. Blocks."""
+        """Return the content from a device: the local array in a task, else a NumPy array with a copy of what the device has. Blocks."""
         if device is None or _parla.current_task() is not None:
             return self.array
-        return _parla.spawn(placement=device, input=[self], name=f"get {self.name}")(lambda: self.array.copy()).result()
+        return _parla.spawn(placement=device, input=[self], name=f"get {self.name}")(lambda: np.array(asnumpy(self))).result()
 
     @contextlib.contextmanager
     def host(self, mode: str = "r") -> Iterator[np.ndarray]:
@@ -225,8 +178,13 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
         It must broadcast to the shape; outside of tasks a whole array may also get another shape and type, and then becomes a new one
         under the same name: views that were made before keep showing the old one.
         """
-        value = asnumpy(value)
         local = self._local()
+        if local is not None and _cuda.is_library_array(local):
+            _cuda.assign(local, ..., _operand(value))
+            return
+        if local is None and is_elsewhere(value) and self._update_there(value):
+            return
+        value = asnumpy(value)
         if local is not None:
             local[...] = value
         elif self._is_whole and not _broadcasts(value.shape, self.shape):
@@ -236,34 +194,43 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
             with self.host("w") as local:
                 local[...] = value
 
+    def _update_there(self, value: object) -> bool:
+        """Overwrite the content with an equal array of another library, on its device; False if there is no such device."""
+        device = _cuda.place_of(value)
+        if device is None or tuple(value.shape) != self.shape:
+            return False
+        _parla.spawn(placement=device, output=[self], name=f"update {self.name}")(lambda: self.update(value)).result()
+        return True
+
     def _view(self, key: object) -> PArray:
-        return PArray(self._data, self._dtype, _apply_key(self._axes, key, self.name), self.name, self._source, self._adapter)
+        return PArray(self._data, self._dtype, apply_key(self._axes, key, self.name), self.name, self._source, self._adapter)
 
     def _depends_on(self, key: object) -> bool:
         """True if what the running task may do with this array depends on the key: it names parts of it, or some parts to write."""
         local = self._data.local(current_member(), self._region())
-        if local is None or not _is_basic(key):
+        if local is None or not is_basic(key):
             return False
         return local is False or (local[3] > 1 and local[1] == _parla.IN)
 
     def __getitem__(self, key: object) -> PArray | np.ndarray:
         if self._depends_on(key):
-            part = self._view(key)._local()[()]
-            return part.view(_Part) if type(part) is np.ndarray else part
+            return _as_part(self._view(key)._local()[()])
         local = self._local()
         if local is not None:
-            part = local[key]
-            return part.view(_Part) if type(part) is np.ndarray else part
-        if not _is_basic(key):
+            return _as_part(local[key])
+        if not is_basic(key):
             with self.host("r") as local:
                 return np.array(local[_plain(key)])
         return self._view(key)
 
     def __setitem__(self, key: object, value: object) -> None:
-        if _is_basic(key) and (_parla.current_task() is None or self._depends_on(key)):
+        if is_basic(key) and (_parla.current_task() is None or self._depends_on(key)):
             self._view(key).update(value)
             return
         local = self._local()
+        if local is not None and _cuda.is_library_array(local):
+            _cuda.assign(local, _plain(key), _operand(value))
+            return
         if local is not None:
             local[_plain(key)] = asnumpy(value)
             return
@@ -274,6 +241,10 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
     def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
         if _parla.current_task() is not None:
             local = self._plain_array()
+            if _cuda.is_library_array(local):
+                raise TypeError(
+                    f"array {self.name!r} is in memory of a CUDA device here: NumPy needs a copy of it, parla.array.asnumpy(a) makes one"
+                )
             return np.array(local, dtype=dtype, copy=copy) if copy or dtype is not None else local
         if copy is False:
             raise ValueError(f"array {self.name!r}: outside of tasks NumPy gets a copy; use `with a.host() as local:` to look without one")
@@ -286,7 +257,7 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
             kwargs["out"] = tuple(out._plain_array() if isinstance(out, PArray) else out for out in outputs)
         if "where" in kwargs:
             kwargs["where"] = _plain(kwargs["where"])
-        result = getattr(ufunc, method)(*(np.asarray(item) if isinstance(item, PArray) else item for item in inputs), **kwargs)
+        result = getattr(ufunc, method)(*map(_operand, inputs), **kwargs)
         return outputs[0] if len(outputs) == 1 and isinstance(outputs[0], PArray) else result
 
     def __array_function__(self, function: Callable, types: object, args: tuple, kwargs: dict) -> object:
@@ -310,12 +281,15 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
     @property
     def __cuda_array_interface__(self) -> dict:
         """Of the local copy, where that is CUDA memory; AttributeError elsewhere."""
-        return self._plain_array().__cuda_array_interface__
+        local = None if _parla.current_task() is None else self._local()
+        if local is None or not _cuda.is_library_array(local):
+            raise AttributeError(f"array {self.name!r} is not in memory of a CUDA device here")
+        return local.__cuda_array_interface__
 
     def __getattr__(self, name: str) -> object:
         if name.startswith("_") or not hasattr(np.ndarray, name):
             raise AttributeError(f"PArray has no attribute {name!r}")
-        return getattr(np.asarray(self), name)
+        return getattr(_operand(self), name)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -326,7 +300,7 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
-        return bool(np.asarray(self))
+        return bool(_operand(self))
 
     # --- Where it is ---
 
@@ -399,14 +373,27 @@ class _Part(np.ndarray):
         return result[()] if return_scalar else result.view(np.ndarray)
 
 
+def _as_part(part: object) -> object:
+    return part.view(_Part) if type(part) is np.ndarray else _cuda.as_part(part)
+
+
 # NumPy's functions that write into their first argument.
 _WRITERS = (np.copyto, np.put, np.putmask, np.place, np.fill_diagonal, np.put_along_axis)
+
+
+def _operand(item: object) -> object:
+    """Return what to compute with: for a PArray the local array, outside of tasks a copy; anything else as it is."""
+    if not hasattr(item, "__parla_array__"):
+        return item
+    item = item.__parla_array__()
+    local = None if _parla.current_task() is None else item._plain_array()
+    return local if local is not None else np.asarray(item)
 
 
 def _plain(item: object) -> object:
     """Return an argument with plain arrays in place of PArrays, also in lists, tuples and dicts."""
     if isinstance(item, PArray):
-        return np.asarray(item)
+        return _operand(item)
     if type(item) in (list, tuple):
         return type(item)(map(_plain, item))
     if type(item) is dict:
@@ -425,7 +412,6 @@ def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
 
 _registry_lock = threading.Lock()
 _by_memory: dict[int, list[weakref.ref]] = {}  # id of an array that owns memory: the PArrays over it
-_adopted: list[PArray] = []  # made at spawn over plain arrays: alive until the runtime ends, when their content is written back
 
 
 def _make(
@@ -492,15 +478,31 @@ def asarray(
 
     The same NumPy array gives the same PArray as long as that is alive. Lists, arrays of another dtype and read-only arrays are
     copied. While tasks use the PArray, look at its content through it. Types of other libraries are taken once they are registered
-    (`register`). `like` and `on_gpu` are accepted as published: the PArray moves to the device of each task that names it anyway.
+    (`register`). Arrays on CUDA devices that know ``__cuda_array_interface__`` or DLPack (CuPy's, Numba's, PyTorch's) are copied on their
+    device; blocks until that is done.
+
+    `like` and `on_gpu` are accepted as published: the PArray moves to the device of each task that names it anyway.
     """
     if hasattr(a, "__parla_array__"):
         return a.__parla_array__()
     adapter = _adapters.find(a)
+    if is_elsewhere(a):
+        return _copied(a, dtype, name, adapter)
     local = np.asarray(a if adapter is None else adapter.to_numpy(a), dtype=dtype, order=order)
     if not local.flags.writeable or any(stride == 0 and n > 1 for stride, n in zip(local.strides, local.shape)):
         local = np.array(local, order=order or "K")
     return _over(local, name or "array", adapter)
+
+
+def _copied(a: object, dtype: object, name: str | None, adapter: _adapters.Adapter | None) -> PArray:
+    """Return a PArray with a copy of an array that is on a CUDA device."""
+    _, memory = _device_array.describe(a)
+    device = _cuda.place_of(a)
+    if device is None or (dtype is not None and np.dtype(dtype) != memory.dtype):
+        return _over(np.array(_cuda.to_host(a), dtype=dtype), name or "array", adapter)
+    made = _make(memory.shape, memory.dtype, name or "array", None, adapter)
+    _parla.spawn(placement=device, output=[made], name=f"copy to {made.name}")(lambda: made.update(a)).result()
+    return made
 
 
 def array(
@@ -560,8 +562,8 @@ def asarray_batch(*items: object, base: str = "array") -> object:
 
 
 def is_array(x: object) -> bool:
-    """True for NumPy arrays, PArrays, and blocks that stand for a PArray."""
-    return isinstance(x, np.ndarray) or hasattr(x, "__parla_array__") or _adapters.find(x) is not None
+    """True for NumPy arrays, PArrays, blocks that stand for a PArray, registered types, and arrays on CUDA devices."""
+    return isinstance(x, np.ndarray) or hasattr(x, "__parla_array__") or _adapters.find(x) is not None or is_elsewhere(x)
 
 
 def storage_size(*arrays: object) -> int:
@@ -571,7 +573,9 @@ def storage_size(*arrays: object) -> int:
 
 def get_memory(x: object) -> Device:
     """Return the device that holds an array."""
-    return x.__parla_device__() if hasattr(x, "__parla_device__") else cpu(0)
+    if hasattr(x, "__parla_device__"):
+        return x.__parla_device__()
+    return (_cuda.place_of(x) if is_elsewhere(x) else None) or cpu(0)
 
 
 def can_assign_from(dst: object, src: object) -> bool:
@@ -580,12 +584,21 @@ def can_assign_from(dst: object, src: object) -> bool:
 
 
 def get_array_module(x: object = None) -> object:
-    """Return the module whose functions work on `x`, or on arrays of the current device: NumPy on CPUs and simulated devices."""
-    return np
+    """Return the module whose functions work on `x`, or on arrays of the current device: CuPy on CUDA devices, else NumPy."""
+    x = _operand(x)
+    is_there = _cuda.is_library_array(x) or (x is None and _device_array.member_here() is not None)
+    return np if not is_there or _cuda.cupy() is None else _cuda.cupy()
 
 
 def asnumpy(x: object) -> np.ndarray:
-    """Return `x` as a NumPy array; for a PArray outside of tasks that is a copy, after waiting for the tasks that write it."""
+    """Return `x` as a NumPy array.
+
+    For a PArray outside of tasks that is a copy, after waiting for the tasks that write it; so is that of an array on a CUDA device.
+    """
+    if hasattr(x, "__parla_array__") and _parla.current_task() is not None:
+        x = x.__parla_array__()._plain_array()
+    if not isinstance(x, np.ndarray) and is_elsewhere(x):
+        return _cuda.to_host(x)
     adapter = _adapters.find(x)
     if adapter is not None:
         return adapter.to_numpy(x)
@@ -595,8 +608,10 @@ def asnumpy(x: object) -> np.ndarray:
 def clone_here(x: object) -> np.ndarray:
     """Return a copy of `x` on the device of the running task (outside of tasks: on the host).
 
-    A PArray must be named by the task.
+    A PArray must be named by the task. On a CUDA device it is CuPy's array (a `DeviceArray` without CuPy), in memory of the task's pool.
     """
+    if _device_array.member_here() is not None:
+        return _cuda.clone(_operand(x))
     return np.array(asnumpy(x))
 
 
@@ -608,9 +623,11 @@ def copy(dst: object, src: object) -> None:
     """
     dst = dst.__parla_array__() if hasattr(dst, "__parla_array__") else dst
     src = src.__parla_array__() if hasattr(src, "__parla_array__") else src
-    if not isinstance(dst, PArray):
+    if not isinstance(dst, PArray) and is_elsewhere(dst):
+        _cuda.copy_into(dst, _operand(src))
+    elif not isinstance(dst, PArray):
         np.copyto(asnumpy(dst), asnumpy(src))
-    elif _parla.current_task() is not None:
+    elif _parla.current_task() is not None and not _cuda.is_library_array(dst._plain_array()):
         np.copyto(dst._plain_array(), asnumpy(src))
     elif _can_copy_as_task(dst, src):
         _parla.data_copy(dst._data, dst._region(), src._data, src._region(), -1)
@@ -623,78 +640,3 @@ def _can_copy_as_task(dst: PArray, src: object) -> bool:
         return False
     is_ascending = all(isinstance(axis, range) and axis.step > 0 for axis in (*dst._axes, *src._axes))
     return is_ascending and src.shape == dst.shape and src.dtype == dst.dtype
-
-
-# --- Arguments of spawn ---
-
-
-def _resolve(item: object, argument: str, is_on_host: bool) -> tuple[PArray, int]:
-    member = 0
-    if isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], int):
-        item, member = item
-    if hasattr(item, "__parla_array__"):
-        return item.__parla_array__(), member
-    adapter = _adapters.find(item)
-    if isinstance(item, np.ndarray) or adapter is not None:
-        if not is_on_host:
-            raise TypeError(
-                f"{argument}: a plain NumPy array stays in host memory, but the task may run on a GPU: "
-                f"make a = parla.array.asarray(…) of it, name a in {argument}=, and use a.array in the body"
-            )
-        if adapter is None and not item.flags.writeable and argument != "input":
-            raise ValueError(f"{argument}: a read-only NumPy array cannot be written by a task")
-        made = asarray(item)
-        _adopted.append(made)
-        return made, member
-    raise TypeError(f"{argument}: expected a PArray, a NumPy array or a block, or a pair (array, device position), not {item!r}")
-
-
-def _items(argument: object) -> Iterable:
-    """Return the arrays in one argument of spawn: it may be one array, one pair, or an iterable of those."""
-    if argument is None:
-        return ()
-    if is_array(argument) or (isinstance(argument, tuple) and len(argument) == 2 and isinstance(argument[1], int)):
-        return (argument,)
-    return argument
-
-
-def accesses(input: object, output: object, inout: object, is_on_host: bool) -> list[tuple]:
-    """Return the rows (Data, mode, member, region) for one spawn, one for each region of an array and device position.
-
-    A plain NumPy array is taken only if the task runs on the CPU (`is_on_host`): its body uses that very array.
-    """
-    merged: dict[tuple, list] = {}
-    for argument, items, mode in (
-        ("input", input, _parla.IN),
-        ("output", output, _parla.OUT),
-        ("inout", inout, _parla.INOUT),
-    ):
-        for item in _items(items):
-            found, member = _resolve(item, argument, is_on_host)
-            region = found._region()
-            row = merged.setdefault((id(found._data), member, region), [found._data, mode, member, region])
-            row[1] |= mode
-    return [tuple(row) for row in merged.values()]
-
-
-def _is_on_device(a: np.ndarray) -> bool:
-    base = a
-    while isinstance(base, np.ndarray):
-        base = base.base
-    return isinstance(base.obj if isinstance(base, memoryview) else base, _parla.View)
-
-
-def detach(result: object) -> object:
-    """Return a body's result with copies in place of local arrays, also in tuples, lists and dicts."""
-    if isinstance(result, np.ndarray):
-        return np.array(result) if _is_on_device(result) else result
-    if type(result) in (tuple, list):
-        return type(result)(map(detach, result))
-    if type(result) is dict:
-        return {key: detach(value) for key, value in result.items()}
-    return result
-
-
-def forget_adopted() -> None:
-    """Let go of the PArrays that spawns have made over plain NumPy arrays. From: the end of a runtime."""
-    _adopted.clear()

@@ -35,8 +35,8 @@ Locals = threading.local()
 class Event:
     """A point in a stream that others can wait for.
 
-    On a CUDA device it is CuPy's event. CPUs and simulated devices run bodies in order on the host: there everything before the
-    point is over when it is recorded.
+    On a CUDA device it is CuPy's event; without CuPy, recording one waits until the point is reached. CPUs and simulated devices run
+    bodies in order on the host: there everything before the point is over when it is recorded.
     """
 
     __slots__ = ("_native",)
@@ -48,8 +48,10 @@ class Event:
         """Put the point at the end of what was given to `stream` so far."""
         native = None if stream is None else stream.native()
         if native is not None:
-            self._native = self._native or _cupy().cuda.Event(disable_timing=True)
+            self._native = self._native or _cuda().cupy().cuda.Event(disable_timing=True)
             self._native.record(native)
+        elif stream is not None:
+            stream.synchronize()
 
     def wait(self, stream: Stream | None) -> None:
         """Make `stream` wait for the point; the host goes on."""
@@ -67,14 +69,16 @@ class Event:
             self._native.synchronize()
 
 
-def _cupy() -> object:
-    import cupy
+def _cuda() -> object:
+    from . import _cuda as module  # which imports this one
 
-    return cupy
+    return module
 
 
 class Stream:
-    """The queue of work on one device that belongs to the running task. ``with stream:`` makes it CuPy's current one.
+    """The queue of work on one device that belongs to the running task. ``with stream:`` makes it CuPy's and PyTorch's current one.
+
+    Libraries that know ``__cuda_stream__`` take it as it is; for Numba there is ``numba.cuda.external_stream(stream.pointer)``.
 
     Attributes
     ----------
@@ -83,18 +87,27 @@ class Stream:
         Address of the vendor's handle (a CUstream), or of the simulated queue.
     """
 
-    __slots__ = ("_entered", "device", "pointer")
+    __slots__ = ("_entered", "_member", "device", "pointer")
 
-    def __init__(self, device: Device, pointer: int) -> None:
+    def __init__(self, device: Device, pointer: int, member: int = 0) -> None:
         self.device = device
         self.pointer = pointer
+        self._member = member
         self._entered: list = []
 
     def native(self) -> object:
-        """Return CuPy's stream over the same handle; None where the device is not CUDA's."""
-        if self.device.kind != "cuda":
+        """Return CuPy's stream over the same handle; None where the device is not CUDA's, and without CuPy."""
+        if self.device.kind != "cuda" or _cuda().cupy() is None:
             return None
-        return _cupy().cuda.ExternalStream(self.pointer, self.device.number)
+        ordinal = self.device.ordinal
+        with _cuda().cupy().cuda.Device(ordinal):
+            return _cuda().cupy_stream(self.pointer, ordinal)
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        """Return (0, handle): the protocol by which CUDA libraries hand streams on. Raises StateError where the device is not CUDA's."""
+        if self.device.kind != "cuda":
+            raise _parla.StateError(f"__cuda_stream__: {self.device!r} is no CUDA device")
+        return 0, self.pointer
 
     @property
     def stream(self) -> object:
@@ -103,16 +116,18 @@ class Stream:
 
     def synchronize(self) -> None:
         """Block until everything given to the stream is done."""
-        native = self.native()
+        if self.device.kind != "cuda":
+            return
+        native = self.native() if _parla.current_task() is None else None  # a thread of a parfor runs no task itself
         if native is not None:
             native.synchronize()
+        else:
+            _parla.drain(self._member)
 
     def __enter__(self) -> Stream:
-        native = self.native()
         stack = contextlib.ExitStack()
-        if native is not None:
-            stack.enter_context(_cupy().cuda.Device(self.device.number))
-            stack.enter_context(native)
+        if self.device.kind == "cuda":
+            _cuda().enter(stack, self.pointer, self.device.ordinal)
         self._entered.append(stack)
         return self
 
@@ -156,6 +171,12 @@ class Context:
     def stream(self) -> Stream | None:
         """The first device's stream; None on a CPU."""
         return self.streams[0]
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        """Return (0, handle) of the first device's stream. Raises StateError where it is no CUDA device."""
+        if self.stream is None:
+            raise _parla.StateError(f"__cuda_stream__: {self.device!r} is no CUDA device")
+        return self.stream.__cuda_stream__()
 
     @property
     def cupy_stream(self) -> object:
@@ -401,7 +422,9 @@ def get_current_context() -> Context:
         raise _parla.StateError("get_current_context(): no task is running here; call it in a task's body")
     devices = task.devices
     pointers = [_parla.current_queue(member) for member in range(len(devices))]
-    streams = tuple(Stream(device, pointer) if pointer else None for device, pointer in zip(devices, pointers))
+    streams = tuple(
+        Stream(device, pointer, member) if pointer else None for member, (device, pointer) in enumerate(zip(devices, pointers))
+    )
     return Context(task, tuple(range(len(devices))), devices, streams)
 
 

@@ -17,8 +17,8 @@ VCU_UNITS = 1000
 _N_COPIES = {"cpu": 4, "gpu": 3}
 
 
-def device_table() -> tuple[tuple[int, int, str, str, int], ...] | None:
-    """Return the rows (arch, number, kind, name, memory_bytes) of the active runtime, or None."""
+def device_table() -> tuple[tuple[int, int, str, str, int, int], ...] | None:
+    """Return the rows (arch, number, kind, name, memory_bytes, ordinal) of the active runtime, or None."""
     runtime = _parla.active()
     return None if runtime is None else runtime.devices
 
@@ -137,7 +137,7 @@ class Device:
             return self
         import cupy
 
-        return cupy.cuda.Device(self._number)
+        return cupy.cuda.Device(self.ordinal)
 
     def query_resource(self, resource: int) -> int:
         """Return what the device has: bytes of memory (0), VCUs in units of 1/1000 of the device (1), copies at once (2)."""
@@ -167,6 +167,11 @@ class Device:
     def kind(self) -> str:
         """The backend that drives it: "cpu", "sim" or "cuda"."""
         return self._row()[1][2]
+
+    @property
+    def ordinal(self) -> int:
+        """Its number among the devices of its kind, as the kind's own libraries count them; several devices may be the same card."""
+        return self._row()[1][5]
 
     @property
     def memory_bytes(self) -> int:

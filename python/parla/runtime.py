@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Iterable
 from types import TracebackType
 from typing import Protocol
 
-from . import _parla, array
+from . import _accesses, _cuda, _parla
 from ._blas import BlasThreads
 from ._callbacks import listener
 from ._warnings import ParlaWarning
@@ -272,7 +272,8 @@ class Parla:
             if present is not None:
                 present.stopped()
             listener.stop()
-            array.forget_adopted()
+            _accesses.forget_adopted()
+            _cuda.forget_streams()
             take_raw_vcus(False)
             self._blas.restore()
             sys.setswitchinterval(self._switch_interval)

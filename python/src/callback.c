@@ -11,6 +11,7 @@
 
 #include <link.h>
 
+#include "native.h"
 #include "step.h"
 
 #include <parla/device.h>
@@ -154,7 +155,7 @@ int callback_body(parla_context *context, void *arg)
     TaskObject *task = arg;
     module_state *state = task->state;
     TaskObject *outer = current;
-    PyObject *result = NULL;
+    PyObject *result = NULL, *token = NULL;
     int status = -1;
 
     deferred_drain(&state->ends);
@@ -163,7 +164,15 @@ int callback_body(parla_context *context, void *arg)
     if (PyContext_Enter(task->context) == 0) {
         PyObject *type, *value, *traceback;
 
-        status = notice_libraries(state) < 0 ? -1 : step_run(task, context, &result);
+        status = notice_libraries(state) < 0 || native_begin(task, context, &token) < 0 ? -1 : step_run(task, context, &result);
+        if (native_end(task, token) < 0 && status >= 0) {
+            if (status > 0) { /* it waits for others already */
+                PyErr_WriteUnraisable((PyObject *)task);
+            } else {
+                Py_CLEAR(result);
+                status = -1;
+            }
+        }
         PyErr_Fetch(&type, &value, &traceback);
         (void)PyContext_Exit(task->context);
         PyErr_Restore(type, value, traceback);

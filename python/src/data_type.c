@@ -264,7 +264,8 @@ static PyObject *data_local(DataObject *self, PyObject *args)
     if (code < 0) {
         return error_raise(self->state, code, "array");
     }
-    view = view_of_instance(self->state, (PyObject *)self, &instance.box, mode == PARLA_IN);
+    view = view_of_instance(self->state, (PyObject *)self, &instance.box, mode == PARLA_IN,
+                            task->runtime && task->runtime->native_mask >> instance.i_device & 1);
     if (view && instance.i_device != 0 && remember_view(task, PyTuple_GET_ITEM(view, 0)) < 0) {
         Py_CLEAR(view);
     }
@@ -311,7 +312,7 @@ static PyObject *data_acquire(DataObject *self, PyObject *args)
     if (code < 0) {
         return error_raise(self->state, code, parla_data_name(self->data));
     }
-    view = view_of_instance(self->state, (PyObject *)self, &instance.box, mode == PARLA_IN);
+    view = view_of_instance(self->state, (PyObject *)self, &instance.box, mode == PARLA_IN, false);
     if (!view) {
         parla_data_release_region(self->data, region, mode);
     }

@@ -7,6 +7,8 @@
 #include "callback.h"
 #include "collect.h"
 #include "data_type.h"
+#include "dlpack.h"
+#include "native.h"
 #include "spawn.h"
 
 static module_state *state_of_module(PyObject *module) { return PyModule_GetState(module); }
@@ -235,6 +237,21 @@ static PyMethodDef functions[] = {
     {"current_task", current_task, METH_NOARGS, "The Task whose body this thread runs, or None."},
     {"current_queue", current_queue, METH_O,
      "current_queue(member): address of the running task's queue on one of its devices, or None."},
+    {"block", native_block_function, METH_VARARGS,
+     "block(member, n_bytes): memory of one of the running task's devices, in its order."},
+    {"order", native_order_function, METH_VARARGS,
+     "order(member, stream, leads, device=-1): the stream, which is on that device or on the member's, waits for the running task's queue "
+     "(leads), or the other way round."},
+    {"copy", native_copy_function, METH_VARARGS,
+     "copy(member, item_bytes, shape, dst, src): a copy in the running task's queue; each side is (device, address, strides)."},
+    {"drain", native_drain_function, METH_O, "drain(member): block until the running task's queue is empty."},
+    {"locate", native_locate_function, METH_O,
+     "locate(address): the ordinal of the CUDA card that memory is on, None if it is on none."},
+    {"dlpack_export", dlpack_export_function, METH_VARARGS,
+     "dlpack_export(owner, address, shape, strides, (code, bits), (device_type, device_id), is_readonly, is_versioned): a DLPack capsule; "
+     "strides in elements."},
+    {"dlpack_import", dlpack_import_function, METH_O,
+     "dlpack_import(capsule): (holder, address, shape, strides or None, (code, bits, lanes), (device_type, device_id), is_readonly)."},
     {"await_tasks", await_tasks, METH_O, "await_tasks(tasks): the iterator behind `await` on several tasks."},
     {"wait_tasks", wait_tasks, METH_VARARGS, "wait_tasks(tasks, timeout=None): block until all have ended, however they ended."},
     {"outcomes", outcomes, METH_O, "outcomes(tasks): the list of results of ended tasks, or the first failure raised."},
@@ -279,13 +296,14 @@ static int make_types(PyObject *module, module_state *state)
     state->spawner_type = spawner_type_make(module);
     state->data_type = data_type_make(module);
     state->view_type = view_type_make(module);
+    state->block_type = block_type_make(module);
     if (!state->runtime_type || !state->task_type || !state->await_type || !state->space_type || !state->spawner_type ||
-        !state->data_type || !state->view_type) {
+        !state->data_type || !state->view_type || !state->block_type) {
         return -1;
     }
     return PyModule_AddType(module, state->runtime_type) < 0 || PyModule_AddType(module, state->task_type) < 0 ||
                    PyModule_AddType(module, state->space_type) < 0 || PyModule_AddType(module, state->view_type) < 0 ||
-                   PyModule_AddType(module, state->data_type) < 0
+                   PyModule_AddType(module, state->block_type) < 0 || PyModule_AddType(module, state->data_type) < 0
                ? -1
                : 0;
 }
@@ -342,6 +360,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->spawner_type);
     Py_VISIT(state->data_type);
     Py_VISIT(state->view_type);
+    Py_VISIT(state->block_type);
     Py_VISIT(state->get_running_loop);
     Py_VISIT(state->set_running_loop);
     Py_VISIT(state->callbacks);
@@ -380,6 +399,7 @@ static int clear(PyObject *module)
     Py_CLEAR(state->spawner_type);
     Py_CLEAR(state->data_type);
     Py_CLEAR(state->view_type);
+    Py_CLEAR(state->block_type);
     return 0;
 }
 

@@ -14,7 +14,8 @@
 
 static PyObject *device_row(const parla_device_info *info)
 {
-    return Py_BuildValue("(iissn)", (int)info->arch, info->number, info->kind, info->name, (Py_ssize_t)info->memory_bytes);
+    return Py_BuildValue("(iissni)", (int)info->arch, info->number, info->kind, info->name, (Py_ssize_t)info->memory_bytes,
+                         info->ordinal);
 }
 
 /* The devices of a runtime do not change: their table is read once. */
@@ -33,6 +34,9 @@ static PyObject *device_table(RuntimeObject *self)
             break;
         }
         PyTuple_SET_ITEM(table, i, row);
+        if (strcmp(info.kind, "cpu") != 0 && strcmp(info.kind, "sim") != 0) {
+            self->native_mask |= UINT64_C(1) << i;
+        }
     }
     return table;
 }
@@ -439,7 +443,7 @@ static PyMethodDef runtime_methods[] = {
 };
 
 static PyGetSetDef runtime_attributes[] = {
-    {"devices", (getter)runtime_get_devices, NULL, "Rows (arch, number, kind, name, memory_bytes) in device order.", NULL},
+    {"devices", (getter)runtime_get_devices, NULL, "Rows (arch, number, kind, name, memory_bytes, ordinal) in device order.", NULL},
     {"is_usable", (getter)runtime_get_is_usable, NULL, "False once stop() was called.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

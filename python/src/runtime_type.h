@@ -12,7 +12,8 @@ struct RuntimeObject {
     PyObject_HEAD module_state *state;
     parla_runtime *rt;
     bool is_usable;
-    PyObject *devices;             /* tuple of (arch, number, kind, name, memory_bytes) in device order; outlives `rt` */
+    PyObject *devices;             /* tuple of (arch, number, kind, name, memory_bytes, ordinal) in device order; outlives `rt` */
+    uint64_t native_mask;          /* devices with streams of a vendor's */
     PyObject *names;               /* list of str that created tasks borrow though their Task is gone */
     PyObject *unseen;              /* list of failed Tasks that nobody has looked at */
     PyThreadState **thread_states; /* kept for the runtime's threads, deleted when those are gone */

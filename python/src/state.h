@@ -15,18 +15,20 @@ typedef struct RuntimeObject RuntimeObject;
 
 /* Python functions that the extension calls for what is not worth doing in C; parla/__init__.py installs them. */
 typedef enum hook {
-    HOOK_PLACE,     /* (placement, vcus, memory, ndevices) -> tuple of choices, each a tuple of (arch, number, vcus, memory) */
-    HOOK_ACCESSES,  /* (input, output, inout) -> list of (Data, mode, member, region or None) */
-    HOOK_WATCH,     /* (function) -> tuple of (name, value): the globals that its body reads, or None */
-    HOOK_REBOUND,   /* (function, name, old, new): a watched global has another value when the body starts */
-    HOOK_LIBRARIES, /* (): shared libraries were loaded or unloaded since the last body */
-    HOOK_ASYNCIO,   /* (loop, tasks, is_single) -> iterator that a coroutine of asyncio can wait with */
-    HOOK_NAMED,     /* (index or str) -> Task of the default space */
-    HOOK_DEVICES,   /* (tuple of (arch, number, kind)) -> tuple of Device */
-    HOOK_LISTEN,    /* (): a callback was added, so somebody has to run callbacks from now on */
-    HOOK_DETACH,    /* (result) -> the same with copies in place of local arrays of devices */
-    HOOK_HINTS,     /* (prefer, runahead, tags) -> mask of preferred devices */
-    HOOK_SPAWNED,   /* (Task): a task was spawned while watch_spawns is on */
+    HOOK_PLACE,      /* (placement, vcus, memory, ndevices) -> tuple of choices, each a tuple of (arch, number, vcus, memory) */
+    HOOK_ACCESSES,   /* (input, output, inout) -> list of (Data, mode, member, region or None) */
+    HOOK_WATCH,      /* (function) -> tuple of (name, value): the globals that its body reads, or None */
+    HOOK_REBOUND,    /* (function, name, old, new): a watched global has another value when the body starts */
+    HOOK_LIBRARIES,  /* (): shared libraries were loaded or unloaded since the last body */
+    HOOK_ASYNCIO,    /* (loop, tasks, is_single) -> iterator that a coroutine of asyncio can wait with */
+    HOOK_NAMED,      /* (index or str) -> Task of the default space */
+    HOOK_DEVICES,    /* (tuple of (arch, number, kind)) -> tuple of Device */
+    HOOK_LISTEN,     /* (): a callback was added, so somebody has to run callbacks from now on */
+    HOOK_DETACH,     /* (result, views) -> the same with copies in place of local arrays of devices, which lie in the views */
+    HOOK_HINTS,      /* (prefer, runahead, tags) -> mask of preferred devices */
+    HOOK_SPAWNED,    /* (Task): a task was spawned while watch_spawns is on */
+    HOOK_BODY_BEGIN, /* (ordinal, stream) -> token: a step begins on a device with streams of a vendor's */
+    HOOK_BODY_END,   /* (token): it is over */
     N_HOOKS
 } hook;
 
@@ -70,6 +72,7 @@ typedef struct module_state {
     struct SpawnerObject *spare_spawner; /* dead memory for the next one, or NULL */
     PyTypeObject *data_type;
     PyTypeObject *view_type;
+    PyTypeObject *block_type;
 
     PyObject *exceptions[N_EXCEPTIONS];
     PyObject *hooks[N_HOOKS];
@@ -107,5 +110,6 @@ PyTypeObject *space_type_make(PyObject *module);
 PyTypeObject *spawner_type_make(PyObject *module);
 PyTypeObject *data_type_make(PyObject *module);
 PyTypeObject *view_type_make(PyObject *module);
+PyTypeObject *block_type_make(PyObject *module);
 
 #endif

@@ -476,6 +476,14 @@ PyDoc_STRVAR(cancel_doc,
 PyDoc_STRVAR(callback_doc,
              "add_done_callback(function)\n--\n\nCall function(task) once the task has ended, on a thread of its own.");
 
+PyDoc_STRVAR(
+    why_doc,
+    "why()\n--\n\nTell why a task in flight runs where it runs, or why it does not run yet. Does not block.\n\n"
+    "Ask while it is queued, or in its body: ``get_current_task().why()``. Returns a dict: \"policy\", \"choice\" (which of\n"
+    "the placements was taken, -1 before that), \"passed\" (how many tasks took resources meanwhile), \"expected_s\", and\n"
+    "\"candidates\": for each device that was looked at a dict with \"device\", \"verdict\" (in words), \"cost\" (of the\n"
+    "policy; None if it was not asked), \"choice\" and \"member\".");
+
 static PyMethodDef task_methods[] = {
     {"result", (PyCFunction)(void (*)(void))task_result_method, METH_VARARGS | METH_KEYWORDS, result_doc},
     {"exception", (PyCFunction)(void (*)(void))task_exception_method, METH_VARARGS | METH_KEYWORDS, exception_doc},
@@ -484,6 +492,7 @@ static PyMethodDef task_methods[] = {
     {"is_completed", (PyCFunction)task_done, METH_NOARGS, done_doc},
     {"cancel", (PyCFunction)task_cancel, METH_NOARGS, cancel_doc},
     {"add_done_callback", (PyCFunction)task_add_done_callback, METH_O, callback_doc},
+    {"why", (PyCFunction)task_why, METH_NOARGS, why_doc},
     {NULL, NULL, 0, NULL},
 };
 

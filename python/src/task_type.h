@@ -82,6 +82,9 @@ void task_drop_work(TaskObject *self);
 /* The result of an ended task, or its exception raised (which counts as looked at). New reference or NULL. */
 PyObject *task_outcome(TaskObject *self);
 
+/* The method why(): what decided, or decides, where the task runs. New reference or NULL. */
+PyObject *task_why(TaskObject *self, PyObject *unused);
+
 /* The exception of an ended task, None if it is done. New reference, NULL only if making it fails. */
 PyObject *task_exception(TaskObject *self);
 

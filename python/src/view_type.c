@@ -4,15 +4,24 @@
  * layer lays shape, type and strides over it. The array's handle stays alive as long as anything looks at the bytes. */
 #include "view_type.h"
 
+#include <stddef.h>
+#include <structmember.h>
+
 typedef struct ViewObject {
     PyObject_HEAD PyObject *owner;
     char *base;
     Py_ssize_t n_bytes;
     bool is_readonly;
+    bool is_native; /* of a device that the host cannot read */
 } ViewObject;
 
 static int view_get_buffer(ViewObject *self, Py_buffer *out, int flags)
 {
+    if (self->is_native) {
+        out->obj = NULL;
+        PyErr_SetString(PyExc_BufferError, "this memory belongs to a device: the host cannot look at it");
+        return -1;
+    }
     return PyBuffer_FillInfo(out, (PyObject *)self, self->base, self->n_bytes, self->is_readonly, flags);
 }
 
@@ -67,7 +76,7 @@ static PyObject *strides_of(const parla_strided *box)
     return strides;
 }
 
-PyObject *view_of_instance(module_state *state, PyObject *owner, const parla_strided *box, bool is_readonly)
+PyObject *view_of_instance(module_state *state, PyObject *owner, const parla_strided *box, bool is_readonly, bool is_native)
 {
     ViewObject *self = (ViewObject *)state->view_type->tp_alloc(state->view_type, 0);
     PyObject *strides = strides_of(box);
@@ -82,12 +91,22 @@ PyObject *view_of_instance(module_state *state, PyObject *owner, const parla_str
     self->owner = Py_NewRef(owner);
     self->base = (char *)box->base - below;
     self->is_readonly = is_readonly;
+    self->is_native = is_native;
     return Py_BuildValue("(NnN)", self, below, strides);
 }
 
 PyTypeObject *view_type_make(PyObject *module)
 {
+    PyMemberDef members[] = {
+        {"address", T_PYSSIZET, offsetof(ViewObject, base), READONLY,
+         "Where it begins, in the address space of the copy's device."},
+        {"n_bytes", T_PYSSIZET, offsetof(ViewObject, n_bytes), READONLY, "From the lowest to behind the highest byte."},
+        {"is_native", T_BOOL, offsetof(ViewObject, is_native), READONLY, "Of a device that the host cannot read."},
+        {"is_readonly", T_BOOL, offsetof(ViewObject, is_readonly), READONLY, "The task named the array as input."},
+        {NULL, 0, 0, 0, NULL},
+    };
     PyType_Slot slots[] = {
+        {Py_tp_members, members},
         {Py_tp_dealloc, view_dealloc},
         {Py_tp_traverse, view_traverse},
         {Py_bf_getbuffer, view_get_buffer},

@@ -7,6 +7,6 @@
 #include <parla/data.h>
 
 /* (view, offset, strides) for numpy.ndarray(shape, dtype, view, offset, strides). The view keeps `owner` alive. New reference or NULL. */
-PyObject *view_of_instance(module_state *state, PyObject *owner, const parla_strided *box, bool is_readonly);
+PyObject *view_of_instance(module_state *state, PyObject *owner, const parla_strided *box, bool is_readonly, bool is_native);
 
 #endif

@@ -18,7 +18,7 @@ static bool is_any_view_held(PyObject *views)
 /* Local arrays that the body returns become copies. Returns 0 or -1. */
 static int detach_result(TaskObject *task, PyObject **result)
 {
-    PyObject *detached = PyObject_CallOneArg(task->state->hooks[HOOK_DETACH], *result);
+    PyObject *detached = PyObject_CallFunctionObjArgs(task->state->hooks[HOOK_DETACH], *result, task->views, NULL);
 
     if (!detached) {
         return -1;

@@ -452,3 +452,46 @@ def test_merged_trace(job, tmp_path):
         assert spans[1 - rank, "early"]["ts"] < late["ts"] + late["dur"]
     wrong = subprocess.run([*command[:5], str(tmp_path / "program.py"), *command[-2:]], capture_output=True, text=True, check=False)
     assert wrong.returncode == 1 and "is no trace" in wrong.stderr
+
+
+# --- Memory ---
+
+
+@pytest.mark.parametrize("transport", ["ucx", "mpi"])
+def test_arrays_outlive_the_ranks(job, transport):
+    """Arrays on the host lie where other ranks reach them; they stay after the runtime's end, after that of MPI, and in a forked child."""
+    done = job(
+        2,
+        """
+        import crosspy as xp
+        kept = []
+        for i in range(3):
+            with Parla(n_workers=1, mpi=True):
+                a = xp.zeros(xp.Split((4000 * size,), devices=[(k, parla.cpu) for k in range(size)]))
+                a[...] = np.full((), i + 1.0)
+                a[0:4] = a[4000:4004]
+                xp.sync()
+                data = a.local[0].data
+                with data.host("r") as local:
+                    kept += [(data, local)]
+            del a, data, local
+        with open("/proc/self/maps") as maps:
+            spans = [[int(end, 16) for end in line.split()[0].split("-")] for line in maps if " rw-s " in line]
+        shared = [any(low <= local.ctypes.data < high for low, high in spans) for _, local in kept]
+        child = os.fork()
+        if child == 0:
+            kept.clear()  # the parent's memory, which it does not free
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        del kept[0]
+        MPI.Finalize()
+        for i, (data, local) in enumerate(kept):
+            assert (local == i + 2.0).all()
+            with data.host("rw") as again:
+                again += 1
+            assert (local == i + 3.0).all()
+        print(shared)
+        """,
+        PARLA_TRANSPORT=transport,
+    )
+    assert passed(done) == [str([transport == "ucx"] * 3)]

@@ -12,7 +12,7 @@
 
 PARLA_BEGIN_DECLS
 
-#define PARLA_BACKEND_ABI 2
+#define PARLA_BACKEND_ABI 3
 
 /* One item of a device string: KIND[:COUNT_OR_INDEX][,option=value…], already split and checked by the core. */
 typedef struct parla_device_spec {
@@ -83,6 +83,12 @@ typedef struct parla_backend {
      * this name. Both may be NULL. They nest. */
     int (*body_begin)(void *device, const char *task_name);
     void (*body_end)(void *device);
+
+    /* A queue over the vendor's handle of one that somebody else has made there and closes; queue_close forgets it and waits for nothing.
+     * May be NULL. */
+    int (*queue_over)(void *device, void *native, void **out_queue);
+    /* Which device of the kind, by its ordinal, memory belongs to that anybody has taken there. PARLA_E_INVALID if to none. May be NULL. */
+    int (*locate)(const void *memory, int *out_ordinal);
 } parla_backend;
 
 /* What a backend in a module of its own gets from the library that opens it: it links nothing of the library's. */

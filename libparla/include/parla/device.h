@@ -15,11 +15,12 @@ typedef struct parla_device_info {
     const char *kind;      /* backend: "cpu", "sim", "cuda"; static */
     const char *name;      /* "cpu[0]", "gpu[1] (sim)"; valid while the runtime lives */
     size_t memory_bytes;   /* limit for arrays and reservations */
-    size_t used_bytes;     /* array instances there now */
+    size_t used_bytes;     /* array instances and blocks (native.h) there now */
     size_t reserved_bytes; /* held by running tasks */
     double free_vcus;      /* 0 to 1 */
     uint64_t n_tasks;      /* tasks ended there */
     uint64_t busy_ns;      /* time in bodies there */
+    int ordinal;           /* which device of its kind it is, as the kind counts them: several may be the same one */
 } parla_device_info;
 
 PARLA_API int parla_device_count(const parla_runtime *rt);

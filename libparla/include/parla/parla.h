@@ -13,9 +13,11 @@
 #include <parla/event.h>
 #include <parla/log.h>
 #include <parla/memory.h>
+#include <parla/native.h>
 #include <parla/policy.h>
 #include <parla/poll.h>
 #include <parla/receipt.h>
+#include <parla/replay.h>
 #include <parla/runtime.h>
 #include <parla/space.h>
 #include <parla/strided.h>

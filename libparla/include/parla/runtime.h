@@ -45,7 +45,7 @@ typedef struct parla_options {
     int64_t window;
     /* A watchdog logs who waits for whom when no task has ended for so long; 0: PARLA_STALL_S, else none; negative: none. */
     int64_t stall_ns;
-    const parla_memory_source *memory; /* copied; for arrays on simulated devices; NULL: plain memory */
+    const parla_memory_source *memory; /* copied; for arrays (memory.h); NULL: plain memory */
 } parla_options;
 
 #define PARLA_OPTIONS_INIT ((parla_options){.size = sizeof(parla_options)})

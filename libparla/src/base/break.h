@@ -18,6 +18,9 @@ enum {
     PL_BREAK_KICK = 8,        /* a kick before the sleep is not looked for */
     PL_BREAK_PASS_ON = 9,     /* a sleeper keeps a wake-up that was another's */
     PL_BREAK_WAKE_FIRST = 10, /* a worker counts its wake while it still counts as idle */
+    PL_BREAK_AGEING = 11,     /* nothing is kept for tasks that have waited too long */
+    PL_BREAK_REPLAY = 12,     /* a node of a replay starts one predecessor too early */
+    PL_BREAK_RANGE = 13,      /* who leaves half of a range to others works through it all the same */
     PL_BREAK_READERS = 21,    /* a writer does not wait for the readers before it */
     PL_BREAK_STALE = 22,      /* copies stay current when another is written */
     PL_BREAK_EVICT = 23,      /* a copy that is the only current one is dropped without being written back */
@@ -26,6 +29,7 @@ enum {
     PL_BREAK_ARRIVE = 26,     /* a writer does not wait for copies that are on their way */
     PL_BREAK_BELOW = 27,      /* a use does not wait for those of parts of its region */
     PL_BREAK_JOIN = 28,       /* tiles are put together that are current in different places */
+    PL_BREAK_BLOCK = 29,      /* a block that is given back from elsewhere does not wait for all queues of its device */
 };
 
 #ifdef PL_TESTING

@@ -5,28 +5,17 @@
 
 #include "base/compiler.h"
 #include "base/error.h"
+#include "base/lock.h"
 #include "base/strided.h"
 #include "device/backends.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-static pthread_mutex_t attachment = PTHREAD_MUTEX_INITIALIZER;
+static pl_lock attachment = PL_LOCK_INIT(NULL);
 
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
-
-/* In a forked child: another thread of the parent may have held it. */
-static void renew_lock(void) { pthread_mutex_init(&attachment, NULL); }
-static void watch_forks(void) { pthread_atfork(NULL, NULL, renew_lock); }
-
-void pl_attachment_lock(void)
-{
-    pthread_once(&fork_once, watch_forks);
-    pthread_mutex_lock(&attachment);
-}
-
-void pl_attachment_unlock(void) { pthread_mutex_unlock(&attachment); }
+void pl_attachment_lock(void) { pl_lock_take(&attachment); }
+void pl_attachment_unlock(void) { pl_lock_give(&attachment); }
 
 static int check_options(const parla_data_options *options, size_t *out_n_bytes)
 {
@@ -142,8 +131,7 @@ void pl_data_destroy(parla_data *data)
 {
     PL_ASSERT(!data->others && !data->waiting);
     pl_tiles_fini(&data->tiles);
-    if (data->host.memory && !data->host.is_given)
-        pl_backend_cpu.free(NULL, data->host.memory, data->n_bytes);
+    pl_instance_free_detached(&data->host);
     if (data->release)
         data->release(data->ctx);
     free(data->name);

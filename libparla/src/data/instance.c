@@ -4,6 +4,7 @@
 #include "base/break.h"
 #include "base/compiler.h"
 #include "data/data.h"
+#include "device/backends.h"
 
 size_t pl_instance_bytes(const pl_instance *instance) { return instance->data->n_bytes; }
 
@@ -38,8 +39,9 @@ int pl_instance_alloc(pl_store *store, pl_instance *instance)
 {
     PL_ASSERT(!instance->memory);
     const parla_strided *shape = &instance->data->shape;
-    void *memory;
-    int rc = pl_device_alloc(store->device, &memory, pl_instance_bytes(instance));
+    void *memory = store->pool ? pl_host_pool_alloc(store->pool, pl_instance_bytes(instance)) : NULL;
+    instance->pool = memory ? store->pool : NULL;
+    int rc = memory ? 0 : pl_device_alloc(store->device, &memory, pl_instance_bytes(instance));
     if (rc < 0)
         return rc;
     rc = parla_strided_contiguous(&instance->box, memory, shape->item_bytes, shape->ndim, shape->extent);
@@ -51,13 +53,27 @@ int pl_instance_alloc(pl_store *store, pl_instance *instance)
     return rc;
 }
 
+void pl_instance_free_detached(pl_instance *host)
+{
+    if (!host->memory || host->is_given)
+        return;
+    if (host->pool)
+        pl_host_pool_free(host->pool, host->memory);
+    else
+        pl_backend_cpu.free(NULL, host->memory, pl_instance_bytes(host));
+    host->memory = NULL;
+}
+
 void pl_instance_free(pl_store *store, pl_instance *instance)
 {
     if (!instance->memory || instance->is_given)
         return;
     PL_ASSERT(instance->n_pins == 0);
     unlist(store, instance);
-    pl_device_free(store->device, instance->memory, pl_instance_bytes(instance));
+    if (instance->pool)
+        pl_host_pool_free(instance->pool, instance->memory);
+    else
+        pl_device_free(store->device, instance->memory, pl_instance_bytes(instance));
     store->device->used_bytes -= pl_instance_bytes(instance);
     instance->memory = NULL;
 }

@@ -9,6 +9,7 @@
 #define PL_DATA_INSTANCE_H
 
 #include "device/device.h"
+#include "device/host_pool.h"
 
 typedef struct pl_instance {
     /* Constant while the array is attached. */
@@ -16,7 +17,8 @@ typedef struct pl_instance {
     int i_device;
     bool is_given; /* host memory of the user */
 
-    void *memory; /* NULL: none; the first byte of the library's memory, or base of the user's */
+    void *memory;       /* NULL: none; the first byte of the library's memory, or base of the user's */
+    pl_host_pool *pool; /* that `memory` is from; NULL: from its device */
     parla_strided box;
     size_t current_bytes; /* of the tiles whose content is current here, */
     size_t sole_bytes;    /* and current nowhere else */
@@ -30,6 +32,7 @@ typedef struct pl_instance {
 
 typedef struct pl_store {
     pl_device *device;
+    pl_host_pool *pool;           /* that memory is taken from first; NULL: from the device only */
     pl_instance *oldest, *newest; /* unpinned copies */
     size_t idle_bytes;
 } pl_store;
@@ -39,6 +42,9 @@ size_t pl_instance_bytes(const pl_instance *instance);
 
 /* Gives a copy contiguous memory on its device; it is unpinned then. Errors: as pl_device_alloc. */
 PARLA_MUST_USE int pl_instance_alloc(pl_store *store, pl_instance *instance);
+
+/* Frees memory of the library's on the host, of an array without a runtime. */
+void pl_instance_free_detached(pl_instance *host);
 
 /* Frees the memory of an unpinned copy; nothing to do if it has none or the user's. */
 void pl_instance_free(pl_store *store, pl_instance *instance);

@@ -5,28 +5,17 @@
 #include "device/backends.h"
 
 #include "base/error.h"
+#include "base/lock.h"
 #include "base/text.h"
 #include "device/module.h"
 
-#include <pthread.h>
 #include <string.h>
 
 #define MAX_KINDS 16
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pl_lock lock = PL_LOCK_INIT(NULL);
 static const parla_backend *kinds[MAX_KINDS] = {&pl_backend_cpu, &pl_backend_sim};
 static int n_kinds = 2;
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
-
-/* In a forked child: another thread of the parent may have held it. */
-static void renew_lock(void) { pthread_mutex_init(&lock, NULL); }
-static void watch_forks(void) { pthread_atfork(NULL, NULL, renew_lock); }
-
-static void take_lock(void)
-{
-    pthread_once(&fork_once, watch_forks);
-    pthread_mutex_lock(&lock);
-}
 
 /* Kinds are words of the device string, so they are spelt like its words; "auto" is taken there. */
 static bool is_kind_name(const char *kind)
@@ -77,26 +66,26 @@ int parla_backend_register(const parla_backend *backend)
         return pl_error_set(PARLA_E_INVALID,
                             "backend \"%s\" lacks a function; only queue_call, body_begin and body_end may be NULL", backend->kind);
 
-    take_lock();
+    pl_lock_take(&lock);
     int rc = add_locked(backend);
-    pthread_mutex_unlock(&lock);
+    pl_lock_give(&lock);
     return rc;
 }
 
 const parla_backend *parla_backend_find(const char *kind)
 {
     pl_module_open(kind);
-    take_lock();
+    pl_lock_take(&lock);
     const parla_backend *backend = kind ? find_locked(kind) : NULL;
-    pthread_mutex_unlock(&lock);
+    pl_lock_give(&lock);
     return backend;
 }
 
 const parla_backend *pl_backend_at(int i)
 {
-    take_lock();
+    pl_lock_take(&lock);
     const parla_backend *backend = i < n_kinds ? kinds[i] : NULL;
-    pthread_mutex_unlock(&lock);
+    pl_lock_give(&lock);
     return backend;
 }
 

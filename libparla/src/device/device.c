@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "device/backends.h"
 #include "device/copy.h"
+#include "device/lease.h"
 #include "device/spec.h"
 #include "device/watch.h"
 
@@ -27,8 +28,12 @@ static const char *arch_name(parla_arch arch) { return arch == PARLA_ARCH_CPU ? 
 
 static void close_compute_queues(pl_device *device)
 {
+    if (device->lease)
+        pl_lease_begin_close(device->lease);
     while (device->n_queues > 0)
         device->backend->queue_close(device->queues[--device->n_queues]);
+    if (device->lease)
+        pl_lease_end_close(device->lease);
     free(device->queues);
     device->queues = NULL;
 }
@@ -45,7 +50,10 @@ static void close_copies(pl_device *device)
 static void close_device(pl_device *device)
 {
     pthread_mutex_destroy(&device->copy_lock);
-    device->backend->close(device->handle);
+    if (device->lease)
+        pl_lease_unref(device->lease);
+    else
+        device->backend->close(device->handle);
 }
 
 static int open_queues(pl_device *device)
@@ -80,6 +88,7 @@ static int open_device(pl_devices *devices, const pl_spec_item *item)
         return rc;
     pthread_mutex_init(&device->copy_lock, NULL);
     device->arch = device->traits.arch;
+    device->ordinal = item->spec.ordinal;
     device->number = devices->n_arch[device->arch];
     if (device->arch == PARLA_ARCH_CPU)
         pl_text_format(device->name, sizeof device->name, "cpu[%d]", device->number);
@@ -87,6 +96,8 @@ static int open_device(pl_devices *devices, const pl_spec_item *item)
         pl_text_format(device->name, sizeof device->name, "%s[%d] (%s)", arch_name(device->arch), device->number,
                        item->backend->kind);
     rc = open_queues(device);
+    if (rc == 0)
+        rc = pl_lease_create(&device->lease, device);
     if (rc < 0) {
         close_compute_queues(device);
         close_copies(device);
@@ -214,11 +225,12 @@ int pl_devices_query(const pl_devices *devices, int i_device, parla_device_info 
         .kind = device->backend->kind,
         .name = device->name,
         .memory_bytes = device->traits.memory_bytes,
-        .used_bytes = device->used_bytes,
+        .used_bytes = device->used_bytes + pl_lease_bytes(device->lease),
         .reserved_bytes = device->reserved_bytes,
         .free_vcus = device->free_vcus,
         .n_tasks = pl_load_relaxed(&device->n_tasks),
         .busy_ns = pl_load_relaxed(&device->busy_ns),
+        .ordinal = device->ordinal,
     };
     return give(out, out->size, &info, sizeof info);
 }

@@ -35,6 +35,8 @@ typedef struct pl_device {
     void **queues; /* n_queues compute queues */
     int n_queues;
     void *copy_queue;       /* NULL on the host */
+    struct pl_lease *lease; /* keeps it open for blocks (lease.h) */
+    int ordinal;            /* see parla_device_info */
     struct pl_watch *watch; /* finds the end of copies where the backend cannot call back; else NULL */
 
     pthread_mutex_t copy_lock; /* keeps a copy, its event and its call next to each other in the copy queue */

@@ -7,13 +7,13 @@
 
 #include "base/break.h"
 #include "base/error.h"
+#include "base/lock.h"
 #include "base/text.h"
 
 #include <parla/backend.h>
 #include <parla/log.h>
 
 #include <dlfcn.h>
-#include <pthread.h>
 #include <string.h>
 
 #define PATH_BYTES 4096
@@ -26,15 +26,10 @@ typedef struct module {
     char reason[REASON_BYTES]; /* constant once is_tried */
 } module;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static pl_lock lock = PL_LOCK_INIT(NULL);
 static module modules[] = {{.kind = "cuda", .file = "libparla_cuda.so"}};
 
 enum { N_MODULES = sizeof modules / sizeof modules[0] };
-
-/* In a forked child: another thread of the parent may have held it. */
-static void renew_lock(void) { pthread_mutex_init(&lock, NULL); }
-static void watch_forks(void) { pthread_atfork(NULL, NULL, renew_lock); }
 
 static int host_error(int code, const char *text) { return pl_error_set(code, "%s", text); }
 static void host_log(int level, const char *text) { parla_log((parla_log_level)level, "%s", text); }
@@ -91,11 +86,10 @@ void pl_module_open(const char *kind)
     module *m = find(kind);
     if (!m)
         return;
-    pthread_once(&fork_once, watch_forks);
-    pthread_mutex_lock(&lock);
+    pl_lock_take(&lock);
     if (!m->is_tried)
         try_locked(m);
-    pthread_mutex_unlock(&lock);
+    pl_lock_give(&lock);
 }
 
 void pl_modules_open(void)
@@ -109,8 +103,8 @@ const char *pl_module_reason(const char *kind)
     module *m = find(kind);
     if (!m)
         return "";
-    pthread_mutex_lock(&lock);
+    pl_lock_take(&lock);
     const char *reason = m->is_tried ? m->reason : "";
-    pthread_mutex_unlock(&lock);
+    pl_lock_give(&lock);
     return reason;
 }

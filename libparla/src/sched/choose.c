@@ -38,11 +38,12 @@ static finding fit_of(const pl_site *site, const pl_placed *placed, size_t k, ui
     const pl_alternative *alternative = &placed->alternatives[placed->i_alternative];
     const pl_member *member = &placed->members[alternative->first + k];
     const pl_device *device = site->store.device;
+    bool grows = pl_site_is_used(site) || pl_lease_is_going(device->lease); /* asked before what is free */
     size_t free_bytes = pl_free_bytes(device);
     size_t need = member->memory_bytes + pl_missing_bytes(placed, k, device->index);
     bool has_room = need <= free_bytes || need - free_bytes <= site->store.idle_bytes - own_idle_bytes(placed, k, device->index);
     bool has_share = member->vcus <= device->free_vcus + vcu_tolerance;
-    if ((!has_room || !has_share) && !pl_site_is_used(site))
+    if ((!has_room || !has_share) && !grows)
         return (finding){PL_HOPELESS, PARLA_VERDICT_HOPELESS};
     if (!has_room || !has_share)
         return (finding){PL_NO_ROOM, has_room ? PARLA_VERDICT_NO_SHARE : PARLA_VERDICT_NO_MEMORY};

@@ -17,12 +17,12 @@ int pl_place_attempt(const pl_task *task)
     return extra && extra->placed ? extra->placed->i_attempt : 0;
 }
 
-/* The walks of the pump pass over tasks that could only go to busy devices, so this one may never have been looked at. */
+/* The walks of the pump pass over tasks that could only go to busy or kept devices, so this one may never have been looked at. */
 static void look_now(parla_runtime *rt, pl_placed *placed)
 {
     if (placed->stage != PL_STAGE_QUEUED || placed->n_judged > 0)
         return;
-    (void)pl_choose(rt, placed, ~UINT64_C(0), 0);
+    (void)pl_choose(rt, placed, ~pl_kept_before(rt, placed), 0);
     if (!placed->is_resumed)
         placed->n_devices = 0;
 }

@@ -16,7 +16,7 @@
  * Workers help for tasks; threads that are no workers do both, in the place of a worker that is asleep, so that never more bodies run than
  * there are workers, but in a runtime whose bodies need a prepared thread (parla_runner) only
  * if the runner says so. Waits with a limit in time and threads that run an event loop never help: a body may take longer than they have. */
-#include "sched/runtime.h"
+#include "sched/replay.h"
 
 enum { MAX_DEPTH = 16, MAX_VISITS = 256, MAX_RUNS = 64 };
 
@@ -108,6 +108,10 @@ static void sweep_top(parla_runtime *rt, pl_worker *self)
 {
     pl_task *task;
     while ((task = pl_deque_pop(&self->deque))) {
+        if (pl_is_node(task)) { /* of a replay: nothing was taken from under it */
+            pl_push_runnable(rt, self, task);
+            return;
+        }
         parla_task_state state = pl_task_state(task);
         if (state == PARLA_TASK_READY || state == PARLA_TASK_RESERVED) {
             pl_push_runnable(rt, self, task);

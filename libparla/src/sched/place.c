@@ -23,6 +23,26 @@ static void open_site(parla_runtime *rt, int i)
     site->max_handed = pl_device_runs_bodies(device) ? device->n_queues : rt->n_workers;
 }
 
+static int open_sites(parla_runtime *rt, const parla_memory_source *memory)
+{
+    pl_place *place = &rt->place;
+    place->sites = calloc((size_t)place->devices.n, sizeof place->sites[0]);
+    if (!place->sites)
+        return pl_error_set(PARLA_E_NOMEM, "no memory for the scheduler's view of %d devices", place->devices.n);
+    for (int i = 0; i < place->devices.n; i++)
+        open_site(rt, i);
+    int rc = memory && memory->hold ? pl_host_pool_create(&place->sites[0].store.pool, memory) : 0;
+    if (rc < 0)
+        free(place->sites);
+    return rc;
+}
+
+static void close_sites(pl_place *place)
+{
+    pl_host_pool_unref(place->sites[0].store.pool);
+    free(place->sites);
+}
+
 int pl_place_init(parla_runtime *rt, const char *devices, const char *policy, const parla_memory_source *memory)
 {
     pl_place *place = &rt->place;
@@ -32,22 +52,25 @@ int pl_place_init(parla_runtime *rt, const char *devices, const char *policy, co
     rc = pl_devices_open_in(&place->devices, devices, memory);
     if (rc < 0)
         return rc;
-    place->sites = calloc((size_t)place->devices.n, sizeof place->sites[0]);
-    if (!place->sites) {
-        pl_devices_close(&place->devices);
-        return pl_error_set(PARLA_E_NOMEM, "no memory for the scheduler's view of %d devices", place->devices.n);
-    }
-    for (int i = 0; i < place->devices.n; i++)
-        open_site(rt, i);
+    rc = open_sites(rt, memory);
+    if (rc < 0)
+        goto close_devices;
     rc = pl_launches_open(rt);
-    if (rc < 0) {
-        free(place->sites);
-        pl_devices_close(&place->devices);
-        return rc;
-    }
+    if (rc < 0)
+        goto close_sites;
+    rc = pl_blocks_open(rt);
+    if (rc < 0)
+        goto close_launches;
     pthread_mutex_init(&place->lock, NULL);
     pthread_cond_init(&place->calm, NULL);
     return 0;
+close_launches:
+    pl_launches_close(rt);
+close_sites:
+    close_sites(place);
+close_devices:
+    pl_devices_close(&place->devices);
+    return rc;
 }
 
 static void wait_until_calm(pl_place *place)
@@ -65,12 +88,13 @@ void pl_place_fini(parla_runtime *rt)
     wait_until_calm(place);
     pl_detach_all(rt);
     wait_until_calm(place); /* a thread that has dropped an array's last reference may still unpin its poison */
+    pl_blocks_close(rt);
     pl_launches_close(rt);
     pl_devices_close(&place->devices);
     pl_history_fini(&place->history);
     pthread_cond_destroy(&place->calm);
     pthread_mutex_destroy(&place->lock);
-    free(place->sites);
+    close_sites(place);
 }
 
 /* --- Spawn -------------------------------------------------------------------------------------------------------------------- */
@@ -201,6 +225,28 @@ void pl_place_abandon(parla_runtime *rt, pl_worker *self, pl_task *task)
 }
 
 void pl_place_free(pl_placed *placed) { pl_placed_unref(placed); }
+
+/* --- Blocked ------------------------------------------------------------------------------------------------------------------ */
+
+void pl_place_block(parla_runtime *rt, pl_worker *self, pl_blocked *blocked)
+{
+    pl_todo todo = {0};
+    pl_place_lock(rt);
+    blocked->next_placed = rt->place.blocked;
+    rt->place.blocked = blocked;
+    pl_pump(rt, &todo);
+    pl_place_unlock_and_do(rt, self, &todo);
+}
+
+void pl_place_unblock(parla_runtime *rt, const pl_blocked *blocked)
+{
+    pl_place_lock(rt);
+    pl_blocked **at = &rt->place.blocked;
+    while (*at != blocked)
+        at = &(*at)->next_placed;
+    *at = blocked->next_placed;
+    pl_place_unlock(rt);
+}
 
 /* --- Ready, suspended --------------------------------------------------------------------------------------------------------- */
 

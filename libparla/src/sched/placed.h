@@ -12,6 +12,7 @@
 #define PL_SCHED_PLACED_H
 
 #include "data/data.h"
+#include "device/lease.h"
 #include "sched/runtime.h"
 
 /* Where a placed task is. The life reference belongs to the placed path from HELD_BACK to FAILING. */
@@ -32,6 +33,7 @@ typedef struct pl_member {
     uint64_t devices;
     double vcus;
     size_t memory_bytes;
+    size_t drawn_bytes; /* of those, what its blocks have taken and count as theirs; 0 unless the task has resources */
 } pl_member;
 
 /* One way to place a task: members[first … first + n) on distinct devices. */
@@ -164,10 +166,10 @@ static inline bool pl_needs_content(const pl_placed *placed, const pl_part *part
     return (part->mode & PARLA_IN) || part->is_coarse || placed->is_resumed;
 }
 
-/* Memory of a device that neither copies nor reservations take. */
+/* Memory of a device that neither copies nor blocks nor reservations take. */
 static inline size_t pl_free_bytes(const pl_device *device)
 {
-    size_t taken = device->used_bytes + device->reserved_bytes, total = device->traits.memory_bytes;
+    size_t taken = device->used_bytes + pl_lease_bytes(device->lease) + device->reserved_bytes, total = device->traits.memory_bytes;
     return taken < total ? total - taken : 0;
 }
 
@@ -260,12 +262,20 @@ bool pl_enqueue(parla_runtime *rt, pl_placed *placed);
 void pl_launch(parla_runtime *rt, pl_placed *placed, pl_todo *todo);
 /* Places as many queued tasks as fit. */
 void pl_pump(parla_runtime *rt, pl_todo *todo);
+/* The devices that are closed for a queued task, since some before it have waited too long. Not during a walk of the pump. */
+uint64_t pl_kept_before(parla_runtime *rt, const pl_placed *placed);
 /* Its turn in the device's queue is over, or will not come. */
 void pl_give_turn(parla_runtime *rt, const pl_placed *placed);
 /* Hands a launched task to the thread that will call its body. Called without the lock. */
 void pl_hand_over(parla_runtime *rt, pl_worker *self, pl_placed *placed);
 /* Ends a task that cannot be launched. Called without the lock. */
 void pl_give_up(parla_runtime *rt, pl_worker *self, pl_placed *placed);
+
+/* --- block.c ------------------------------------------------------------------------------------------------------------------ */
+
+/* Looks after blocks on their way back, for tasks that wait for memory. Errors: PARLA_E_NOMEM. */
+int pl_blocks_open(parla_runtime *rt);
+void pl_blocks_close(parla_runtime *rt);
 
 /* --- place.c ------------------------------------------------------------------------------------------------------------------ */
 

@@ -12,9 +12,9 @@
 #include "sched/policy.h"
 
 #include "base/error.h"
+#include "base/lock.h"
 #include "base/text.h"
 
-#include <pthread.h>
 #include <string.h>
 
 enum { MAX_POLICIES = 32 };
@@ -50,20 +50,9 @@ static const parla_policy locality = {.size = sizeof(parla_policy), .name = "loc
 static const parla_policy eager = {.size = sizeof(parla_policy), .name = "eager", .cost = eager_cost};
 static const parla_policy round_robin = {.size = sizeof(parla_policy), .name = "round_robin", .cost = round_robin_cost};
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pl_lock lock = PL_LOCK_INIT(NULL);
 static const parla_policy *policies[MAX_POLICIES] = {&locality, &eager, &round_robin};
 static int n_policies = 3;
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
-
-/* In a forked child: another thread of the parent may have held it. */
-static void renew_lock(void) { pthread_mutex_init(&lock, NULL); }
-static void watch_forks(void) { pthread_atfork(NULL, NULL, renew_lock); }
-
-static void take_lock(void)
-{
-    pthread_once(&fork_once, watch_forks);
-    pthread_mutex_lock(&lock);
-}
 
 static const parla_policy *find_locked(const char *name)
 {
@@ -88,10 +77,10 @@ static int unknown_locked(const char *name)
 
 int pl_policy_find(const char *name, const parla_policy **out)
 {
-    take_lock();
+    pl_lock_take(&lock);
     const parla_policy *found = find_locked(name ? name : "locality");
     int rc = found ? 0 : unknown_locked(name);
-    pthread_mutex_unlock(&lock);
+    pl_lock_give(&lock);
     if (found)
         *out = found;
     return rc;
@@ -122,9 +111,9 @@ int parla_policy_register(const parla_policy *policy)
                             policy->name ? policy->name : "");
     if (!policy->cost)
         return pl_error_set(PARLA_E_INVALID, "policy \"%s\" has no cost function", policy->name);
-    take_lock();
+    pl_lock_take(&lock);
     int rc = add_locked(policy);
-    pthread_mutex_unlock(&lock);
+    pl_lock_give(&lock);
     return rc;
 }
 

@@ -2,8 +2,14 @@
  *
  * Whenever something may have become free, the pump walks over the queued tasks, in order, and places those that fit. A task that
  * does not fit lets later ones pass (backfill). Each time one of them takes resources of a device that the first could have used
- * counts; after MAX_PASSED times, the devices that it could use are closed to all behind it until it fits: tasks that are large,
- * gangs above all, cannot starve. */
+ * counts; after MAX_PASSED times, the devices that it could use are kept: closed to all behind it until it fits. So tasks that are large,
+ * gangs above all, cannot starve.
+ *
+ * Keeping must not turn into a deadlock: who has a kept device may wait for a task that needs it. So a device is kept only while somebody
+ * who has it can go on by himself (is_stalled), and for a gang only while that is so of all devices that it could use: it would wait for
+ * the one, and whom that one's holder waits for for another. Where nobody can, one task passes at a time, the first of the queue. So a
+ * stream of bodies that block, each of which lets the next one pass before it ends, does keep a large task waiting; those that suspend do
+ * not. */
 #include "base/break.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -238,6 +244,76 @@ static uint64_t taken_devices(const pl_placed *placed)
     return devices;
 }
 
+static bool waits_still(const pl_blocked *blocked)
+{
+    for (size_t i = 0; i < blocked->n_tasks; i++)
+        if (!parla_task_is_none(blocked->tasks[i]) && !pl_handle_has_ended(blocked->tasks[i]))
+            return true;
+    return false;
+}
+
+/* How many bodies that have this device wait on their threads, for something that has not ended. */
+static int n_blocked_on(const pl_place *place, int i_device)
+{
+    int n = 0;
+    for (const pl_blocked *blocked = place->blocked; blocked; blocked = blocked->next_placed) {
+        const pl_placed *placed = pl_placed_of(blocked->task);
+        for (int k = 0; k < placed->n_devices; k++)
+            n += placed->devices[k] == i_device && waits_still(blocked);
+    }
+    return n;
+}
+
+/* Is a device taken only by what cannot go on by itself: by bodies that wait for others, by scratch memory of suspended tasks? */
+static bool is_stalled(const pl_place *place, int i_device)
+{
+    const pl_site *site = &place->sites[i_device];
+    return site->n_moves == 0 && pl_site_is_used(site) && n_blocked_on(place, i_device) == site->n_holders;
+}
+
+static uint64_t stalled_devices(const pl_place *place, uint64_t devices)
+{
+    uint64_t stalled = 0;
+    for (uint64_t left = devices; left; left &= left - 1)
+        if (is_stalled(place, __builtin_ctzll(left)))
+            stalled |= left & -left;
+    return stalled;
+}
+
+static bool is_gang(const pl_placed *placed)
+{
+    for (size_t i = 0; i < placed->n_alternatives; i++)
+        if (placed->alternatives[i].n > 1)
+            return true;
+    return false;
+}
+
+/* The devices that are closed for the tasks of this walk which have waited too long. */
+static uint64_t kept_devices(const pl_place *place, const passed *before)
+{
+    uint64_t kept = 0;
+    for (int i = 0; i < before->n; i++) {
+        const pl_placed *placed = before->tasks[i];
+        if (placed->n_passed < MAX_PASSED || pl_is_broken(PL_BREAK_AGEING))
+            continue;
+        uint64_t stalled = stalled_devices(place, placed->bucket->devices);
+        kept |= stalled && is_gang(placed) ? 0 : placed->bucket->devices & ~stalled;
+    }
+    return kept;
+}
+
+uint64_t pl_kept_before(parla_runtime *rt, const pl_placed *placed)
+{
+    pl_place *place = &rt->place;
+    passed before = {.n = 0};
+    pl_placed *one;
+    pl_ready_rewind(place);
+    while ((one = pl_ready_next(place, ~UINT64_C(0), ~UINT64_C(0))) != NULL && one != placed)
+        if (one->n_passed >= MAX_PASSED && before.n < PL_READY_LOOK_AHEAD)
+            before.tasks[before.n++] = one;
+    return kept_devices(place, &before);
+}
+
 static void count_passed(passed *before, uint64_t taken)
 {
     for (int i = 0; i < before->n; i++)
@@ -258,10 +334,10 @@ void pl_pump(parla_runtime *rt, pl_todo *todo)
         pl_fit fit = try_place(rt, placed, ~kept, todo);
         if (fit == PL_FITS) {
             count_passed(&before, taken_devices(placed));
+            kept = kept_devices(place, &before);
         } else if (fit == PL_NO_ROOM && before.n < PL_READY_LOOK_AHEAD) {
             before.tasks[before.n++] = placed;
-            if (placed->n_passed >= MAX_PASSED)
-                kept |= placed->bucket->devices;
+            kept = kept_devices(place, &before);
         } else if (fit == PL_NO_TURN) {
             pl_ready_waits_for_turn(placed);
         }

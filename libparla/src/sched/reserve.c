@@ -20,7 +20,7 @@ static pl_instance *instance_of(const pl_placed *placed, const pl_use *use)
 
 static pl_store *store_of(parla_runtime *rt, int i_device) { return &rt->place.sites[i_device].store; }
 
-static const pl_member *member_of(const pl_placed *placed, int k)
+static pl_member *member_of(const pl_placed *placed, int k)
 {
     return &placed->members[placed->alternatives[placed->i_alternative].first + (size_t)k];
 }
@@ -141,12 +141,12 @@ static int alloc_missing(parla_runtime *rt, pl_placed *placed)
 /* --- The whole ---------------------------------------------------------------------------------------------------------------- */
 
 /* What a refusal of memory means: somebody will give some back, or nobody can. */
-static pl_fit refused(parla_runtime *rt, pl_placed *placed, int i_device, int *out_device)
+static pl_fit refused(parla_runtime *rt, pl_placed *placed, int i_device, bool grows, int *out_device)
 {
     unpin_all(rt, placed);
     *out_device = i_device;
     pl_site *site = &rt->place.sites[i_device];
-    if (pl_site_is_used(site))
+    if (grows || pl_site_is_used(site))
         return PL_NO_ROOM;
     for (pl_instance *kept = site->store.oldest; kept; kept = kept->newer)
         kept->is_kept = false; /* the next task may try again */
@@ -169,6 +169,9 @@ static void count_reservation(parla_runtime *rt, pl_placed *placed)
 pl_fit pl_reserve(parla_runtime *rt, pl_placed *placed, int *out_device, pl_todo *todo)
 {
     int refusing = -1;
+    bool grows = false; /* blocks are on their way back: asked before what is free */
+    for (int k = 0; k < placed->n_devices; k++)
+        grows |= pl_lease_is_going(rt->place.devices.list[placed->devices[k]].lease);
     pin_present(rt, placed);
     for (int k = 0; k < placed->n_devices; k++) {
         int i = placed->devices[k];
@@ -179,7 +182,7 @@ pl_fit pl_reserve(parla_runtime *rt, pl_placed *placed, int *out_device, pl_todo
     if (refusing < 0)
         refusing = alloc_missing(rt, placed);
     if (refusing >= 0)
-        return refused(rt, placed, refusing, out_device);
+        return refused(rt, placed, refusing, grows, out_device);
     count_reservation(rt, placed);
     return PL_FITS;
 }
@@ -194,7 +197,8 @@ void pl_unreserve(parla_runtime *rt, pl_placed *placed)
         site->n_holders--;
         site->backlog_ns -= placed->expected_ns;
         site->store.device->free_vcus += member_of(placed, k)->vcus;
-        site->store.device->reserved_bytes -= member_of(placed, k)->memory_bytes;
+        site->store.device->reserved_bytes -= member_of(placed, k)->memory_bytes - member_of(placed, k)->drawn_bytes;
+        member_of(placed, k)->drawn_bytes = 0;
         if (site->n_holders == 0) { /* sums are not exact */
             site->store.device->free_vcus = 1;
             site->backlog_ns = 0;
@@ -241,8 +245,8 @@ parla_failure *pl_hopeless_failure(parla_runtime *rt, pl_placed *placed, int i_d
     name_holders(rt, i_device, holders, sizeof holders);
     return pl_failure_create(
         PARLA_E_DEVICE_MEMORY, placed->task->name, NULL,
-        "%s needs %zu bytes more on %s, which has %zu, of which arrays take %zu and running tasks %zu%s; nothing "
+        "%s needs %zu bytes more on %s, which has %zu, of which arrays take %zu, blocks of bodies %zu and running tasks %zu%s; nothing "
         "there can make room",
-        pl_placed_label(placed), need, device->name, device->traits.memory_bytes, device->used_bytes, device->reserved_bytes,
-        holders);
+        pl_placed_label(placed), need, device->name, device->traits.memory_bytes, device->used_bytes, pl_lease_bytes(device->lease),
+        device->reserved_bytes, holders);
 }

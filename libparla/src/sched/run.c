@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "sched/launch.h"
-#include "sched/runtime.h"
+#include "sched/replay.h"
 #include "task/failure.h"
 
 #include <stdlib.h>
@@ -17,6 +17,8 @@
 static PL_HOT_THREAD_LOCAL parla_context *current;
 
 parla_context *pl_current(void) { return current; }
+
+void pl_context_set(parla_context *context) { current = context; }
 
 /* Where the task runs, for counters; the host if it is nowhere. */
 static int device_of(pl_task *task)
@@ -71,20 +73,21 @@ static int run_body(parla_runtime *rt, parla_context *context, pl_task *task)
     return result;
 }
 
-static parla_failure *body_failure(parla_context *context, pl_task *task, int result)
+parla_failure *pl_body_failure(parla_context *context, int result)
 {
+    const char *name = context->step && context->step->name ? context->step->name : context->task->name;
     if (context->failure) {
         parla_failure *failure = context->failure;
         context->failure = NULL;
         return failure;
     }
     if (result == PARLA_SUSPENDED)
-        return pl_failure_create(PARLA_E_USER, task->name, NULL, "the body returned PARLA_SUSPENDED without parla_suspend_on");
+        return pl_failure_create(PARLA_E_USER, name, NULL, "the body returned PARLA_SUSPENDED without parla_suspend_on");
     if (result > 0)
-        return pl_failure_create(PARLA_E_USER, task->name, NULL,
+        return pl_failure_create(PARLA_E_USER, name, NULL,
                                  "the body returned %d, which means nothing: 0, PARLA_SUSPENDED or a negative code", result);
     const char *detail = parla_error_detail(); /* of a call in the body: run_body forgets what was there before */
-    return pl_failure_create(result, task->name, NULL, "the body returned %s (%s)", parla_error_name(result),
+    return pl_failure_create(result, name, NULL, "the body returned %s (%s)", parla_error_name(result),
                              *detail ? detail : parla_error_text(result));
 }
 
@@ -100,9 +103,9 @@ static void finish(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task
 }
 
 /* The guard of pl_extra.holds_shared is dropped here and by each release; the last one ends the task. */
-static void drop_hold(parla_runtime *rt, pl_worker *self, pl_task *task, pl_extra *extra)
+void pl_drop_hold(parla_runtime *rt, pl_worker *self, pl_task *task, pl_extra *extra, int n)
 {
-    if (pl_sub_acq_rel(&extra->holds_shared, 1) != 1)
+    if (pl_sub_acq_rel(&extra->holds_shared, n) != n)
         return;
     bool has_failed = pl_load_acquire(&extra->failure_shared) != NULL;
     finish(rt, self, task, has_failed ? PARLA_TASK_FAILED : PARLA_TASK_DONE, NULL);
@@ -117,7 +120,7 @@ void pl_release_hold(parla_runtime *rt, pl_worker *self, pl_task *task, int stat
         if (!pl_cas_acq_rel(&extra->failure_shared, &none, failure))
             parla_failure_unref(failure);
     }
-    drop_hold(rt, self, task, extra);
+    pl_drop_hold(rt, self, task, extra, 1);
     pl_outside_done(rt);
 }
 
@@ -129,7 +132,7 @@ static void after_success(parla_runtime *rt, pl_worker *self, pl_task *task)
         return;
     }
     pl_task_move(task, PARLA_TASK_RUNNING, PARLA_TASK_LAUNCHED);
-    drop_hold(rt, self, task, extra);
+    pl_drop_hold(rt, self, task, extra, 1);
 }
 
 static void after_failure(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *failure)
@@ -144,7 +147,7 @@ static void after_failure(parla_runtime *rt, pl_worker *self, pl_task *task, par
     if (!pl_cas_acq_rel(&extra->failure_shared, &none, failure))
         parla_failure_unref(failure);
     pl_task_move(task, PARLA_TASK_RUNNING, PARLA_TASK_LAUNCHED);
-    drop_hold(rt, self, task, extra);
+    pl_drop_hold(rt, self, task, extra, 1);
 }
 
 static void suspend(parla_runtime *rt, pl_worker *self, pl_task *task, const parla_context *context)
@@ -173,6 +176,10 @@ static bool begin(parla_runtime *rt, pl_worker *self, pl_task *task)
 
 void pl_run(parla_runtime *rt, pl_worker *self, pl_task *task, bool on_queue)
 {
+    if (pl_unlikely(pl_is_node(task))) {
+        pl_node_run(rt, self, task);
+        return;
+    }
     if (!begin(rt, self, task))
         return;
     if (pl_load_relaxed(&task->i_device_shared) == PL_NO_DEVICE)
@@ -184,7 +191,7 @@ void pl_run(parla_runtime *rt, pl_worker *self, pl_task *task, bool on_queue)
     else if (result == PARLA_SUSPENDED && context.is_suspending)
         suspend(rt, self, task, &context);
     else
-        after_failure(rt, self, task, body_failure(&context, task, result));
+        after_failure(rt, self, task, pl_body_failure(&context, result));
     parla_failure_unref(context.failure); /* parla_fail was called, but the body did not fail */
     free(context.awaited);
 }

@@ -11,57 +11,55 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "base/error.h"
+#include "base/lock.h"
 #include "sched/stall.h"
 
 #include <parla/log.h>
 #include <stdlib.h>
 
+static void count_fork(void);
+
 static struct {
-    pthread_mutex_t lock;
+    pl_lock lock;
     parla_runtime *first;
     uint64_t n_created;
-} registry = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} registry = {.lock = PL_LOCK_INIT(count_fork)};
 
 static _Atomic uint32_t n_forks;
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
 static void count_fork(void)
 {
     pl_add_relaxed(&n_forks, 1);
-    pthread_mutex_init(&registry.lock, NULL); /* another thread of the parent may have held it */
-    registry.first = NULL;                    /* the parent's; leaked quietly */
+    registry.first = NULL; /* the parent's; leaked quietly */
 }
-
-static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
 
 static void registry_add(parla_runtime *rt)
 {
-    pthread_once(&fork_once, watch_forks);
-    pthread_mutex_lock(&registry.lock);
+    pl_lock_take(&registry.lock);
     rt->id = ++registry.n_created;
     rt->process = pl_load_relaxed(&n_forks);
     rt->next_runtime = registry.first;
     registry.first = rt;
-    pthread_mutex_unlock(&registry.lock);
+    pl_lock_give(&registry.lock);
 }
 
 static void registry_remove(parla_runtime *rt)
 {
-    pthread_mutex_lock(&registry.lock);
+    pl_lock_take(&registry.lock);
     for (parla_runtime **at = &registry.first; *at; at = &(*at)->next_runtime)
         if (*at == rt) {
             *at = rt->next_runtime;
             break;
         }
-    pthread_mutex_unlock(&registry.lock);
+    pl_lock_give(&registry.lock);
 }
 
 void pl_registry_each(void (*function)(parla_runtime *rt))
 {
-    pthread_mutex_lock(&registry.lock);
+    pl_lock_take(&registry.lock);
     for (parla_runtime *rt = registry.first; rt; rt = rt->next_runtime)
         function(rt);
-    pthread_mutex_unlock(&registry.lock);
+    pl_lock_give(&registry.lock);
 }
 
 int pl_runtime_check(const parla_runtime *rt)
@@ -137,8 +135,11 @@ static int read_options(parla_runtime *rt, const parla_options *options)
     if (options->runner && options->runner->size != sizeof *options->runner)
         return pl_error_set(PARLA_E_INVALID, "parla_runner.size is %zu, expected %zu", options->runner->size,
                             sizeof *options->runner);
-    if (options->memory && (options->memory->size != sizeof *options->memory || !options->memory->alloc || !options->memory->free))
-        return pl_error_set(PARLA_E_INVALID, "parla_memory_source: size is %zu, expected %zu, and both functions are needed",
+    if (options->memory && (options->memory->size != sizeof *options->memory || !options->memory->alloc || !options->memory->free ||
+                            !options->memory->hold != !options->memory->release))
+        return pl_error_set(PARLA_E_INVALID,
+                            "parla_memory_source: size is %zu, expected %zu, and alloc and free are needed, hold and release "
+                            "both or neither",
                             options->memory->size, sizeof *options->memory);
     if (options->runner) {
         rt->runner = *options->runner;

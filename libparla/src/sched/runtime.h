@@ -109,6 +109,8 @@ typedef struct pl_blocked {
     bool is_timed; /* it goes on some day, whatever happens */
     int n_busy;    /* of a guest that runs it: how often it was busy, which does not count while the body waits */
     struct pl_blocked *next;
+    pl_task *task; /* of a body with devices, and the next of these, under the lock of place */
+    struct pl_blocked *next_placed;
 } pl_blocked;
 
 /* A worker's body is about to block, and is back: another thread works in its place meanwhile. Errors: PARLA_E_RESOURCES, and what

@@ -7,6 +7,7 @@
  * long as the last sweep left it: strings are freed whose task was recycled meanwhile or whose runtime is gone. Locks, in this
  * order: a space's, kept.lock, the registry's. */
 #include "base/error.h"
+#include "base/lock.h"
 #include "base/map.h"
 #include "sched/runtime.h"
 #include "task/task.h"
@@ -37,24 +38,21 @@ struct parla_space {
     char name[];
 };
 
+static void forget_kept(void);
+
 static struct {
-    pthread_mutex_t lock;
+    pl_lock lock;
     entry *first; /* this and the next two: under lock */
     size_t n, sweep_at;
-} kept = {.lock = PTHREAD_MUTEX_INITIALIZER, .sweep_at = SWEEP_FIRST};
+} kept = {.lock = PL_LOCK_INIT(forget_kept), .sweep_at = SWEEP_FIRST};
 
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
-
-/* In a forked child: another thread of the parent may have held the lock. The names are the parent's, leaked quietly. */
+/* In a forked child: the names are the parent's, leaked quietly. */
 static void forget_kept(void)
 {
-    pthread_mutex_init(&kept.lock, NULL);
     kept.first = NULL;
     kept.n = 0;
     kept.sweep_at = SWEEP_FIRST;
 }
-
-static void watch_forks(void) { pthread_atfork(NULL, NULL, forget_kept); }
 
 /* --- Names that outlive their place in a space ------------------------------------------------------------------------------ */
 
@@ -99,12 +97,12 @@ static void let_go(entry *one)
         free(one);
         return;
     }
-    pthread_mutex_lock(&kept.lock);
+    pl_lock_take(&kept.lock);
     one->next_kept = kept.first;
     kept.first = one;
     if (++kept.n >= kept.sweep_at)
         sweep_locked();
-    pthread_mutex_unlock(&kept.lock);
+    pl_lock_give(&kept.lock);
 }
 
 /* --- Create and destroy ------------------------------------------------------------------------------------------------------ */
@@ -114,7 +112,6 @@ int parla_space_create(parla_space **out, parla_runtime *rt, const char *name)
     int error = pl_runtime_check(rt);
     if (error)
         return error;
-    pthread_once(&fork_once, watch_forks);
     const char *text = name ? name : "task";
     parla_space *space = calloc(1, sizeof *space + strlen(text) + 1);
     if (!space)

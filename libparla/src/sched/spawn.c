@@ -4,7 +4,7 @@
  * can fail happens while the task is SPAWNING, a state in which nobody else touches it; a name is then put back. */
 #include "base/break.h"
 #include "base/error.h"
-#include "sched/runtime.h"
+#include "sched/replay.h"
 #include "task/failure.h"
 
 #include <stdlib.h>
@@ -217,6 +217,8 @@ int pl_spawn(parla_runtime *rt, pl_worker *self, parla_task *out, const parla_ta
         return error;
     if (pl_unlikely(pl_load_relaxed(&rt->is_stopping)))
         return pl_error_set(PARLA_E_STATE, "the runtime is stopping: nothing can be spawned any more");
+    if (pl_unlikely(self->capture != NULL))
+        return pl_capture_spawn(rt, self, out, options);
     if (self->index < 0 && !pl_current() && self->n_ending == 0 && --self->credit < 0)
         pl_window_enter(rt, self);
     pl_busy_begin(self);

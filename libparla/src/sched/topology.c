@@ -7,11 +7,11 @@
 #include "sched/topology.h"
 
 #include "base/error.h"
+#include "base/lock.h"
 #include "sched/quota.h"
 
 #include <hwloc.h>
 #include <parla/error.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,17 +20,11 @@ enum { MAX_MASK_CPUS = 1 << 16 };
 
 /* The machine: its hardware threads, those of a core side by side. */
 static struct {
-    pthread_mutex_t lock;
+    pl_lock lock;
     pl_core *threads; /* never freed */
     int n_threads;
     bool is_this;
-} machine = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
-
-/* In a forked child: another thread of the parent may have held it. */
-static void renew_lock(void) { pthread_mutex_init(&machine.lock, NULL); }
-static void watch_forks(void) { pthread_atfork(NULL, NULL, renew_lock); }
+} machine = {.lock = PL_LOCK_INIT(NULL)};
 
 /* --- Exploring ------------------------------------------------------------------------------------------------------------------ */
 
@@ -163,13 +157,12 @@ static int pick(pl_topology *out)
 int pl_topology_load(pl_topology *out)
 {
     pl_topology topology = {0};
-    pthread_once(&fork_once, watch_forks);
-    pthread_mutex_lock(&machine.lock);
+    pl_lock_take(&machine.lock);
     int rc = machine.threads ? 0 : load_machine();
     topology.is_this_machine = machine.is_this || !machine.threads;
     if (rc == 0)
         rc = pick(&topology);
-    pthread_mutex_unlock(&machine.lock);
+    pl_lock_give(&machine.lock);
     if (rc < 0) {
         pl_topology_free(&topology);
         return pl_error_set(rc, "no memory for the cores of this machine");

@@ -261,16 +261,23 @@ static int wait_blocking(parla_runtime *rt, pl_worker *self, const parla_task *t
         if (skip_ended(tasks, 0, n_tasks) == n_tasks)
             return 0;
     }
-    if (is_body) {
-        int error = pl_blocking_begin(rt, self, &blocked);
-        if (error)
-            return error;
+    bool is_placed = is_body && (context->task->flags & PL_FLAG_PLACED);
+    int result = 0;
+    if (is_placed) { /* while it counts as active: what this lets pass is queued before anybody can take the runtime for stuck */
+        blocked.task = context->task;
+        pl_place_block(rt, self, &blocked);
     }
-    waiting_begin(rt, self, &wait);
-    int result = sleep_for(rt, tasks, n_tasks, deadline_ns);
-    waiting_end(rt, self, &wait);
     if (is_body)
-        pl_blocking_end(rt, self, &blocked);
+        result = pl_blocking_begin(rt, self, &blocked);
+    if (!result) {
+        waiting_begin(rt, self, &wait);
+        result = sleep_for(rt, tasks, n_tasks, deadline_ns);
+        waiting_end(rt, self, &wait);
+        if (is_body)
+            pl_blocking_end(rt, self, &blocked);
+    }
+    if (is_placed)
+        pl_place_unblock(rt, &blocked);
     size_t i = skip_ended(tasks, 0, n_tasks);
     return i < n_tasks ? explained(rt, &tasks[i], result) : 0;
 }

@@ -1,7 +1,9 @@
 /* worker.c - the threads that run tasks: what they look for, how they sleep, and who stands in while a body blocks.
  *
  * A worker looks, in this order, at the successor handed to it, its own deque (newest first), the deques of the others and of the guests
- * (oldest first), and the progress functions. Then it spins for a bounded time, and sleeps.
+ * (oldest first), and the progress functions. Then it spins for a bounded time, and sleeps. Each OLD_EVERY-th time it looks first where
+ * tasks may have waited for long: else bodies that go on spawning would keep its deque filled, and what is older, or lies elsewhere, would
+ * never run.
  *
  * Sleeping follows park.h: announce, count itself idle, look at all deques once more, sleep. Who pushes a task does so with a sequentially
  * consistent store and then looks for sleepers, so no task is left behind while all sleep. A worker counts itself idle after its
@@ -13,7 +15,7 @@
 #include "base/break.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "sched/runtime.h"
+#include "sched/replay.h"
 #include "task/failure.h"
 
 #include <errno.h>
@@ -23,7 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { POLL_EVERY_NS = 20000, POLL_IDLE_NS = 50000, SPIN_CHECKS = 32 };
+enum { POLL_EVERY_NS = 20000, POLL_IDLE_NS = 50000, SPIN_CHECKS = 32, OLD_EVERY = 61 };
 
 static pl_task *steal_from(pl_worker *victim)
 {
@@ -111,6 +113,23 @@ bool pl_has_work(parla_runtime *rt)
     return false;
 }
 
+/* From a queue where tasks may have waited for long, oldest first: the own one, that of a guest, those of the other workers, in turn. */
+static PL_COLD pl_task *find_old_task(parla_runtime *rt, pl_worker *self)
+{
+    self->until_old = OLD_EVERY;
+    switch (self->old_turn++ % 3) {
+    case 0:
+        return steal_from(self);
+    case 1:
+        self->old_guest = self->old_guest ? self->old_guest->next_guest : NULL;
+        if (!self->old_guest)
+            self->old_guest = pl_load_acquire(&rt->guests);
+        return self->old_guest ? steal_from(self->old_guest) : NULL;
+    default:
+        return steal_among(rt, self, 0, pl_load_acquire(&rt->n_threads));
+    }
+}
+
 static pl_task *find_task(parla_runtime *rt, pl_worker *self)
 {
     pl_task *task = self->next;
@@ -120,6 +139,8 @@ static pl_task *find_task(parla_runtime *rt, pl_worker *self)
         return task;
     }
     self->chain = 0;
+    if (pl_unlikely(--self->until_old <= 0) && (task = find_old_task(rt, self)) != NULL)
+        return task;
     task = pl_deque_pop(&self->deque);
     return task ? task : steal(rt, self);
 }
@@ -275,6 +296,7 @@ static pl_worker *worker_create(parla_runtime *rt, int index)
 static void worker_destroy(pl_worker *self)
 {
     free(self->victims);
+    pl_capture_free(self->capture);
     pl_deque_fini(&self->deque);
     free(self);
 }
@@ -519,6 +541,8 @@ static pl_worker *guest_locked(parla_runtime *rt)
     self->thread = pthread_self();
     pl_store_relaxed(&self->is_spawner_shared, false);
     self->credit = 0;
+    pl_capture_free(self->capture); /* of a thread that ended in the middle of it */
+    self->capture = NULL;
     if (!orphan) {
         self->next_guest = pl_load_relaxed(&rt->guests);
         pl_store_seq(&rt->guests, self);

@@ -23,6 +23,9 @@ typedef struct pl_worker {
     uint16_t *victims; /* the other workers, nearest first; NULL: all are as near */
     int victims_end[PL_MAX_DISTANCE + 1];
     uint64_t polled_ns;
+    int until_old;               /* so many tasks more before it looks for old ones first, see find_old_task in worker.c … */
+    unsigned old_turn;           /* … where it looks then … */
+    struct pl_worker *old_guest; /* … and the guest that it looked at last */
     pthread_t thread;
     struct pl_worker *next_guest;   /* constant once in the list */
     bool has_thread;                /* of a guest, under the guest lock: a live thread uses it */
@@ -31,6 +34,7 @@ typedef struct pl_worker {
     struct pl_blocked *waits;       /* of a guest, under the guest lock: what its thread waits for, the innermost wait first */
     _Atomic int n_inside_shared;    /* of a guest: calls under way that end or await tasks; see wait_for_guests in runtime.c */
     int credit;                     /* of a guest: so many tasks it spawns before it looks at the window, see window.c */
+    struct pl_capture *capture;     /* this thread records its spawns, see capture.c */
     int n_ending;                   /* calls of pl_end under way: what on_end spawns is not spawned by the application */
     /* Counters: written by the owner, read by all. */
     _Alignas(PL_CACHE_LINE) _Atomic uint64_t n_spawned_shared;
@@ -50,6 +54,7 @@ struct parla_context {
     parla_task *awaited;    /* what parla_suspend_on asked for in this step; malloc'ed */
     size_t n_awaited;
     struct parla_context *outer; /* what this thread ran when this body began */
+    const struct pl_step *step;  /* which part of its task the body is, see replay.h; NULL: all of it */
 };
 
 /* This thread's worker or guest of a runtime; makes a guest if needed. NULL when memory is out. */
@@ -104,6 +109,15 @@ size_t pl_cancel_all(parla_runtime *rt, pl_worker *self, bool all);
 /* At the end of the runtime, when nothing else helps: cancels one task that is suspended, so that those which wait for it go on. False if there
  * is none. */
 bool pl_cancel_suspended(parla_runtime *rt, pl_worker *self);
+
+/* The context that the thread is in from now on; NULL: none. For bodies that are steps of a task. */
+void pl_context_set(parla_context *context);
+
+/* Why a body that returned `result`, which is not 0, failed. A reference. */
+parla_failure *pl_body_failure(parla_context *context, int result);
+
+/* Drops n of pl_extra.holds_shared; the last ends the task. */
+void pl_drop_hold(parla_runtime *rt, pl_worker *self, pl_task *task, pl_extra *extra, int n);
 
 /* Releases one hold of a task (see pl_extra); a negative status fails it. */
 void pl_release_hold(parla_runtime *rt, pl_worker *self, pl_task *task, int status, const char *message);

@@ -9,13 +9,16 @@
 #include "vlc/registry.h"
 
 #include "base/error.h"
+#include "base/lock.h"
 #include "vlc/thread_cpus.h"
 
 #include <limits.h>
 #include <string.h>
 #include <time.h>
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static void forget_in_child(void);
+
+static pl_lock lock = PL_LOCK_INIT(forget_in_child);
 static parla_vlc *first;
 static int n_named;
 static short claims[PL_CPUS_MAX];
@@ -27,21 +30,12 @@ int pl_vlc_process(void) { return pl_load_relaxed(&n_forks); }
 static void forget_in_child(void)
 {
     pl_add_relaxed(&n_forks, 1);
-    pthread_mutex_init(&mutex, NULL);
     first = NULL;
     memset(claims, 0, sizeof claims);
 }
 
-static void watch_forks(void) { (void)pthread_atfork(NULL, NULL, forget_in_child); }
-
-void pl_vlc_registry_lock(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, watch_forks);
-    pthread_mutex_lock(&mutex);
-}
-
-void pl_vlc_registry_unlock(void) { pthread_mutex_unlock(&mutex); }
+void pl_vlc_registry_lock(void) { pl_lock_take(&lock); }
+void pl_vlc_registry_unlock(void) { pl_lock_give(&lock); }
 
 /* A thread that was stopped in the middle of an opening must not keep the process from ending. */
 __attribute__((destructor)) static void flush_at_exit(void)
@@ -49,14 +43,14 @@ __attribute__((destructor)) static void flush_at_exit(void)
     struct timespec limit;
     clock_gettime(CLOCK_REALTIME, &limit);
     limit.tv_sec++;
-    if (pthread_mutex_timedlock(&mutex, &limit) != 0)
+    if (pthread_mutex_timedlock(&lock.mutex, &limit) != 0)
         return;
     for (parla_vlc *vlc = first; vlc; vlc = vlc->next) {
         pl_vlc_step_in(vlc);
         vlc->space.inside->flush();
         pl_vlc_step_out(vlc);
     }
-    pthread_mutex_unlock(&mutex);
+    pl_lock_give(&lock);
 }
 
 /* --- The list ---------------------------------------------------------------------------------------------------------------- */

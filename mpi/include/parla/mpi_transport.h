@@ -40,16 +40,16 @@ PARLA_API PARLA_MUST_USE int parla_mpi_transport_traffic(parla_transport *transp
 
 /* Host memory that the other ranks of this node can read and write directly: messages from or into it are copied once, box to box, without
  * the owner's help. With "mpi" it is plain memory. Any other memory can be sent and received too. Aligned to a page.
- * Owns:   freed with parla_mpi_memory_free while no transfer uses it, or by closing the transport ("ucx").
+ * Owns:   freed with parla_mpi_memory_free while no transfer uses it, or by closing the transport ("ucx"), if no arrays lie there any more.
  * Errors: PARLA_E_INVALID (a transport of another kind, or 0 bytes), PARLA_E_NOMEM. */
 PARLA_API PARLA_MUST_USE int parla_mpi_memory_alloc(parla_transport *transport, void **out, size_t n_bytes);
 
 /* Errors: PARLA_E_INVALID for memory that is not from parla_mpi_memory_alloc. */
 PARLA_API PARLA_MUST_USE int parla_mpi_memory_free(parla_transport *transport, void *memory);
 
-/* Fills parla_options.memory of a runtime: its arrays on simulated devices then lie in such memory, in few large segments.
- * Where that has run out, which a line of the log says, arrays lie in plain memory.
- * Owns:   the transport is closed after the runtime is destroyed.
+/* Fills parla_options.memory of a runtime: its arrays on the host and on simulated devices then lie in such memory, in few large segments.
+ * Where that has run out, which a line of the log says, arrays lie in plain memory. A forked child shares this memory with its parent.
+ * Owns:   the transport is closed after the runtime is destroyed. Arrays on the host may outlive both, and MPI: the last one frees it.
  * Errors: PARLA_E_INVALID; PARLA_E_UNSUPPORTED where other ranks reach no memory ("mpi"). */
 PARLA_API PARLA_MUST_USE int parla_mpi_memory_source(parla_transport *transport, parla_memory_source *out);
 
