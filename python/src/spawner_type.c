@@ -17,7 +17,8 @@ typedef struct SpawnerObject {
 static_assert(N_SPAWN_PARAMETERS <= 8 * sizeof(unsigned), "SpawnerObject.given has a bit for each parameter");
 
 /* Runs the statement for the index `i` of each parameter that was given. */
-#define EACH_GIVEN(given_bits, i) for (unsigned left_ = (given_bits), i; left_ && ((i = (unsigned)__builtin_ctz(left_)), true); left_ &= left_ - 1)
+#define EACH_GIVEN(given_bits, i)                                                                                                  \
+    for (unsigned left_ = (given_bits), i; left_ && ((i = (unsigned)__builtin_ctz(left_)), true); left_ &= left_ - 1)
 
 static PyObject *spawner_call(PyObject *object, PyObject *const *args, size_t n_args, PyObject *keyword_names)
 {
@@ -27,18 +28,14 @@ static PyObject *spawner_call(PyObject *object, PyObject *const *args, size_t n_
     if (PyVectorcall_NARGS(n_args) != 1 || (keyword_names && PyTuple_GET_SIZE(keyword_names) > 0)) {
         return PyErr_Format(PyExc_TypeError, "spawn(...) takes exactly one function; give its arguments as spawn(args=, kwargs=)");
     }
-    EACH_GIVEN(self->given, i) {
-        parameters[i] = self->parameters[i];
-    }
+    EACH_GIVEN(self->given, i) { parameters[i] = self->parameters[i]; }
     return spawn_task(self->state, parameters, args[0], capture_is_temporary(args[0], n_args));
 }
 
 static int spawner_traverse(SpawnerObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    EACH_GIVEN(self->given, i) {
-        Py_VISIT(self->parameters[i]);
-    }
+    EACH_GIVEN(self->given, i) { Py_VISIT(self->parameters[i]); }
     return 0;
 }
 
@@ -49,9 +46,7 @@ static void spawner_dealloc(SpawnerObject *self)
     PyTypeObject *type = Py_TYPE(self);
 
     PyObject_GC_UnTrack(self);
-    EACH_GIVEN(self->given, i) {
-        Py_DECREF(self->parameters[i]);
-    }
+    EACH_GIVEN(self->given, i) { Py_DECREF(self->parameters[i]); }
     if (!state->spare_spawner) {
         state->spare_spawner = self;
     } else {
@@ -74,9 +69,7 @@ static SpawnerObject *spawner_new(module_state *state, PyObject *const *paramete
     self->state = state;
     self->call = spawner_call;
     self->given = given;
-    EACH_GIVEN(given, i) {
-        self->parameters[i] = Py_NewRef(parameters[i]);
-    }
+    EACH_GIVEN(given, i) { self->parameters[i] = Py_NewRef(parameters[i]); }
     PyObject_GC_Track(self);
     return self;
 }
@@ -121,7 +114,8 @@ static void read_one(int parameter, PyObject *value, PyObject **out, unsigned *g
 }
 
 /* Fills borrowed references. Returns 0 or -1. */
-static int read_arguments(module_state *state, PyObject **out, unsigned *given, PyObject *const *args, Py_ssize_t n_args, PyObject *names)
+static int read_arguments(module_state *state, PyObject **out, unsigned *given, PyObject *const *args, Py_ssize_t n_args,
+                          PyObject *names)
 {
     Py_ssize_t n_names = names ? PyTuple_GET_SIZE(names) : 0;
 

@@ -91,7 +91,7 @@ typedef struct module_state {
     int n_spawn_watchers;           /* HOOK_SPAWNED is called for each spawn while it is > 0 */
     unsigned long long n_libraries; /* how often the process had loaded a library when HOOK_LIBRARIES was last called */
 
-    deferred_list ends;  /* what threads without the GIL left to be done with it */
+    deferred_list ends; /* what threads without the GIL left to be done with it */
     bool has_notifier;
     notifier notifier;   /* wakes the thread that runs callbacks */
     PyObject *callbacks; /* list of (function, Task) that are due */

@@ -10,11 +10,13 @@
 #include "base/lock.h"
 
 #include "base/atomic.h"
+#include "base/clock.h"
 #include "base/compiler.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { FREE, HELD, CONTENDED };
@@ -53,20 +55,28 @@ static PL_COLD void make_known(pl_lock *lock)
     pthread_mutex_unlock(&list_lock);
 }
 
-static PL_COLD void wait_for(pl_lock *lock)
+/* Returns false when the time is over; 0 is no limit. */
+static PL_COLD bool wait_for(pl_lock *lock, uint64_t deadline_ns)
 {
-    while (pl_exchange_acq_rel(&lock->word_shared, CONTENDED) != FREE)
-        syscall(SYS_futex, &lock->word_shared, FUTEX_WAIT_BITSET_PRIVATE, CONTENDED, NULL, NULL, FUTEX_BITSET_MATCH_ANY);
+    struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000u), .tv_nsec = (long)(deadline_ns % 1000000000u)};
+    while (pl_exchange_acq_rel(&lock->word_shared, CONTENDED) != FREE) {
+        if (deadline_ns && pl_now_ns() >= deadline_ns)
+            return false;
+        syscall(SYS_futex, &lock->word_shared, FUTEX_WAIT_BITSET_PRIVATE, CONTENDED, deadline_ns ? &until : NULL, NULL,
+                FUTEX_BITSET_MATCH_ANY);
+    }
+    return true;
 }
 
-void pl_lock_take(pl_lock *lock)
+bool pl_lock_take_until(pl_lock *lock, uint64_t deadline_ns)
 {
     uint32_t is_free = FREE;
     if (pl_unlikely(!pl_load_acquire(&lock->is_known_shared)))
         make_known(lock);
-    if (!pl_cas_acq_rel(&lock->word_shared, &is_free, HELD))
-        wait_for(lock);
+    return pl_cas_acq_rel(&lock->word_shared, &is_free, HELD) || wait_for(lock, deadline_ns);
 }
+
+void pl_lock_take(pl_lock *lock) { (void)pl_lock_take_until(lock, 0); }
 
 void pl_lock_give(pl_lock *lock)
 {
