@@ -17,8 +17,8 @@ static void note_fork(void) { pl_add_acq_rel(&n_renewed, 1); }
 
 static pl_lock lock = PL_LOCK_INIT(note_fork), other = PL_LOCK_INIT(NULL), unused = PL_LOCK_INIT(NULL);
 
-/* The exit code of a child that runs `function`. A child that hangs is ended by the limit of the case. It ends without a word to sanitizers, which
- * would call the parent's threads leaks of the child. */
+/* The exit code of a child that runs `function`. A child that hangs is ended by the limit of the case. It ends without a word to
+ * sanitizers, which would call the parent's threads leaks of the child. */
 static int in_child(int (*function)(void))
 {
     int status;
