@@ -14,11 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifdef __SANITIZE_THREAD__
-enum { OTHER_SLEEPS = 100 }; /* a thread of the sanitizer's looks around too */
-#else
-enum { OTHER_SLEEPS = 8 };
-#endif
+/* What pages, locks and a thread of a sanitizer's may cost; a thread that looks around every 10 ms comes to 200. */
+enum { OTHER_SLEEPS = 100 };
 enum { WINDOW_MS = 2000, CORE_PERCENT = 1 };
 
 typedef struct usage {

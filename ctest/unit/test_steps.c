@@ -1,10 +1,17 @@
 /* test_steps.c - what bodies that are steps of a task may do with that task. */
 #include "replay_fixture.h"
 
+typedef struct holding {
+    parla_task task;
+    _Atomic bool has_begun;
+} holding;
+
 static int hold_body(parla_context *context, void *arg)
 {
+    holding *self = arg;
     T_OK(parla_hold(context, 1));
-    *(parla_task *)arg = parla_context_task(context);
+    self->task = parla_context_task(context);
+    pl_store_release(&self->has_begun, true);
     return 0;
 }
 
@@ -16,14 +23,15 @@ static int suspend_body(parla_context *context, void *arg)
 
 T_TEST(holds_keep_the_run_and_suspending_is_refused)
 {
-    parla_task held;
+    holding held = {0};
     open_runtime(1);
     T_OK(parla_capture_begin(rt));
     (void)spawn(hold_body, &held, NULL, 0);
     parla_replay *replay = end_capture();
     parla_task task = run(replay, NULL);
+    T_EVENTUALLY(pl_load_acquire(&held.has_begun), 20000);
+    T_TRUE(parla_task_equal(held.task, task));
     T_EQ(parla_task_wait(rt, &task, 1, 1000000), PARLA_E_TIMEOUT);
-    T_TRUE(parla_task_equal(held, task));
     T_OK(parla_release(task, 0, NULL));
     T_OK(wait_for(task));
     T_EQ(parla_release(task, 0, NULL), PARLA_E_STATE);

@@ -65,7 +65,7 @@ static int spawn_follower(follower *self, RuntimeObject *runtime)
     if (code < 0) {
         error_raise(task->state, code, "adopting a task");
         task->phase = TASK_NAMED;
-        PyObject_GC_Track(task);
+        task_track(task);
         Py_DECREF(task);
         return -1;
     }

@@ -66,7 +66,10 @@ void callback_runner(parla_runner *out, RuntimeObject *runtime)
     *out = (parla_runner){.size = sizeof(*out), .ctx = runtime, .run = run};
 }
 
-TaskObject *callback_current(module_state *state) { return PyThread_tss_get(state->current); }
+/* The task whose body this thread runs, of whichever interpreter. Borrowed. */
+static _Thread_local TaskObject *current;
+
+TaskObject *callback_current(module_state *state) { return current && current->state == state ? current : NULL; }
 
 /* --- Shared libraries --- */
 
@@ -151,15 +154,14 @@ int callback_body(parla_context *context, void *arg)
 {
     TaskObject *task = arg;
     module_state *state = task->state;
-    TaskObject *outer = callback_current(state);
+    TaskObject *outer = current;
     PyObject *result = NULL, *token = NULL;
     int status = -1;
 
     deferred_drain(&state->ends);
     task->handle = parla_context_task(context);
-    if (PyThread_tss_set(state->current, task) != 0) {
-        PyErr_NoMemory();
-    } else if (PyContext_Enter(task->context) == 0) {
+    current = task;
+    if (PyContext_Enter(task->context) == 0) {
         PyObject *type, *value, *traceback;
 
         status = notice_libraries(state) < 0 || native_begin(task, context, &token) < 0 ? -1 : step_run(task, context, &result);
@@ -189,6 +191,6 @@ int callback_body(parla_context *context, void *arg)
     } else if (status != PARLA_SUSPENDED) {
         task_drop_work(task);
     }
-    (void)PyThread_tss_set(state->current, outer);
+    current = outer;
     return status;
 }

@@ -333,11 +333,11 @@ static int execute(PyObject *module)
                         "parla works in the main interpreter only: its threads find their state through PyGILState");
         return -1;
     }
-    if (notifier_init(&state->notifier) < 0 || !(state->current = PyThread_tss_alloc()) ||
-        PyThread_tss_create(state->current) != 0) {
+    if (notifier_init(&state->notifier) < 0) {
         PyErr_NoMemory();
         return -1;
     }
+    state->has_notifier = true;
     state->main_thread = PyThread_get_thread_ident();
     state->callbacks = PyList_New(0);
     if (!state->callbacks || make_names(state) < 0 || error_init(module, state) < 0 || make_types(module, state) < 0) {
@@ -398,6 +398,7 @@ static int clear(PyObject *module)
     Py_CLEAR(state->task_type);
     Py_CLEAR(state->await_type);
     Py_CLEAR(state->space_type);
+    spawner_drop_spare(state);
     Py_CLEAR(state->spawner_type);
     Py_CLEAR(state->data_type);
     Py_CLEAR(state->view_type);
@@ -411,9 +412,7 @@ static void finish(void *module)
 
     (void)clear(module);
     deferred_drain(&state->ends);
-    if (state->current) {
-        PyThread_tss_delete(state->current);
-        PyThread_tss_free(state->current);
+    if (state->has_notifier) {
         notifier_fini(&state->notifier);
     }
 }

@@ -87,7 +87,10 @@ static PyObject *find(SpaceObject *self, Py_ssize_t index, PyObject *key)
 {
     PyObject *task = index >= 0 ? find_dense(self, index) : NULL;
 
-    return task ? task : PyDict_GetItemWithError(self->others, key); /* named while it was too far from the dense part */
+    if (task || PyDict_GET_SIZE(self->others) == 0) {
+        return task;
+    }
+    return PyDict_GetItemWithError(self->others, key); /* named while it was too far from the dense part */
 }
 
 static int put(SpaceObject *self, Py_ssize_t index, PyObject *key, PyObject *task, bool to_dense)

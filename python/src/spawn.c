@@ -31,6 +31,8 @@ typedef struct request {
     uint64_t prefer;
     int priority, n_retries;
     PyObject *work, *args, *kwargs, *watched, *context; /* given to the task at the very end */
+    bool is_temporary;                                  /* the function that was given is a temporary (capture.h) */
+    bool is_own_work;                                   /* nobody else has `work`, a function */
     PyObject *turn; /* what state->flow returned: a tuple that owns replaced parameters; or NULL */
 } request;
 
@@ -321,6 +323,7 @@ static int put_inside(request *self, PyObject *pool, PyObject *cores)
         return -1;
     }
     Py_SETREF(self->work, work);
+    self->is_own_work = false;
     return 0;
 }
 
@@ -330,10 +333,11 @@ static int capture(request *self, PyObject *const *parameters, PyObject *functio
         PyErr_SetString(PyExc_TypeError, "spawn(retries=): a coroutine can run only once: give the `async def` function itself");
         return -1;
     }
-    self->work = PyFunction_Check(function) ? capture_closure(function) : Py_NewRef(function);
+    self->work = PyFunction_Check(function) ? capture_closure(function, self->is_temporary) : Py_NewRef(function);
     if (!self->work || take_arguments(self, parameters) < 0) {
         return -1;
     }
+    self->is_own_work = self->is_temporary ? PyFunction_Check(function) : self->work != function;
     if (PyFunction_Check(function) && watch_globals(self, function) < 0) {
         return -1;
     }
@@ -384,6 +388,10 @@ static void hand_over(request *self)
     Py_XSETREF(task->watched, self->watched);
     Py_XSETREF(task->context, self->context);
     Py_XSETREF(task->accesses, self->access_list);
+    if (self->is_own_work && self->n_retries == 0) {
+        capture_root(task->work, task->context);
+        task->is_rooted = true;
+    }
     self->work = self->args = self->kwargs = self->watched = self->context = self->access_list = NULL;
 }
 
@@ -420,7 +428,7 @@ static int submit(request *self)
     if (code < 0) {
         task->phase = phase;
         error_raise(self->state, code, "spawn");
-        PyObject_GC_Track(task);
+        task_track(task);
         task_drop_work(task);
         Py_DECREF(task);
         return -1;
@@ -531,9 +539,9 @@ static PyObject *note_spawned(request *self)
     return Py_NewRef(self->task);
 }
 
-PyObject *spawn_task(module_state *state, PyObject *const *parameters, PyObject *function)
+PyObject *spawn_task(module_state *state, PyObject *const *parameters, PyObject *function, bool is_temporary)
 {
-    request self = {.state = state};
+    request self = {.state = state, .is_temporary = is_temporary};
     PyObject *own[N_SPAWN_PARAMETERS], *result = NULL;
     int turn;
 

@@ -2,12 +2,18 @@
 #ifndef PARLA_PYTHON_SPAWN_H
 #define PARLA_PYTHON_SPAWN_H
 
+#include <stdbool.h>
+
 #include "state.h"
 
 /* The module function spawn(...), a METH_FASTCALL | METH_KEYWORDS function. Returns a spawner: called with a function it returns the Task. */
 PyObject *spawn_function(PyObject *module, PyObject *const *args, Py_ssize_t n_args, PyObject *keyword_names);
 
-/* Spawns `function` as `parameters` say (N_SPAWN_PARAMETERS entries, NULL where not given). Returns the Task as a new reference. */
-PyObject *spawn_task(module_state *state, PyObject *const *parameters, PyObject *function);
+/* Frees what state->spare_spawner keeps. */
+void spawner_drop_spare(module_state *state);
+
+/* Spawns `function`, perhaps a temporary (capture.h), as `parameters` say (N_SPAWN_PARAMETERS entries, NULL where not given). Returns the Task
+ * as a new reference. */
+PyObject *spawn_task(module_state *state, PyObject *const *parameters, PyObject *function, bool is_temporary);
 
 #endif

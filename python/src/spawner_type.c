@@ -1,44 +1,85 @@
 /* spawner_type.c - what spawn(...) returns: the arguments, waiting for the function. Also the reading of spawn's own arguments. */
 #include "spawn.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <structmember.h>
+
+#include "capture.h"
 
 typedef struct SpawnerObject {
     PyObject_HEAD module_state *state;
     vectorcallfunc call;
-    PyObject *parameters[N_SPAWN_PARAMETERS]; /* NULL where not given */
+    unsigned given;                           /* bit i: parameters[i] was given; the others are not even set */
+    PyObject *parameters[N_SPAWN_PARAMETERS]; /* references */
 } SpawnerObject;
+
+static_assert(N_SPAWN_PARAMETERS <= 8 * sizeof(unsigned), "SpawnerObject.given has a bit for each parameter");
+
+/* Runs the statement for the index `i` of each parameter that was given. */
+#define EACH_GIVEN(given_bits, i)                                                                                                  \
+    for (unsigned left_ = (given_bits), i; left_ && ((i = (unsigned)__builtin_ctz(left_)), true); left_ &= left_ - 1)
 
 static PyObject *spawner_call(PyObject *object, PyObject *const *args, size_t n_args, PyObject *keyword_names)
 {
     SpawnerObject *self = (SpawnerObject *)object;
+    PyObject *parameters[N_SPAWN_PARAMETERS] = {NULL};
 
     if (PyVectorcall_NARGS(n_args) != 1 || (keyword_names && PyTuple_GET_SIZE(keyword_names) > 0)) {
         return PyErr_Format(PyExc_TypeError, "spawn(...) takes exactly one function; give its arguments as spawn(args=, kwargs=)");
     }
-    return spawn_task(self->state, self->parameters, args[0]);
+    EACH_GIVEN(self->given, i) { parameters[i] = self->parameters[i]; }
+    return spawn_task(self->state, parameters, args[0], capture_is_temporary(args[0], n_args));
 }
 
 static int spawner_traverse(SpawnerObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    for (int i = 0; i < N_SPAWN_PARAMETERS; i++) {
-        Py_VISIT(self->parameters[i]);
-    }
+    EACH_GIVEN(self->given, i) { Py_VISIT(self->parameters[i]); }
     return 0;
 }
 
+/* A spawner lives from one line to the next, so one that is done serves again: state->spare_spawner. */
 static void spawner_dealloc(SpawnerObject *self)
 {
+    module_state *state = self->state;
     PyTypeObject *type = Py_TYPE(self);
 
     PyObject_GC_UnTrack(self);
-    for (int i = 0; i < N_SPAWN_PARAMETERS; i++) {
-        Py_CLEAR(self->parameters[i]);
+    EACH_GIVEN(self->given, i) { Py_DECREF(self->parameters[i]); }
+    if (!state->spare_spawner) {
+        state->spare_spawner = self;
+    } else {
+        type->tp_free(self);
     }
-    type->tp_free(self);
     Py_DECREF(type);
+}
+
+/* Takes references of its own to the parameters whose bits are set. New reference or NULL. */
+static SpawnerObject *spawner_new(module_state *state, PyObject *const *parameters, unsigned given)
+{
+    SpawnerObject *self = state->spare_spawner;
+
+    if (self) {
+        state->spare_spawner = NULL;
+        (void)PyObject_Init((PyObject *)self, state->spawner_type);
+    } else if (!(self = PyObject_GC_New(SpawnerObject, state->spawner_type))) {
+        return NULL;
+    }
+    self->state = state;
+    self->call = spawner_call;
+    self->given = given;
+    EACH_GIVEN(given, i) { self->parameters[i] = Py_NewRef(parameters[i]); }
+    PyObject_GC_Track(self);
+    return self;
+}
+
+void spawner_drop_spare(module_state *state)
+{
+    if (state->spare_spawner) {
+        PyObject_GC_Del(state->spare_spawner);
+        state->spare_spawner = NULL;
+    }
 }
 
 /* --- Reading the arguments --- */
@@ -63,8 +104,18 @@ static int parameter_of(module_state *state, PyObject *name)
     return -1;
 }
 
+/* None means "as if not given" for each of them. */
+static void read_one(int parameter, PyObject *value, PyObject **out, unsigned *given)
+{
+    if (value != Py_None) {
+        out[parameter] = value;
+        *given |= 1u << parameter;
+    }
+}
+
 /* Fills borrowed references. Returns 0 or -1. */
-static int read_arguments(module_state *state, PyObject **out, PyObject *const *args, Py_ssize_t n_args, PyObject *names)
+static int read_arguments(module_state *state, PyObject **out, unsigned *given, PyObject *const *args, Py_ssize_t n_args,
+                          PyObject *names)
 {
     Py_ssize_t n_names = names ? PyTuple_GET_SIZE(names) : 0;
 
@@ -74,7 +125,7 @@ static int read_arguments(module_state *state, PyObject **out, PyObject *const *
         return -1;
     }
     for (Py_ssize_t i = 0; i < n_args; i++) {
-        out[i] = args[i];
+        read_one((int)i, args[i], out, given);
     }
     for (Py_ssize_t i = 0; i < n_names; i++) {
         int parameter = parameter_of(state, PyTuple_GET_ITEM(names, i));
@@ -86,12 +137,7 @@ static int read_arguments(module_state *state, PyObject **out, PyObject *const *
             PyErr_Format(PyExc_TypeError, "spawn() got the argument '%U' twice", PyTuple_GET_ITEM(names, i));
             return -1;
         }
-        out[parameter] = args[n_args + i];
-    }
-    for (int i = 0; i < N_SPAWN_PARAMETERS; i++) {
-        if (out[i] == Py_None) {
-            out[i] = NULL; /* None means "as if not given" for each of them */
-        }
+        read_one(parameter, args[n_args + i], out, given);
     }
     return 0;
 }
@@ -100,26 +146,18 @@ PyObject *spawn_function(PyObject *module, PyObject *const *args, Py_ssize_t n_a
 {
     module_state *state = PyModule_GetState(module);
     PyObject *parameters[N_SPAWN_PARAMETERS] = {NULL};
-    SpawnerObject *self;
+    unsigned given = 0;
 
-    if (read_arguments(state, parameters, args, n_args, keyword_names) < 0) {
+    if (read_arguments(state, parameters, &given, args, n_args, keyword_names) < 0) {
         return NULL;
     }
     if (n_args == 1 && !keyword_names && PyFunction_Check(args[0])) {
         PyObject *function = parameters[SPAWN_TASKID]; /* @spawn without parentheses */
 
         parameters[SPAWN_TASKID] = NULL;
-        return spawn_task(state, parameters, function);
+        return spawn_task(state, parameters, function, false);
     }
-    self = (SpawnerObject *)state->spawner_type->tp_alloc(state->spawner_type, 0);
-    if (self) {
-        self->state = state;
-        self->call = spawner_call;
-        for (int i = 0; i < N_SPAWN_PARAMETERS; i++) {
-            self->parameters[i] = Py_XNewRef(parameters[i]);
-        }
-    }
-    return (PyObject *)self;
+    return (PyObject *)spawner_new(state, parameters, given);
 }
 
 PyTypeObject *spawner_type_make(PyObject *module)

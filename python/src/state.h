@@ -69,6 +69,7 @@ typedef struct module_state {
     PyTypeObject *await_type;
     PyTypeObject *space_type;
     PyTypeObject *spawner_type;
+    struct SpawnerObject *spare_spawner; /* dead memory for the next one, or NULL */
     PyTypeObject *data_type;
     PyTypeObject *view_type;
     PyTypeObject *block_type;
@@ -86,12 +87,12 @@ typedef struct module_state {
     PyObject *flow; /* NULL, or looks at each spawn with arrays for blocks of other ranks (spawn.c) */
 
     RuntimeObject *active; /* the runtime of `with Parla()`, or NULL */
-    Py_tss_t *current;     /* per thread: the TaskObject whose body it runs; borrowed */
     unsigned long main_thread;
     int n_spawn_watchers;           /* HOOK_SPAWNED is called for each spawn while it is > 0 */
     unsigned long long n_libraries; /* how often the process had loaded a library when HOOK_LIBRARIES was last called */
 
-    deferred_list ends;  /* what threads without the GIL left to be done with it */
+    deferred_list ends; /* what threads without the GIL left to be done with it */
+    bool has_notifier;
     notifier notifier;   /* wakes the thread that runs callbacks */
     PyObject *callbacks; /* list of (function, Task) that are due */
 } module_state;

@@ -213,6 +213,7 @@ static int begin(TaskObject *task, parla_context *context, PyObject **out)
         *out = result;
         return 0;
     }
+    task_unroot(task);
     Py_SETREF(task->work, result);
     return drive_without_loop(task, context, out);
 }

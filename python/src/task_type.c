@@ -10,6 +10,7 @@
 
 #include "await_type.h"
 #include "callback.h"
+#include "capture.h"
 
 /* --- Life --- */
 
@@ -17,15 +18,29 @@ static void settle_end(deferred *node);
 
 TaskObject *task_new(module_state *state, PyObject *name)
 {
-    TaskObject *self = (TaskObject *)state->task_type->tp_alloc(state->task_type, 0);
+    TaskObject *self = PyObject_GC_New(TaskObject, state->task_type);
 
     if (self) {
+        memset((char *)self + sizeof(PyObject), 0, sizeof(*self) - sizeof(PyObject));
         self->state = state;
         self->name = Py_NewRef(name);
         self->phase = TASK_NAMED;
         self->end.settle = settle_end;
     }
     return self;
+}
+
+void task_track(TaskObject *self)
+{
+    if (!PyObject_GC_IsTracked((PyObject *)self)) {
+        PyObject_GC_Track(self);
+    }
+}
+
+/* Can the task be part of a cycle now that it has ended? */
+static bool may_be_in_cycle(const TaskObject *self)
+{
+    return self->status != 0 || self->callbacks || (self->value && PyObject_IS_GC(self->value));
 }
 
 void task_on_end(void *arg, const parla_outcome *outcome)
@@ -81,8 +96,12 @@ static void settle_end(deferred *node)
     TaskObject *self = (TaskObject *)((char *)node - offsetof(TaskObject, end));
 
     self->phase = TASK_ENDED;
-    PyObject_GC_Track(self);
-    task_drop_work(self);
+    if (may_be_in_cycle(self)) {
+        task_track(self);
+    }
+    if (self->context) {
+        task_drop_work(self); /* it never started, or was to be repeated */
+    }
     if (self->status == 0) {
         drop_outcome(self);
     } else if (self->status == PARLA_E_CANCELLED) {
@@ -102,8 +121,17 @@ bool task_has_ended(TaskObject *self)
     return self->phase == TASK_ENDED;
 }
 
+void task_unroot(TaskObject *self)
+{
+    if (self->is_rooted) {
+        self->is_rooted = false;
+        capture_unroot(self->work, self->context);
+    }
+}
+
 void task_drop_work(TaskObject *self)
 {
+    task_unroot(self);
     Py_CLEAR(self->work);
     Py_CLEAR(self->args);
     Py_CLEAR(self->kwargs);
@@ -337,6 +365,9 @@ static PyObject *task_add_done_callback(TaskObject *self, PyObject *function)
     }
     if ((!self->callbacks && !(self->callbacks = PyList_New(0))) || PyList_Append(self->callbacks, function) < 0) {
         return NULL;
+    }
+    if (self->phase != TASK_PENDING) {
+        task_track(self);
     }
     /* Counted before the drain: notifier.h says why no end is missed. */
     atomic_fetch_add_explicit(&state->notifier.n_watchers, 1, memory_order_seq_cst);

@@ -15,8 +15,8 @@ typedef enum task_phase {
 } task_phase;
 
 /* All fields belong to the GIL but for `end`, `status`, `failure` and `keeps_outcome`, which the ending thread writes before it pushes `end`.
- * While pending the object is not tracked by the garbage collector: the runtime is its root, and a million pending tasks would be
- * traversed again and again. */
+ * The garbage collector sees the object only while it can be part of a cycle. It cannot when it is a mere name or has a result without
+ * references; and while pending the runtime is its root. A million tasks would be traversed again and again. */
 typedef struct TaskObject {
     PyObject_HEAD deferred end;
     module_state *state;
@@ -47,9 +47,13 @@ typedef struct TaskObject {
     bool is_foreign;    /* runs at another rank: counts as ended here, and has no outcome */
     int rank;           /* where a foreign task runs */
     bool has_started;
+    bool is_rooted; /* the garbage collector does not see `work`, a function, and `context` (capture.h) */
 } TaskObject;
 
 static inline bool task_check(module_state *state, PyObject *object) { return Py_TYPE(object) == state->task_type; }
+
+/* Shows the task to the garbage collector. From: whoever gives an object to a task that is not pending. */
+void task_track(TaskObject *self);
 
 /* A task with a name and no more. New reference or NULL. */
 TaskObject *task_new(module_state *state, PyObject *name);
@@ -68,6 +72,9 @@ void task_rewind(TaskObject *self);
 
 /* The task runs at another rank. From: spawn, for a task that may be spawned. */
 void task_become_foreign(TaskObject *self, int rank);
+
+/* Lets the garbage collector see `work` and `context` again, before anything else takes their place. */
+void task_unroot(TaskObject *self);
 
 /* Drops what only the body needs. */
 void task_drop_work(TaskObject *self);

@@ -89,11 +89,13 @@ def test_await_many_times(rt):
     assert body.result() == sum(range(500))
 
 
-def test_awaiting_itself(rt):
+def test_awaiting_itself(rt, gate):
     @spawn()
     async def body():
+        gate.wait()  # until the name is bound
         await body
 
+    gate.set()
     with pytest.raises(parla.StateError, match="itself"):
         body.result()
 

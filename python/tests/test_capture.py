@@ -1,8 +1,12 @@
 """Closure variables are captured by value at spawn; globals are shared, with a warning where that surprises."""
 
 import contextvars
+import functools
+import gc
 import textwrap
+import time
 import warnings
+import weakref
 
 import parla
 import pytest
@@ -182,3 +186,115 @@ def test_globals_read_by_an_inner_function_are_seen(gate):
         gate,
     )
     assert len(caught) == 1
+
+
+
+@pytest.mark.parametrize(
+    "spawn_it",
+    [
+        lambda function: spawn()(function),
+        lambda function: spawn()(*(function,)),
+        lambda function: functools.partial(spawn(), function)(),
+        lambda function: spawn(function),
+    ],
+    ids=["name", "tuple", "partial", "bare"],
+)
+def test_a_function_that_others_have_keeps_its_variables(rt, spawn_it):
+    x = 1
+
+    def body():
+        return x
+
+    task = spawn_it(body)
+    x = 2
+    assert task.result() == 1
+    assert body() == 2
+    assert spawn_it(body).result() == 2
+
+
+def test_a_function_in_a_tuple_of_arguments_keeps_its_variables(rt):
+    def make():
+        x = 1
+
+        def body():
+            return x
+
+        def change():
+            nonlocal x
+            x = 2
+
+        return (body,), change
+
+    functions, change = make()
+    task = spawn()(*functions)
+    change()
+    assert task.result() == 1
+    assert functions[0]() == 2
+
+
+def test_a_spawner_serves_many_functions(rt):
+    spawner = spawn(name="same")
+    tasks = [spawner(lambda i=i: i) for i in range(3)]
+    assert [task.result() for task in tasks] == [0, 1, 2]
+    assert {task.name for task in tasks} == {"same"}
+
+
+def test_pending_bodies_are_not_looked_at_by_the_collector(rt, gate):
+    x = object()
+
+    @spawn()
+    def body():
+        gate.wait()
+        return x is not None
+
+    tasks = [spawn(dependencies=[body])(lambda: x) for _ in range(10)]
+    assert not any(gc.is_tracked(task) for task in tasks)
+    functions = [function for function in gc.get_objects() if getattr(function, "__name__", "") == "<lambda>"]
+    assert not any(getattr(function, "__qualname__", "").startswith("test_pending_bodies") for function in functions)
+    gate.set()
+    assert all(task.result() is x for task in tasks)
+
+
+class Node:
+    """Something that may be part of a cycle."""
+
+
+@pytest.mark.parametrize("how", ["result", "failure", "callback", "capture", "awaiting"])
+def test_cycles_through_ended_tasks_are_found(rt, how):
+    node = Node()
+    seen = weakref.ref(node)
+
+    def make():
+        if how == "result":
+            task = spawn()(lambda: node)
+        elif how == "failure":
+
+            @spawn()
+            def task():
+                raise ValueError(node)
+
+        elif how == "callback":
+            task = spawn()(lambda: 1)
+            node.hold = lambda task: node
+            task.add_done_callback(node.hold)
+        elif how == "capture":
+            task = spawn()(lambda: node and None)
+        else:
+
+            @spawn()
+            async def task():
+                await spawn()(lambda: None)
+                return node
+
+        task.wait()
+        if how == "failure":
+            task.exception()
+        return task
+
+    node.task = make()
+    deadline = time.monotonic() + 30
+    del node, make
+    while seen() is not None and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.001)
+    assert seen() is None

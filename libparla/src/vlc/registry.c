@@ -8,13 +8,13 @@
  * of a forked child has not written is the parent's to write: those contexts are not in the child's registry. */
 #include "vlc/registry.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/lock.h"
 #include "vlc/thread_cpus.h"
 
 #include <limits.h>
 #include <string.h>
-#include <time.h>
 
 static void forget_in_child(void);
 
@@ -40,10 +40,7 @@ void pl_vlc_registry_unlock(void) { pl_lock_give(&lock); }
 /* A thread that was stopped in the middle of an opening must not keep the process from ending. */
 __attribute__((destructor)) static void flush_at_exit(void)
 {
-    struct timespec limit;
-    clock_gettime(CLOCK_REALTIME, &limit);
-    limit.tv_sec++;
-    if (pthread_mutex_timedlock(&lock.mutex, &limit) != 0)
+    if (!pl_lock_take_until(&lock, pl_now_ns() + 1000000000u))
         return;
     for (parla_vlc *vlc = first; vlc; vlc = vlc->next) {
         pl_vlc_step_in(vlc);
