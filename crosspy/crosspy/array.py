@@ -166,7 +166,9 @@ class CrossArray:
         redistribute.assign(made._view, self._view)
         return made
 
-    def gather(self, out: np.ndarray | None = None, *, root: int | None = None) -> np.ndarray | None:
+    def gather(
+        self, out: np.ndarray | None = None, *, root: int | None = None, limit: int = redistribute.PART_BYTES
+    ) -> np.ndarray | None:
         """Return all elements as one NumPy array, after waiting for the tasks that write them.
 
         Parameters
@@ -174,21 +176,25 @@ class CrossArray:
         out : numpy.ndarray, optional
             Where to put them: the same shape and dtype. Default: a new array.
         root : int, optional
-            Where there are several ranks: the one that gets them; the others get None and do not wait. Default: all get them.
+            Where there are several ranks: the one that gets them; the others get None. Default: all get them.
+        limit : int, optional
+            How many bytes may be on the way between ranks at once: a larger array goes in parts, and the ranks wait for each other
+            between them. The same at each rank. Default: 64 MiB. The result itself does not count.
 
         Collective where there are several ranks. Called in a task's body it must not be for an array that the same task writes.
         """
         rank, n_ranks = flow.ranks()
         if root is not None and not 0 <= root < n_ranks:
             raise ValueError(f"gather(root=): there is no rank {root} among {n_ranks}")
+        redistribute.check_limit(limit, "gather")
         if root is not None and root != rank:
-            redistribute.gather(self._view, None, self._shape, root)
+            redistribute.gather(self._view, None, self._shape, root, limit)
             return None
         if out is None:
             out = np.empty(self._shape, self.dtype)
         elif not _can_take(out, self._shape, self.dtype):
             raise ValueError(f"gather(out): expected a writable NumPy array of shape {self._shape} and dtype {self.dtype}")
-        redistribute.gather(self._view, out, self._shape, root)
+        redistribute.gather(self._view, out, self._shape, root, limit)
         return out
 
     def item(self) -> object:

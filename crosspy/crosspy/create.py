@@ -40,7 +40,9 @@ def zeros(layout: Layout, dtype: object = float) -> CrossArray:
     return made
 
 
-def array(a: object, layout: Layout, dtype: object = None, *, root: int | None = None) -> CrossArray:
+def array(
+    a: object, layout: Layout, dtype: object = None, *, root: int | None = None, limit: int = redistribute.PART_BYTES
+) -> CrossArray:
     """Return an array with the content of a NumPy array, or of what NumPy makes an array of. Waits until `a` has been read.
 
     Parameters
@@ -52,8 +54,12 @@ def array(a: object, layout: Layout, dtype: object = None, *, root: int | None =
         Type of the elements. Default: that of `a`.
     root : int, optional
         Only this rank has `a`, and sends the others their blocks; `a` is not looked at elsewhere.
+    limit : int, optional
+        How many bytes may be on the way between ranks at once: a larger array goes in parts, and the ranks wait for each other between
+        them. The same at each rank. Default: 64 MiB.
     """
     _check_layout(layout)
+    redistribute.check_limit(limit, "array")
     rank, n_ranks = flow.ranks()
     if root is not None and not 0 <= root < n_ranks:
         raise ValueError(f"array(root=): there is no rank {root} among {n_ranks}")
@@ -64,7 +70,7 @@ def array(a: object, layout: Layout, dtype: object = None, *, root: int | None =
         return made
     local, dtype = _agree(a if rank == root else None, layout, dtype, root, rank == root)
     made = empty(layout, dtype)
-    redistribute.scatter(made._view, local, layout.shape, root)
+    redistribute.scatter(made._view, local, layout.shape, root, limit)
     return made
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,6 +17,10 @@ from .store import Store, host_store
 
 if TYPE_CHECKING:
     from .array import CrossArray
+
+
+# What gather and scatter have on the way between ranks at once, unless told otherwise.
+PART_BYTES = 64 * 2**20
 
 
 class Link(NamedTuple):
@@ -111,26 +117,78 @@ def assign_host(dst: View, value: object) -> None:
     run(dst, whole(host_store(local, local.shape, local.dtype, flow.ranks()[0])), is_local=True)
 
 
-def gather(src: View, out: np.ndarray | None, shape: tuple[int, ...], root: int | None) -> None:
+def check_limit(limit: int, what: str) -> None:
+    """Raise if a limit of `what` is no number of bytes."""
+    if limit < 1:
+        raise ValueError(f"{what}(limit=): expected a number of bytes of at least 1, not {limit}")
+
+
+def _ranges(shape: tuple[int, ...], itemsize: int, limit: int) -> Iterator[tuple[tuple[int, int], ...]]:
+    """Yield the parts, as (start, stop) for each dimension, into which a shape is cut so that none has more bytes than the limit.
+
+    Cut along the first dimensions, so that parts are as contiguous as they can be. One element is never cut.
+    """
+    if not shape or math.prod(shape) * itemsize <= limit:
+        yield tuple((0, extent) for extent in shape)
+        return
+    n_rows = limit // (math.prod(shape[1:]) * itemsize)
+    for start in range(0, shape[0], max(n_rows, 1)):
+        stop = min(start + max(n_rows, 1), shape[0])
+        for rest in [tuple((0, extent) for extent in shape[1:])] if n_rows else _ranges(shape[1:], itemsize, limit):
+            yield ((start, stop), *rest)
+
+
+def _part(view: View, ranges: tuple[tuple[int, int], ...]) -> View:
+    """Return a part of a view: (start, stop) for each of its dimensions."""
+    left = iter(ranges)
+    box = []
+    for i, (start, stop, step) in enumerate(view.box):
+        if view.dropped >> i & 1:
+            box.append((start, stop, step))
+        else:
+            low, high = next(left)
+            box.append((start + low * step, min(start + high * step, stop), step))
+    return View(view.store, tuple(box), view.dropped)
+
+
+def _in_parts(dst: View, src: View, shape: tuple[int, ...], limit: int, is_local: bool, mine: Store | None) -> None:
+    """Carry out dst[...] = src, and wait until this rank has what it gets of it, or has given what it has of it: its store `mine`.
+
+    What several ranks exchange at once has at most `limit` bytes: the next part begins when all are through with the one before. A part
+    that fails does not keep the others from being exchanged, so that the ranks stay together.
+    """
+    failure = None
+    parts = list(_ranges(shape, dst.store.dtype.itemsize, limit)) if flow.ranks()[1] > 1 and not is_local else [None]
+    for ranges in parts:
+        target, source = (dst, src) if ranges is None else (_part(dst, ranges), _part(src, ranges))
+        try:
+            if run(target, source, is_local) and mine is not None:
+                wait_for(mine.blocks[0].data)
+        except Exception as error:
+            if len(parts) == 1:
+                raise
+            failure = failure or error
+        if len(parts) > 1:
+            flow.sync()
+    if failure is not None:
+        raise failure
+
+
+def gather(src: View, out: np.ndarray | None, shape: tuple[int, ...], root: int | None, limit: int = PART_BYTES) -> None:
     """Copy the elements of a view into the NumPy array `out` of this shape at one rank or at all, and wait at those until they are there."""
     rank, n_ranks = flow.ranks()
     flow.sync()
-    mine = None
     for receiver in range(n_ranks) if root is None else (root,):
         target = host_store(out if receiver == rank else None, shape, src.store.dtype, receiver)
-        if run(whole(target), src) and receiver == rank:
-            mine = target
-    if mine is not None:
-        wait_for(mine.blocks[0].data)
+        _in_parts(whole(target), src, shape, limit, False, target if receiver == rank else None)
 
 
-def scatter(dst: View, local: np.ndarray | None, shape: tuple[int, ...], root: int | None) -> None:
+def scatter(dst: View, local: np.ndarray | None, shape: tuple[int, ...], root: int | None, limit: int = PART_BYTES) -> None:
     """Copy the NumPy array of one rank, or of each, into a view, and wait until it has been read."""
     rank = flow.ranks()[0]
     owner = rank if root is None else root
     source = host_store(local if owner == rank else None, shape, dst.store.dtype, owner)
-    if run(dst, whole(source), is_local=root is None) and owner == rank:
-        wait_for(source.blocks[0].data)
+    _in_parts(dst, whole(source), shape, limit, root is None, source if owner == rank else None)
 
 
 def links(dst: CrossArray, src: CrossArray) -> list[Link]:

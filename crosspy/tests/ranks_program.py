@@ -80,7 +80,7 @@ def assignments(rng, places):
         target[key] = source[key] + source[key]
         b[key] = source[key] + source[key]
         root = int(rng.integers(xp.flow.ranks()[1]))
-        found = b.gather(root=root)
+        found = b.gather(root=root, limit=int(rng.integers(1, 200)))
         assert (found is None) == (xp.flow.ranks()[0] != root)
         assert found is None or np.array_equal(found, target), (case, key)
         b[...] = b[tuple(slice(None, None, 1) for _ in shape)]
@@ -92,8 +92,10 @@ def whole_arrays(rng, places):
     layout = random_layout(rng, (6, 5), places)
     for root in range(n_ranks):
         a = content((6, 5), "i2") * (root + 1)
-        x = xp.array(a if rank == root else None, layout, root=root)
-        assert x.dtype == np.int16 and np.array_equal(x.gather(), a)
+        for limit in (1, 7, 20, 1000):
+            x = xp.array(a if rank == root else None, layout, root=root, limit=limit)
+            assert x.dtype == np.int16 and np.array_equal(x.gather(limit=limit), a)
+            assert np.array_equal(x[1:5:2, 3].gather(limit=limit), a[1:5:2, 3])
     y = xp.array(a, layout, dtype=float)
     assert np.array_equal(np.asarray(y), a)
     assert {block.rank for block in y.local} <= {rank}
@@ -102,6 +104,8 @@ def whole_arrays(rng, places):
     with raises(xp.GatherLimitError, "x.gather(root=)"):
         np.asarray(y)
     xp.set_gather_limit(before)
+    with raises(ValueError, "gather(limit=): expected a number of bytes"):
+        y.gather(limit=0)
     with raises(ValueError, f"there is no rank {n_ranks}"):
         y.gather(root=n_ranks)
     with raises(ValueError, "cannot be used" if rank else "a has the shape (2,)"):
