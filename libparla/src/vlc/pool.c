@@ -178,14 +178,16 @@ static void wake(pl_vlc_waiter *waiter, parla_vlc *vlc)
     pthread_mutex_unlock(&self->mutex); /* the sleeper's memory may go from here on */
 }
 
-/* Until it has a context or the time is over. */
-static void sleep_until(sleeper *self, const struct timespec *limit)
+/* Until it has a context or the time is over (NULL). */
+static parla_vlc *sleep_until(sleeper *self, const struct timespec *limit)
 {
     int rc = 0;
     pthread_mutex_lock(&self->mutex);
     while (!self->vlc && rc != ETIMEDOUT)
         rc = limit ? pthread_cond_timedwait(&self->taken, &self->mutex, limit) : pthread_cond_wait(&self->taken, &self->mutex);
+    parla_vlc *vlc = self->vlc;
     pthread_mutex_unlock(&self->mutex);
+    return vlc;
 }
 
 static parla_vlc *wait_for(parla_vlc_pool *pool, sleeper *self, int64_t timeout_ns)
@@ -195,12 +197,9 @@ static parla_vlc *wait_for(parla_vlc_pool *pool, sleeper *self, int64_t timeout_
         int64_t at_ns = (int64_t)pl_now_ns() + timeout_ns;
         limit = (struct timespec){.tv_sec = at_ns / 1000000000, .tv_nsec = at_ns % 1000000000};
     }
-    sleep_until(self, timeout_ns >= 0 ? &limit : NULL);
-    if (!self->vlc && !pl_vlc_pool_forget(pool, &self->waiter))
-        sleep_until(self, NULL); /* it is being handed over */
-    pthread_mutex_lock(&self->mutex);
-    parla_vlc *vlc = self->vlc;
-    pthread_mutex_unlock(&self->mutex);
+    parla_vlc *vlc = sleep_until(self, timeout_ns >= 0 ? &limit : NULL);
+    if (!vlc && !pl_vlc_pool_forget(pool, &self->waiter))
+        vlc = sleep_until(self, NULL); /* it is being handed over */
     return vlc;
 }
 
