@@ -11,8 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { N_RUNS = 9 };
-
 static const char *bench_name;
 static bool is_smoke;
 static char **wanted;
@@ -106,8 +104,7 @@ bool bench_on_cores(int n_cores, void (*body)(int n_cores))
     return WEXITSTATUS(status) == 0;
 }
 
-/* Seconds of CPU time that the whole machine has spent busy, and this process alone. */
-static double machine_busy_s(void)
+double bench_machine_busy_s(void)
 {
     unsigned long long user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, softirq = 0, steal = 0;
     FILE *file = fopen("/proc/stat", "r");
@@ -120,7 +117,7 @@ static double machine_busy_s(void)
     return n_read == 8 ? (double)(user + nice + system + irq + softirq + steal) / (double)sysconf(_SC_CLK_TCK) : 0;
 }
 
-static double own_busy_s(void)
+double bench_own_busy_s(void)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
@@ -136,7 +133,7 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median(double *values, int n)
+double bench_median(double *values, int n)
 {
     qsort(values, (size_t)n, sizeof(values[0]), by_value);
     return values[n / 2];
@@ -144,24 +141,31 @@ static double median(double *values, int n)
 
 void bench_compare(const char *name, int n_threads, long n_items, const bench_side *ours, const bench_side *peer)
 {
-    double a[N_RUNS], b[N_RUNS];
-    int n_runs = is_smoke ? 1 : N_RUNS;
+    double a[BENCH_RUNS], b[BENCH_RUNS];
+    int n_runs = is_smoke ? 1 : BENCH_RUNS;
     ours->run_ns(ours->ctx);
     if (peer != NULL) {
         peer->run_ns(peer->ctx);
     }
-    double machine_s = machine_busy_s(), own_s = own_busy_s(), begin_ns = bench_now_ns();
+    double machine_s = bench_machine_busy_s(), own_s = bench_own_busy_s(), begin_ns = bench_now_ns();
     for (int i = 0; i < n_runs; i++) {
         a[i] = ours->run_ns(ours->ctx) / (double)n_items;
         b[i] = peer != NULL ? peer->run_ns(peer->ctx) / (double)n_items : 0;
     }
     double elapsed_s = 1e-9 * (bench_now_ns() - begin_ns);
-    double neighbours = elapsed_s > 0 ? (machine_busy_s() - machine_s - (own_busy_s() - own_s)) / elapsed_s : 0;
-    double value = median(a, n_runs), peer_value = median(b, n_runs);
+    double neighbours = elapsed_s > 0 ? (bench_machine_busy_s() - machine_s - (bench_own_busy_s() - own_s)) / elapsed_s : 0;
+    bench_print_times(name, n_threads, a, n_runs, peer != NULL ? peer->name : NULL, b, neighbours);
+}
+
+void bench_print_times(const char *name, int n_threads, double *ours_ns, int n_runs, const char *peer, double *peer_ns,
+                       double neighbours)
+{
+    double value = bench_median(ours_ns, n_runs);
     printf("{\"bench\": \"%s\", \"case\": \"%s@%d\", \"metric\": \"time\", \"unit\": \"ns\", \"value\": %.2f, \"least\": %.2f, ",
-           bench_name, name, n_threads, value, a[0]);
+           bench_name, name, n_threads, value, ours_ns[0]);
     if (peer != NULL) {
-        printf("\"peer\": \"%s\", \"peer_value\": %.2f, \"peer_least\": %.2f, \"ratio\": %.3f, ", peer->name, peer_value, b[0],
+        double peer_value = bench_median(peer_ns, n_runs);
+        printf("\"peer\": \"%s\", \"peer_value\": %.2f, \"peer_least\": %.2f, \"ratio\": %.3f, ", peer, peer_value, peer_ns[0],
                peer_value / value);
     } else {
         printf("\"peer\": null, \"peer_value\": null, \"ratio\": null, ");

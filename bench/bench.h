@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { BENCH_RUNS = 9 };
+
 typedef struct bench_side {
     const char *name; /* of the peer; ours needs none */
     double (*run_ns)(void *ctx);
@@ -35,11 +37,24 @@ void bench_compare(const char *name, int n_threads, long n_items, const bench_si
 void bench_report(const char *name, int n_threads, const char *metric, const char *unit, double value, const char *peer,
                   double peer_value);
 
+/* Prints a line of times that the program took itself: medians, beside the least. `peer` may be NULL. Sorts the times. */
+void bench_print_times(const char *name, int n_threads, double *ours_ns, int n_runs, const char *peer, double *peer_ns,
+                       double neighbours);
+
+/* CPU time that the whole machine has spent busy; what processes other than the measured ones took of it are the neighbours. */
+double bench_machine_busy_s(void);
+
+/* CPU time of this process. */
+double bench_own_busy_s(void);
+
 /* Prints a line of a figure that was counted, not timed. */
 void bench_count(const char *name, int n_threads, const char *metric, const char *unit, double value);
 
 /* Ends the program with a message: a benchmark whose result is wrong has no speed. */
 __attribute__((noreturn, format(printf, 1, 2))) void bench_die(const char *format, ...);
+
+/* Sorts the values and returns the middle one. */
+double bench_median(double *values, int n);
 
 /* Monotonic time. */
 double bench_now_ns(void);

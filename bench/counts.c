@@ -5,6 +5,8 @@
  *   chain.window         each task after the one before stencil.window        8 columns, each task after 3 of the row before
  *   forkjoin             trees of tasks, each waiting for its two children
  *   data.window          tasks that write one of 8 arrays, which lie where they run
+ *   placed.window        tasks that name a device, without arrays            argument.in       the same, each reading an array in place,
+ *   argument.inout       updating it,                                        argument.block    or updating one of its 64 blocks
  *
  * There is one worker and the main thread, on one core. */
 #include "bench.h"
@@ -15,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WINDOW = 1000, WIDTH = 8, TREE_DEPTH = 6, TREE_TASKS = (2 << TREE_DEPTH) - 1 };
+enum { WINDOW = 1000, WIDTH = 8, N_BLOCKS = 64, TREE_DEPTH = 6, TREE_TASKS = (2 << TREE_DEPTH) - 1 };
 
 static parla_runtime *runtime;
 
@@ -142,6 +144,39 @@ static void data_window(long n)
     }
 }
 
+/* Tasks on the CPU with one argument in place; mode 0: without it. */
+static void placed(long n, int mode, bool has_blocks)
+{
+    static double memory[8 * N_BLOCKS];
+    const parla_demand cpu = {PARLA_ARCH_CPU, 0, 0, 0};
+    const parla_choice choice = {&cpu, 1};
+    parla_data *data;
+    parla_data_options array = PARLA_DATA_OPTIONS_INIT;
+    array.host = (parla_strided){.base = memory, .item_bytes = 8, .ndim = 1, .extent = {8 * N_BLOCKS}, .stride = {8}};
+    check(parla_data_create(&data, &array), "create an array");
+    for (long i = 0; i < n; i++) {
+        const parla_range block = {8 * (i % N_BLOCKS), 8 * (i % N_BLOCKS) + 8, 1};
+        parla_access access = {data, mode, 0, has_blocks ? &block : NULL};
+        parla_task_options options = PARLA_TASK_OPTIONS_INIT;
+        options.body = empty_body;
+        options.choices = &choice;
+        options.n_choices = 1;
+        options.accesses = &access;
+        options.n_accesses = mode != 0;
+        check(parla_task_spawn(runtime, NULL, &options), "spawn");
+        if (i % WINDOW == WINDOW - 1) {
+            wait_all();
+        }
+    }
+    wait_all();
+    parla_data_unref(data);
+}
+
+static void placed_window(long n) { placed(n, 0, false); }
+static void argument_in(long n) { placed(n, PARLA_IN, false); }
+static void argument_inout(long n) { placed(n, PARLA_INOUT, false); }
+static void argument_block(long n) { placed(n, PARLA_INOUT, true); }
+
 static const struct {
     const char *name;
     void (*run)(long n);
@@ -152,6 +187,10 @@ static const struct {
     {"stencil.window", stencil_window},
     {"forkjoin", forkjoin},
     {"data.window", data_window},
+    {"placed.window", placed_window},
+    {"argument.in", argument_in},
+    {"argument.inout", argument_inout},
+    {"argument.block", argument_block},
 };
 
 static void use_one_core(void)

@@ -2,13 +2,15 @@
 
 usage: counts.py [--gate] [--smoke] [SHAPE...]      --smoke: the first shape only
 
-Each shape of counts.c runs twice, with N and with 2 N tasks, so that starting and stopping cancel out. valgrind counts instructions
-and calls of the allocator, strace counts system calls; both serialise the threads, so the figures repeat. With --gate the exit status is
-1 if a figure is above its limit in counts.json; a figure that falls well below its limit should lower the limit.
+Each shape of counts.c runs twice, the second time with twice as many tasks, so that starting and stopping cancel out. valgrind counts
+instructions and calls of the allocator, strace counts system calls; both serialise the threads, so most figures repeat; where
+threads of devices meet they scatter, so a shape with a figure above its limit is measured twice more, and the medians count. With
+--gate the exit status is 1 if a figure is above its limit in counts.json; one that falls well below its limit should lower it.
 """
 
 import json
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,7 @@ from pathlib import Path
 PROGRAM = Path("build/release/bench/bench_counts")
 LIMITS = Path(__file__).with_suffix(".json")
 N = 20000
+N_PLACED = 5000  # of the shapes whose tasks cost ten times as much
 ALLOCATORS = {"malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign"}
 GOALS = {"independent.window": 150, "chain.window": 130, "stencil.window": 230}
 
@@ -48,10 +51,27 @@ def system_calls(shape, n, folder):
 
 def per_task(measure, shape, folder):
     """Return what one task adds to each figure of `measure`."""
-    once, twice = (measure(shape, n, folder) for n in (N, 2 * N))
+    n = N_PLACED if shape.startswith(("placed", "argument")) else N
+    once, twice = (measure(shape, k * n, folder) for k in (1, 2))
     if isinstance(once, int):
-        return (twice - once) / N
-    return [(b - a) / N for a, b in zip(once, twice, strict=True)]
+        return (twice - once) / n
+    return [(b - a) / n for a, b in zip(once, twice, strict=True)]
+
+
+def measured(shape):
+    """Return the figures of one shape."""
+    with tempfile.TemporaryDirectory() as folder:
+        instructions, allocations = per_task(callgrind, shape, folder)
+        return {"instructions": instructions, "allocations": allocations, "system_calls": per_task(system_calls, shape, folder)}
+
+
+def figures_of(shape, limits):
+    """Return the figures of one shape, medians of three measurements if those of the first are above its limits."""
+    first = measured(shape)
+    if all(value <= limits[metric] for metric, value in first.items()):
+        return first
+    tries = [first, measured(shape), measured(shape)]
+    return {metric: statistics.median(one[metric] for one in tries) for metric in first}
 
 
 def main():
@@ -63,11 +83,7 @@ def main():
         wanted = wanted[:1]
     too_high = []
     for shape in wanted:
-        with tempfile.TemporaryDirectory() as folder:
-            instructions, allocations = per_task(callgrind, shape, folder)
-            figures = {"instructions": instructions, "allocations": allocations}
-            figures["system_calls"] = per_task(system_calls, shape, folder)
-        for metric, value in figures.items():
+        for metric, value in figures_of(shape, limits[shape]).items():
             row = {"bench": "counts", "case": f"{shape}@1", "metric": metric, "unit": "1", "value": round(value, 4), "least": None}
             goal = GOALS.get(shape) if metric == "instructions" else None
             row |= {"peer": "goal" if goal else None, "peer_value": goal, "ratio": round(goal / value, 3) if goal else None}

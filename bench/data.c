@@ -2,9 +2,10 @@
  *
  *   copy.host_sim.N, copy.sim_sim.N   an array of N MiB to a simulated device, by a task that reads it there; beside memcpy
  *   copy.strided.N                    the same for every second row of 4 KiB
+ *   copies.host_sim.N                 16 arrays of N MiB at once to one device, by 16 tasks and one wait: what a copy costs among others
  *   argument.in, argument.inout       a task with one array that is where the task runs, less the same task without it
  *   argument.block                    the same for one of 64 blocks of an array
- * A value of the first two is the time of one copy: bytes / value is the bandwidth in GB/s. */
+ * A value of the first four is the time of one copy: bytes / value is the bandwidth in GB/s. */
 #include "bench.h"
 
 #include <parla/parla.h>
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIB = 1 << 20, ROW_BYTES = 4096, N_BLOCKS = 64 };
+enum { MIB = 1 << 20, ROW_BYTES = 4096, N_BLOCKS = 64, N_AT_ONCE = 16 };
 
 static void check(int code, const char *what)
 {
@@ -129,6 +130,66 @@ static void measure_copy(const char *route, int from, int n_mib, bool is_strided
     free(memory[1]);
 }
 
+/* --- Copies one behind the other ----------------------------------------------------------------------------------------------- */
+
+typedef struct stream {
+    parla_runtime *rt;
+    parla_data *data[N_AT_ONCE];
+    char *memory[N_AT_ONCE], *dst;
+    size_t n_bytes;
+    int n_rounds;
+} stream;
+
+static double ours_stream(void *ctx)
+{
+    const stream *s = ctx;
+    double ns = 0;
+    for (int i = 0; i < s->n_rounds; i++) {
+        for (int k = 0; k < N_AT_ONCE; k++)
+            spawn(s->rt, PARLA_ARCH_CPU, 0, s->data[k], PARLA_INOUT, NULL);
+        check(parla_runtime_wait(s->rt, PARLA_FOREVER), "waiting");
+        double begin_ns = bench_now_ns();
+        for (int k = 0; k < N_AT_ONCE; k++)
+            spawn(s->rt, PARLA_ARCH_GPU, 0, s->data[k], PARLA_IN, NULL);
+        check(parla_runtime_wait(s->rt, PARLA_FOREVER), "waiting");
+        ns += bench_now_ns() - begin_ns;
+    }
+    return ns / N_AT_ONCE;
+}
+
+static double memcpy_stream(void *ctx)
+{
+    const stream *s = ctx;
+    double begin_ns = bench_now_ns();
+    for (int i = 0; i < s->n_rounds; i++)
+        for (int k = 0; k < N_AT_ONCE; k++)
+            memcpy(s->dst + (size_t)k * s->n_bytes, s->memory[k], s->n_bytes);
+    return (bench_now_ns() - begin_ns) / N_AT_ONCE;
+}
+
+static void measure_stream(int n_mib)
+{
+    char name[64];
+    snprintf(name, sizeof name, "copies.host_sim.%d", n_mib);
+    if (!bench_wants(name))
+        return;
+    stream s = {.rt = start("sim:1"), .n_bytes = (size_t)n_mib * MIB, .n_rounds = bench_is_smoke() ? 1 : 5};
+    s.dst = aligned_alloc(64, N_AT_ONCE * s.n_bytes);
+    memset(s.dst, 1, N_AT_ONCE * s.n_bytes);
+    for (int k = 0; k < N_AT_ONCE; k++) {
+        s.memory[k] = aligned_alloc(64, s.n_bytes);
+        memset(s.memory[k], 1, s.n_bytes);
+        s.data[k] = make_array(s.memory[k], (int64_t)(s.n_bytes / ROW_BYTES));
+    }
+    bench_compare(name, 1, s.n_rounds, &(bench_side){"ours", ours_stream, &s}, &(bench_side){"memcpy", memcpy_stream, &s});
+    parla_runtime_destroy(s.rt);
+    for (int k = 0; k < N_AT_ONCE; k++) {
+        parla_data_unref(s.data[k]);
+        free(s.memory[k]);
+    }
+    free(s.dst);
+}
+
 /* --- Arguments in place -------------------------------------------------------------------------------------------------------- */
 
 typedef struct arguments {
@@ -193,6 +254,7 @@ int main(int argc, char **argv)
         measure_copy("sim_sim", 0, sizes[i], false);
         measure_copy("host_sim", -1, sizes[i], true);
     }
+    measure_stream(4);
     measure_argument("argument.in", PARLA_IN, false);
     measure_argument("argument.inout", PARLA_INOUT, false);
     measure_argument("argument.block", PARLA_INOUT, true);

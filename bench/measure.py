@@ -45,7 +45,11 @@ class Bench:
                 peer_value = statistics.median(runs[name])
                 row |= {"peer_value": round(peer_value, 1), "peer_least": round(min(runs[name]), 1)}
                 row["ratio"] = round(peer_value / value, 3)
+            self.keep(row)
             print(json.dumps(row | {"runs": n_runs, "neighbours": round(max(0.0, neighbours), 2)}), flush=True)
+
+    def keep(self, row):
+        """Do something more with a line; nothing, unless a benchmark says so."""
 
 
 def pin(n_cores):

@@ -1,394 +1,192 @@
-/* tasks.c - what an empty task costs: ours beside a plain mutex pool, in the shapes of the performance goals. ci/bench runs this.
+/* tasks.c - what an empty task costs: ours beside the peers that this machine has, in the shapes of the performance goals. ci/bench runs this.
  *
  *   independent.window   1,000 tasks, wait, again            independent.pending   all spawned behind a closed gate, then run
- *   chain.window         each task after the one before      stencil.pending       8 columns, each task after 3 of the row before
- *   forkjoin             a binary tree of tasks, each waiting for its two children
- *   bytes_per_task       host memory held by pending tasks without dependencies
+ *   chain.*              each task after the one before      stencil.*             8 columns, each task after 3 of the row before
+ *   stencil.stream       double-buffered, 100,000 rows without a wait
+ *   dag4.pending         a random graph, 4 dependencies      fan                   1 -> 100,000 -> 1
+ *   producers            4 tasks that spawn                  forkjoin              a binary tree of tasks, each waiting for two children
+ *   priorities           4 priorities, in windows            placed                on two devices in turn, in windows
+ *   spawn_n              a range of indices in one call      replay                a stencil that is kept, run again
+ *   bytes_per_task.*     resident memory of pending tasks    slope.*               windows at 10,000 and 10,000,000 tasks in all
  *
  * @1 and @2 give the number of cores that the process is pinned to. Ours has as many workers and the main thread besides, the pool has the
- * main thread and one worker less. Bodies compute something that tells whether an order was broken. */
+ * main thread and one worker less. Each runner lives in a process of its own that is stopped while another one is measured (tasks/agent.h).
+ * Before a shape is timed it is run once with bodies that tell whether all tasks ran, in order. "sleeps" says how often threads of a run
+ * went to sleep. libgomp knows no gate: it runs tasks at once where many are pending, or with one thread. Slow runners get fewer tasks. */
 #include "bench.h"
-#include "pool.h"
+#include "tasks/agent.h"
 
-#include <parla/parla.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 
-enum { WINDOW = 1000, WIDTH = 8 };
+static const struct shape {
+    const char *name;
+    long n, n_smoke;
+} shapes[TK_N_SHAPES] = {
+    [TK_INDEPENDENT_WINDOW] = {"independent.window", 1000000, 2000},
+    [TK_INDEPENDENT_PENDING] = {"independent.pending", 1000000, 2000},
+    [TK_CHAIN_WINDOW] = {"chain.window", 1000000, 2000},
+    [TK_CHAIN_PENDING] = {"chain.pending", 1000000, 2000},
+    [TK_STENCIL_WINDOW] = {"stencil.window", 500000, 2000},
+    [TK_STENCIL_PENDING] = {"stencil.pending", 500000, 2000},
+    [TK_STENCIL_STREAM] = {"stencil.stream", 100000 * TK_WIDTH, 2000},
+    [TK_DAG4_PENDING] = {"dag4.pending", 500000, 2000},
+    [TK_FAN] = {"fan", 100002, 2002},
+    [TK_PRODUCERS_SHAPE] = {"producers", 500000, 2000},
+    [TK_FORKJOIN] = {"forkjoin", 262143, 2047},
+    [TK_PRIORITIES] = {"priorities", 100000, 2000},
+    [TK_PLACED] = {"placed", 50000, 2000},
+    [TK_RANGE] = {"spawn_n", 1000000, 2000},
+    [TK_REPLAY] = {"replay", 8192 * TK_WIDTH, 2000},
+};
 
-typedef struct sizes {
-    long n_independent, n_chain, n_rows;
-    int depth;
-} sizes;
+static const tk_runner *const runners[] = {
+    &tk_parla,  &tk_pool,
+#ifdef BENCH_HAVE_OPENMP
+    &tk_openmp,
+#endif
+#ifdef BENCH_HAVE_TBB
+    &tk_tbb,
+#endif
+#ifdef BENCH_HAVE_STARPU
+    &tk_starpu,
+#endif
+};
 
-static sizes size = {1000000, 1000000, 65536, 17};
-static parla_runtime *runtime;
-static pool *peer_pool;
-static int n_workers;
-static long chain_sum;
-static int64_t cells[2][WIDTH + 2];
+enum { N_RUNNERS = sizeof runners / sizeof runners[0] };
 
-static void check(int code, const char *what)
+static tk_agent agents[N_RUNNERS];
+
+/* Times per task of one runner. */
+typedef struct times {
+    bool has;
+    double ns[BENCH_RUNS];
+    double sleeps[BENCH_RUNS]; /* of a run */
+} times;
+
+static bool is_stencil(tk_shape shape)
 {
-    if (code != 0) {
-        bench_die("%s: %s %s", what, parla_error_text(code), parla_error_detail());
+    return shape == TK_STENCIL_WINDOW || shape == TK_STENCIL_PENDING || shape == TK_STENCIL_STREAM;
+}
+
+static long size_for(const tk_runner *runner, tk_shape shape)
+{
+    long n = bench_is_smoke() ? shapes[shape].n_smoke : shapes[shape].n / runner->divisor;
+    if (is_stencil(shape) && runner->most_stencil > 0 && n > runner->most_stencil) {
+        n = runner->most_stencil;
     }
+    return n - n % TK_WIDTH;
 }
 
-/* --- The work, the same for both sides -------------------------------------------------------------------------------------- */
+static long n_items(tk_shape shape, long n) { return shape == TK_FORKJOIN ? (2L << tk_depth(n)) - 1 : n; }
 
-static void count(void) { chain_sum++; }
-
-/* Cell i of a row is 1 more than the largest of its three neighbours in the row before: after n rows all cells hold n. */
-static void update_cell(long task)
+/* All runners on one shape, run after run in turn. */
+static void measure(tk_shape shape, int n_cores)
 {
-    long row = task / WIDTH, column = task % WIDTH + 1;
-    const int64_t *before = cells[(row + 1) & 1];
-    int64_t largest = before[column - 1] > before[column] ? before[column - 1] : before[column];
-    cells[row & 1][column] = 1 + (before[column + 1] > largest ? before[column + 1] : largest);
-}
-
-static void check_cells(void)
-{
-    for (int i = 1; i <= WIDTH; i++) {
-        if (cells[(size.n_rows + 1) & 1][i] != size.n_rows) {
-            bench_die("the stencil's order was broken");
-        }
-    }
-}
-
-/* --- Ours ------------------------------------------------------------------------------------------------------------------- */
-
-/* Bodies that hold every worker until the gate opens. */
-static pthread_mutex_t gate_mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t gate_changed = PTHREAD_COND_INITIALIZER;
-static int n_at_gate;
-static bool is_gate_open;
-
-static int stand_at_gate(parla_context *context, void *arg)
-{
-    (void)context;
-    (void)arg;
-    pthread_mutex_lock(&gate_mutex);
-    n_at_gate++;
-    pthread_cond_broadcast(&gate_changed);
-    while (!is_gate_open) {
-        pthread_cond_wait(&gate_changed, &gate_mutex);
-    }
-    pthread_mutex_unlock(&gate_mutex);
-    return 0;
-}
-
-static void close_gate(void)
-{
-    is_gate_open = false;
-    n_at_gate = 0;
-    for (int i = 0; i < n_workers; i++) {
-        check(parla_spawn(runtime, NULL, stand_at_gate, NULL, NULL, 0), "spawn");
-    }
-    pthread_mutex_lock(&gate_mutex);
-    while (n_at_gate < n_workers) {
-        pthread_cond_wait(&gate_changed, &gate_mutex);
-    }
-    pthread_mutex_unlock(&gate_mutex);
-}
-
-static void open_gate(void)
-{
-    pthread_mutex_lock(&gate_mutex);
-    is_gate_open = true;
-    pthread_cond_broadcast(&gate_changed);
-    pthread_mutex_unlock(&gate_mutex);
-}
-
-static void wait_ours(void) { check(parla_runtime_wait(runtime, PARLA_FOREVER), "wait"); }
-
-static int empty_body(parla_context *context, void *arg)
-{
-    (void)context;
-    (void)arg;
-    return 0;
-}
-
-static int count_body(parla_context *context, void *arg)
-{
-    (void)context;
-    (void)arg;
-    count();
-    return 0;
-}
-
-static int cell_body(parla_context *context, void *arg)
-{
-    (void)context;
-    update_cell((long)(intptr_t)arg);
-    return 0;
-}
-
-static int fork_body(parla_context *context, void *arg)
-{
-    intptr_t depth = (intptr_t)arg;
-    parla_task children[2];
-    if (depth == 0) {
-        return 0;
-    }
-    parla_runtime *rt = parla_context_runtime(context);
-    for (int i = 0; i < 2; i++) {
-        check(parla_spawn(rt, &children[i], fork_body, (void *)(depth - 1), NULL, 0), "spawn");
-    }
-    return parla_task_wait(rt, children, 2, PARLA_FOREVER);
-}
-
-static double ours_independent_window(void *ctx)
-{
-    (void)ctx;
-    double begin_ns = bench_now_ns();
-    for (long i = 0; i < size.n_independent; i++) {
-        check(parla_spawn(runtime, NULL, empty_body, NULL, NULL, 0), "spawn");
-        if (i % WINDOW == WINDOW - 1) {
-            wait_ours();
-        }
-    }
-    wait_ours();
-    return bench_now_ns() - begin_ns;
-}
-
-static double ours_independent_pending(void *ctx)
-{
-    (void)ctx;
-    close_gate();
-    double begin_ns = bench_now_ns();
-    for (long i = 0; i < size.n_independent; i++) {
-        check(parla_spawn(runtime, NULL, empty_body, NULL, NULL, 0), "spawn");
-    }
-    open_gate();
-    wait_ours();
-    return bench_now_ns() - begin_ns;
-}
-
-static double ours_chain_window(void *ctx)
-{
-    (void)ctx;
-    parla_task last = PARLA_TASK_NONE;
-    chain_sum = 0;
-    double begin_ns = bench_now_ns();
-    for (long i = 0; i < size.n_chain; i++) {
-        check(parla_spawn(runtime, &last, count_body, NULL, &last, !parla_task_is_none(last)), "spawn");
-        if (i % WINDOW == WINDOW - 1) {
-            wait_ours();
-        }
-    }
-    wait_ours();
-    double elapsed_ns = bench_now_ns() - begin_ns;
-    if (chain_sum != size.n_chain) {
-        bench_die("the chain's order was broken");
-    }
-    return elapsed_ns;
-}
-
-static double ours_stencil_pending(void *ctx)
-{
-    (void)ctx;
-    parla_task rows[2][WIDTH + 2];
-    memset(rows, 0, sizeof(rows));
-    memset(cells, 0, sizeof(cells));
-    close_gate();
-    double begin_ns = bench_now_ns();
-    for (long row = 0; row < size.n_rows; row++) {
-        for (long i = 1; i <= WIDTH; i++) {
-            const parla_task *deps = &rows[(row + 1) & 1][i - 1];
-            void *arg = (void *)(intptr_t)(row * WIDTH + i - 1);
-            check(parla_spawn(runtime, &rows[row & 1][i], cell_body, arg, deps, row > 0 ? 3 : 0), "spawn");
-        }
-    }
-    open_gate();
-    wait_ours();
-    double elapsed_ns = bench_now_ns() - begin_ns;
-    check_cells();
-    return elapsed_ns;
-}
-
-static double ours_forkjoin(void *ctx)
-{
-    (void)ctx;
-    double begin_ns = bench_now_ns();
-    check(parla_spawn(runtime, NULL, fork_body, (void *)(intptr_t)size.depth, NULL, 0), "spawn");
-    wait_ours();
-    return bench_now_ns() - begin_ns;
-}
-
-/* --- The pool --------------------------------------------------------------------------------------------------------------- */
-
-static void empty_job(void *arg, long i)
-{
-    (void)arg;
-    (void)i;
-}
-
-static void count_job(void *arg, long i)
-{
-    (void)arg;
-    (void)i;
-    count();
-}
-
-static void cell_job(void *arg, long i)
-{
-    (void)arg;
-    update_cell(i);
-}
-
-static void fork_job(void *arg, long depth)
-{
-    pool_task *children[2];
-    if (depth == 0) {
+    static times found[N_RUNNERS];
+    int n_runs = bench_is_smoke() ? 1 : BENCH_RUNS;
+    if (!bench_wants(shapes[shape].name)) {
         return;
     }
-    for (int i = 0; i < 2; i++) {
-        children[i] = pool_new(arg, fork_job, arg, depth - 1);
-        pool_submit(arg, children[i]);
+    for (int k = 0; k < N_RUNNERS; k++) { /* memory is warm and the runner right */
+        *agents[k].order = (tk_order){.shape = shape, .n = size_for(runners[k], shape), .is_checked = true};
+        tk_agent_run(&agents[k]);
+        found[k].has = agents[k].order->ns > 0;
     }
-    pool_wait_for(arg, children, 2);
-}
-
-static double pool_independent_window(void *ctx)
-{
-    (void)ctx;
-    double begin_ns = bench_now_ns();
-    for (long i = 0; i < size.n_independent; i++) {
-        pool_submit(peer_pool, pool_new(peer_pool, empty_job, NULL, i));
-        if (i % WINDOW == WINDOW - 1) {
-            pool_wait(peer_pool);
-        }
-    }
-    pool_wait(peer_pool);
-    return bench_now_ns() - begin_ns;
-}
-
-static double pool_independent_pending(void *ctx)
-{
-    (void)ctx;
-    pool_gate(peer_pool, false);
-    double begin_ns = bench_now_ns();
-    for (long i = 0; i < size.n_independent; i++) {
-        pool_submit(peer_pool, pool_new(peer_pool, empty_job, NULL, i));
-    }
-    pool_gate(peer_pool, true);
-    pool_wait(peer_pool);
-    return bench_now_ns() - begin_ns;
-}
-
-static double pool_chain_window(void *ctx)
-{
-    (void)ctx;
-    pool_task *last = NULL;
-    chain_sum = 0;
-    double begin_ns = bench_now_ns();
-    for (long i = 0; i < size.n_chain; i++) {
-        pool_task *task = pool_new(peer_pool, count_job, NULL, i);
-        if (last != NULL) {
-            pool_depend(peer_pool, task, last);
-        }
-        pool_submit(peer_pool, task);
-        last = task;
-        if (i % WINDOW == WINDOW - 1) {
-            pool_wait(peer_pool); /* frees the tasks */
-            last = NULL;
-        }
-    }
-    pool_wait(peer_pool);
-    return bench_now_ns() - begin_ns;
-}
-
-static double pool_stencil_pending(void *ctx)
-{
-    (void)ctx;
-    pool_task *rows[2][WIDTH + 2];
-    memset(rows, 0, sizeof(rows));
-    memset(cells, 0, sizeof(cells));
-    pool_gate(peer_pool, false);
-    double begin_ns = bench_now_ns();
-    for (long row = 0; row < size.n_rows; row++) {
-        for (long i = 1; i <= WIDTH; i++) {
-            pool_task *task = pool_new(peer_pool, cell_job, NULL, row * WIDTH + i - 1);
-            for (long k = i - 1; row > 0 && k <= i + 1; k++) {
-                if (rows[(row + 1) & 1][k] != NULL) {
-                    pool_depend(peer_pool, task, rows[(row + 1) & 1][k]);
-                }
+    double machine_s = bench_machine_busy_s(), own_s = 0, begin_ns = bench_now_ns();
+    for (int i = 0; i < n_runs; i++) {
+        for (int k = 0; k < N_RUNNERS; k++) {
+            tk_order *order = agents[k].order;
+            if (found[k].has) {
+                order->is_checked = false;
+                tk_agent_run(&agents[k]);
+                found[k].ns[i] = order->ns / (double)n_items(shape, order->n);
+                found[k].sleeps[i] = (double)order->n_switches;
+                own_s += order->cpu_s;
             }
-            pool_submit(peer_pool, task);
-            rows[row & 1][i] = task;
         }
     }
-    pool_gate(peer_pool, true);
-    pool_wait(peer_pool);
-    double elapsed_ns = bench_now_ns() - begin_ns;
-    check_cells();
-    return elapsed_ns;
+    double elapsed_s = 1e-9 * (bench_now_ns() - begin_ns);
+    double neighbours = (bench_machine_busy_s() - machine_s - own_s) / elapsed_s;
+    for (int k = 1; k < N_RUNNERS; k++) {
+        if (found[k].has || k == 1) {
+            bench_print_times(shapes[shape].name, n_cores, found[0].ns, n_runs, found[k].has ? runners[k]->name : NULL, found[k].ns,
+                              neighbours);
+        }
+    }
+    bench_report(shapes[shape].name, n_cores, "sleeps", "1/run", bench_median(found[0].sleeps, n_runs),
+                 found[1].has ? runners[1]->name : NULL, found[1].has ? bench_median(found[1].sleeps, n_runs) : 0);
 }
 
-static double pool_forkjoin(void *ctx)
+/* What pending tasks add to the resident memory of a fresh process. */
+static double bytes_of(const tk_runner *runner, tk_shape shape)
 {
-    (void)ctx;
-    double begin_ns = bench_now_ns();
-    pool_submit(peer_pool, pool_new(peer_pool, fork_job, peer_pool, size.depth));
-    pool_wait(peer_pool);
-    return bench_now_ns() - begin_ns;
+    tk_agent agent;
+    tk_agent_start(&agent, runner, 1);
+    *agent.order = (tk_order){.shape = shape, .n = size_for(runner, shape), .wants_bytes = true};
+    tk_agent_run(&agent);
+    double bytes = agent.order->bytes;
+    tk_agent_stop(&agent);
+    return bytes;
 }
 
-/* --- All of it -------------------------------------------------------------------------------------------------------------- */
-
-static void compare(const char *name, long n_items, double (*ours)(void *), double (*theirs)(void *))
+static void measure_bytes(tk_shape shape)
 {
-    bench_side a = {NULL, ours, NULL}, b = {"mutexpool", theirs, NULL};
-    if (bench_wants(name)) {
-        bench_compare(name, n_workers, n_items, &a, &b);
+    double ours = 0;
+    char name[64];
+    snprintf(name, sizeof name, "bytes_per_task.%s", shapes[shape].name);
+    for (int k = 0; bench_wants("bytes_per_task") && k < N_RUNNERS; k++) {
+        double bytes = bytes_of(runners[k], shape);
+        ours = k == 0 ? bytes : ours;
+        if (k > 0 && bytes >= 16) { /* tasks that are run at once take none */
+            bench_report(name, 1, "bytes", "B", ours, runners[k]->name, bytes);
+        }
     }
 }
 
-/* Runs first, on a runtime that has no memory from earlier cases. */
-static void measure_bytes(void)
+/* Ours in windows, a few and many tasks: what grows with their number shows in the ratio. */
+static void measure_slope(tk_shape shape, int n_cores)
 {
-    parla_runtime_info before = {.size = sizeof(before)}, after = {.size = sizeof(after)};
-    long n = size.n_independent;
-    if (!bench_wants("bytes_per_task")) {
-        return;
+    double few[BENCH_RUNS], many[BENCH_RUNS];
+    int n_runs = bench_is_smoke() ? 1 : BENCH_RUNS;
+    long n_few = 10000, n_many = bench_is_smoke() ? 20000 : 10000000;
+    int n_repeats = bench_is_smoke() ? 1 : 30; /* of few: else most of it is that the process wakes up */
+    char name[64];
+    snprintf(name, sizeof name, "slope.%s", shapes[shape].name);
+    for (int i = 0; bench_wants("slope") && i < n_runs; i++) {
+        for (int is_many = 0; is_many < 2; is_many++) {
+            long n = is_many ? n_many : n_few;
+            *agents[0].order = (tk_order){.shape = shape, .n = n, .n_repeats = is_many ? 1 : n_repeats};
+            tk_agent_run(&agents[0]);
+            (is_many ? many : few)[i] = agents[0].order->ns / (double)n;
+        }
     }
-    close_gate();
-    check(parla_runtime_query(runtime, &before), "query");
-    for (long i = 0; i < n; i++) {
-        check(parla_spawn(runtime, NULL, empty_body, NULL, NULL, 0), "spawn");
+    if (bench_wants("slope")) {
+        bench_print_times(name, n_cores, many, n_runs, "10000 tasks", few, 0);
     }
-    check(parla_runtime_query(runtime, &after), "query");
-    open_gate();
-    wait_ours();
-    bench_count("bytes_per_task", n_workers, "bytes", "B", (double)(after.task_bytes - before.task_bytes) / (double)n);
 }
 
 static void run(int n_cores)
 {
-    parla_options options = PARLA_OPTIONS_INIT;
-    options.n_workers = n_workers = n_cores;
-    options.devices = "cpu";
-    check(parla_runtime_create(&runtime, &options), "create");
-    peer_pool = pool_create(n_cores);
-    measure_bytes();
-    compare("independent.window", size.n_independent, ours_independent_window, pool_independent_window);
-    compare("independent.pending", size.n_independent, ours_independent_pending, pool_independent_pending);
-    compare("chain.window", size.n_chain, ours_chain_window, pool_chain_window);
-    compare("stencil.pending", size.n_rows * WIDTH, ours_stencil_pending, pool_stencil_pending);
-    compare("forkjoin", (2L << size.depth) - 1, ours_forkjoin, pool_forkjoin);
-    pool_destroy(peer_pool);
-    parla_runtime_destroy(runtime);
+    if (n_cores == 1) {
+        measure_bytes(TK_INDEPENDENT_PENDING);
+        measure_bytes(TK_STENCIL_PENDING);
+    }
+    for (int k = 0; k < N_RUNNERS; k++) {
+        tk_agent_start(&agents[k], runners[k], n_cores);
+    }
+    for (int shape = 0; shape < TK_N_SHAPES; shape++) {
+        measure((tk_shape)shape, n_cores);
+    }
+    measure_slope(TK_INDEPENDENT_WINDOW, n_cores);
+    measure_slope(TK_CHAIN_WINDOW, n_cores);
+    for (int k = 0; k < N_RUNNERS; k++) {
+        tk_agent_stop(&agents[k]);
+    }
 }
 
 int main(int argc, char **argv)
 {
     bench_begin("tasks", argc, argv);
-    if (bench_is_smoke()) {
-        size = (sizes){10000, 10000, 1000, 8};
-    }
     bench_on_cores(1, run);
     bench_on_cores(2, run);
     return 0;

@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-PARTS = ("libparla", "crosspy", "python", "mpi", "ctest", "examples", "bench", "ci")
+PARTS = ("libparla", "crosspy", "python", "mpi", "fortran", "ctest", "examples", "bench", "ci")
 FILE_WARN, FILE_MAX = 500, 700
 FUNCTION_WARN, FUNCTION_MAX = 60, 100
 EXAMPLE_MAX = 120

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 SKIP = {"build", ".git", "__pycache__", ".pytest_cache", ".hypothesis", "dist"}
-SUFFIXES = {".c", ".h", ".py", ".pyi", ".md", ".txt", ".cmake", ".in", ".toml", ".json", ".sh", ""}
+SUFFIXES = {".c", ".h", ".py", ".f90", ".F90", ".inc", ".pyi", ".md", ".txt", ".cmake", ".in", ".toml", ".json", ".sh", ""}
 COLUMNS = 144
 
 # The folders under / that a portable file may name.
@@ -37,7 +37,7 @@ def problems_of(path):
                 yield f"{path}:{i}: {why}: {line.strip()[:80]}"
         if len(line) > COLUMNS and path.suffix in {".c", ".h", ".py"}:
             yield f"{path}:{i}: {len(line)} columns"
-        if "\t" in line and path.suffix in {".c", ".h", ".py", ".cmake"}:
+        if "\t" in line and path.suffix in {".c", ".h", ".py", ".f90", ".F90", ".inc", ".cmake"}:
             yield f"{path}:{i}: tab"
 
 

@@ -1,10 +1,14 @@
-"""Check the tree's shape: a unit test for each C source, a short README in each top-level folder, every test listed in CMake."""
+"""Check the tree's shape: a unit test for each C source, a short README in each top-level folder, every test listed in CMake, and for each
+rule that a test can have broken a case that has to notice (ctest/planted.txt)."""
 
+import re
 import sys
 from pathlib import Path
 
-FOLDERS = ("libparla", "mpi", "python", "crosspy", "examples", "ctest", "ci", "bench", "docs", "cmake")
+FOLDERS = ("libparla", "mpi", "fortran", "python", "crosspy", "examples", "ctest", "ci", "bench", "docs", "cmake")
 README_MAX = 15
+RULES = ("libparla/src/base/break.h", "libparla/cuda/host.h", "crosspy/src/breaks.h")
+RULE = re.compile(r"^ +(\w+_BREAK_\w+) = (\d+)", re.MULTILINE)
 
 
 def missing_tests():
@@ -23,10 +27,30 @@ def missing_tests():
 def unlisted():
     """Yield each C file that no CMakeLists.txt names."""
     lists = "\n".join(p.read_text(encoding="utf-8") for pattern in ("*", "*/*") for p in Path().glob(f"{pattern}/CMakeLists.txt"))
-    for part in ("libparla", "crosspy", "mpi/src", "python", "ctest", "examples", "bench"):
+    for part in ("libparla", "crosspy", "mpi/src", "fortran", "python", "ctest", "examples", "bench"):
         for source in sorted(Path(part).rglob("*.c")):
             if source.name not in lists and source.stem.removeprefix("bench_") not in lists and "consumer" not in source.parts:
                 yield f"{source}: not in any CMakeLists.txt"
+
+
+def planted():
+    """Yield each rule without a line in ctest/planted.txt, and each line without its rule, program or case.
+
+    The name of a case may have that of a kind of devices before it.
+    """
+    path = Path("ctest/planted.txt")
+    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
+    rules = {number: name for header in RULES for name, number in RULE.findall(Path(header).read_text(encoding="utf-8"))}
+    programs = {p.stem: p for p in Path("ctest").rglob("*.c")}
+    for number in sorted(rules.keys() - {line[0] for line in lines}, key=int):
+        yield f"{path}: nobody notices rule {number}, {rules[number]}"
+    for number, program, case, *_ in lines:
+        if number not in rules:
+            yield f"{path}: no rule {number}"
+        if program not in programs:
+            yield f"{path}: no program {program}"
+        elif not re.search(rf"\b({case}|{case.partition('_')[2]})\b", programs[program].read_text(encoding="utf-8")):
+            yield f"{path}: no case {case} in {programs[program]}"
 
 
 def readmes():
@@ -41,7 +65,7 @@ def readmes():
 
 def main():
     """Print what is missing; return the exit status."""
-    found = [*missing_tests(), *unlisted(), *readmes()]
+    found = [*missing_tests(), *unlisted(), *planted(), *readmes()]
     print("\n".join(found), end="\n" if found else "")
     return bool(found)
 

@@ -1,8 +1,8 @@
 # cmake -DFROM=source-folder -DTO=tree-folder -P LinkPythonFiles.cmake
 # Makes TO mirror the Python files of FROM with links, so that edits need no build; drops links whose file is gone.
 cmake_minimum_required(VERSION 3.23)
-file(GLOB_RECURSE files RELATIVE "${FROM}" "${FROM}/*.py" "${FROM}/*.pyi" "${FROM}/py.typed")
-file(GLOB_RECURSE present RELATIVE "${TO}" "${TO}/*.py" "${TO}/*.pyi" "${TO}/py.typed")
+file(GLOB_RECURSE files RELATIVE "${FROM}" "${FROM}/*.py" "${FROM}/*.pyi" "${FROM}/*.html" "${FROM}/*.js" "${FROM}/py.typed")
+file(GLOB_RECURSE present RELATIVE "${TO}" "${TO}/*.py" "${TO}/*.pyi" "${TO}/*.html" "${TO}/*.js" "${TO}/py.typed")
 foreach(file IN LISTS present)
   if(NOT file IN_LIST files)
     file(REMOVE "${TO}/${file}")

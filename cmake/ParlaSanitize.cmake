@@ -7,3 +7,15 @@ if(PARLA_SANITIZE)
     target_compile_options(parla_options INTERFACE -Werror=tsan)
   endif()
 endif()
+
+# ThreadSanitizer does not know that a system call makes other threads execute a fence (libparla/src/base/fence.h).
+if(PARLA_SANITIZE MATCHES "thread")
+  set(needs_portable_fences ON)
+else()
+  set(needs_portable_fences OFF)
+endif()
+option(PARLA_PORTABLE_FENCES "Order between stores and loads by sequentially consistent accesses alone, without membarrier(2)"
+       ${needs_portable_fences})
+if(PARLA_PORTABLE_FENCES)
+  target_compile_definitions(parla_options INTERFACE PL_PORTABLE_FENCES)
+endif()

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from parla.devices import Device
 
-from . import flow, index, redistribute, show
+from . import drawing, flow, index, redistribute, show
 from .block import Block
 from .layout import Grid, Layout
 from .redistribute import View
@@ -239,3 +239,7 @@ class CrossArray:
 
     def __repr__(self) -> str:
         return show.array(self)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: where the blocks are. Nothing is gathered."""
+        return drawing.array_html(self)

@@ -6,7 +6,7 @@ import math
 import operator
 from collections.abc import Iterable, Sequence
 
-from . import _crosspy, show
+from . import _crosspy, drawing, show
 from .place import Place, as_places, deal
 
 
@@ -133,6 +133,13 @@ class Layout:
 
     def __repr__(self) -> str:
         return self._words or show.describe(self)
+
+    def svg(self) -> str:
+        """Return a picture of the blocks, to scale and coloured by place, as SVG."""
+        return drawing.svg(self)
+
+    def _repr_html_(self) -> str:
+        return drawing.layout_html(self)
 
     def __reduce__(self) -> tuple:
         return parse_layout, (self.text,)

@@ -2,8 +2,11 @@
  *
  * The task names the block in its accesses, so it is ordered with all others on it. Its body posts the operation and returns
  * under a hold; the transport's callback releases the hold, which ends the task. A sender takes the block from where it lies, a
- * receiver writes on the device of its place. Both sides order the elements by the destination's dimensions (C order), so a
- * message is the same bytes whatever the blocks' shapes; a repeated source is stretched by the sender.
+ * receiver writes on the device of its place. Transports read and write memory of the host, though: where the runtime has devices
+ * with memory of their own, both run on the CPU, and the block comes there, or is fetched from there, as for any task.
+ *
+ * Both sides order the elements by the destination's dimensions (C order), so a message is the same bytes whatever the blocks' shapes; a
+ * repeated source is stretched by the sender.
  *
  * Every message that one side expects is sent, and every one that is sent is received, or the other rank would wait for ever:
  *   - a sender that ends without having posted (what it depends on has failed) sends a message of another size, which ends the receive
@@ -16,6 +19,7 @@
 
 #include "breaks.h"
 
+#include <parla/device.h>
 #include <parla/error.h>
 #include <parla/event.h>
 
@@ -37,7 +41,8 @@ typedef struct message {
     cx_box dst_box, src_box;
     size_t n_bytes;
     bool is_send, is_posted;
-    bool is_orphan; /* its task has ended; `memory` is its own */
+    bool is_anywhere; /* it takes the block from wherever that lies */
+    bool is_orphan;   /* its task has ended; `memory` is its own */
     void *memory;
     atomic_int n_under_way; /* of what on_end has posted */
     char words[WORDS_BYTES];
@@ -203,7 +208,7 @@ static int body(parla_context *context, void *arg)
 {
     message *m = arg;
     parla_instance instance;
-    int err = m->is_send ? parla_context_source(context, 0, &instance) : parla_context_instance(context, 0, &instance);
+    int err = m->is_anywhere ? parla_context_source(context, 0, &instance) : parla_context_instance(context, 0, &instance);
     err = err ? err : parla_hold(context, 1);
     if (err) {
         return err;
@@ -249,14 +254,18 @@ static message *message_of_plan(const cx_plan *plan, const cx_transfer *transfer
     return m;
 }
 
-static int spawn(parla_runtime *rt, parla_task *out, message *m, const parla_access *access, const parla_choice *choice)
+static int spawn(parla_runtime *rt, parla_task *out, message *m, parla_data *data, const parla_range *box,
+                 const parla_choice *choice)
 {
+    m->is_anywhere = m->is_send && parla_device_is_host_memory(rt, -1);
+    parla_access access = {data, m->is_send ? PARLA_IN : PARLA_OUT, 0, box};
+    access.mode |= m->is_anywhere ? PARLA_ORDER : 0;
     parla_task_options options = PARLA_TASK_OPTIONS_INIT;
     options.body = body;
     options.arg = m;
     options.on_end = on_end;
     options.name = m->is_send ? "crosspy send" : receive_name;
-    options.accesses = access;
+    options.accesses = &access;
     options.n_accesses = 1;
     options.choices = choice;
     options.n_choices = choice ? 1 : 0;
@@ -271,8 +280,7 @@ int cx_message_send(parla_runtime *rt, parla_task *out, const cx_plan *plan, con
                     uint64_t tag)
 {
     message *m = message_of_plan(plan, transfer, run, tag, true);
-    parla_access access = {run->src[transfer->src_block], PARLA_IN | PARLA_ORDER, 0, transfer->src_box.range};
-    return m ? spawn(rt, out, m, &access, NULL) : PARLA_E_NOMEM;
+    return m ? spawn(rt, out, m, run->src[transfer->src_block], transfer->src_box.range, NULL) : PARLA_E_NOMEM;
 }
 
 int cx_message_receive(parla_runtime *rt, parla_task *out, const cx_plan *plan, const cx_transfer *transfer, const cx_run *run,
@@ -281,20 +289,26 @@ int cx_message_receive(parla_runtime *rt, parla_task *out, const cx_plan *plan, 
     message *m = message_of_plan(plan, transfer, run, tag, false);
     parla_demand device = {transfer->dst_place.arch, transfer->dst_place.number, 0, 0};
     parla_choice choice = {&device, 1};
-    parla_access access = {run->dst[transfer->dst_block], PARLA_OUT, 0, transfer->dst_box.range};
-    return m ? spawn(rt, out, m, &access, &choice) : PARLA_E_NOMEM;
+    int i_device;
+    int err = m ? parla_device_find(rt, device.arch, device.number, &i_device) : PARLA_E_NOMEM;
+    if (err) {
+        if (m) {
+            message_destroy(m);
+        }
+        return err;
+    }
+    bool is_direct = parla_device_is_host_memory(rt, i_device);
+    return spawn(rt, out, m, run->dst[transfer->dst_block], transfer->dst_box.range, is_direct ? &choice : NULL);
 }
 
 int cx_message_send_block(parla_runtime *rt, parla_transport *transport, int rank, uint64_t tag, parla_data *data)
 {
     message *m = message_create(transport, rank, tag, parla_strided_bytes(parla_data_shape(data)), true);
-    parla_access access = {data, PARLA_IN | PARLA_ORDER, 0, NULL};
-    return m ? spawn(rt, NULL, m, &access, NULL) : PARLA_E_NOMEM;
+    return m ? spawn(rt, NULL, m, data, NULL, NULL) : PARLA_E_NOMEM;
 }
 
 int cx_message_receive_block(parla_runtime *rt, parla_transport *transport, int rank, uint64_t tag, parla_data *data)
 {
     message *m = message_create(transport, rank, tag, parla_strided_bytes(parla_data_shape(data)), false);
-    parla_access access = {data, PARLA_OUT, 0, NULL};
-    return m ? spawn(rt, NULL, m, &access, NULL) : PARLA_E_NOMEM;
+    return m ? spawn(rt, NULL, m, data, NULL, NULL) : PARLA_E_NOMEM;
 }

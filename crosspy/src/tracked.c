@@ -108,6 +108,7 @@ int cx_tracked_copy(cx_tracked *array, int64_t i_block, parla_data **out, bool *
     }
     err = err ? err : parla_strided_contiguous(&options.host, NULL, array->item_bytes, block.box.ndim, extent);
     options.name = "copy of a block";
+    options.source = NULL;
     err = err ? err : parla_data_create(&state->copy, &options);
     *out = state->copy;
     return err;

@@ -36,6 +36,11 @@ bool cd_may_have_late_stores(void);
 
 /* Calls scenario once, under a schedule that follows from the seed. Returns how many times the conductor switched. */
 uint64_t cd_perturb(uint64_t seed, void (*scenario)(void));
+/* Lets the library see a machine of two cores whatever this one has, and look at it once; before the first cd_perturb, so that a schedule is
+ * the same everywhere. */
+void cd_prepare(void);
+/* The last of these schedules as one number: who was about to do what at each choice, and who went. */
+uint64_t cd_trace(void);
 
 /* A decision of the schedule: each of 0 … n-1 when exploring, a random one when perturbing, 0 outside. */
 int cd_choose(int n);

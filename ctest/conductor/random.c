@@ -3,7 +3,11 @@
  * probabilistic guarantees of finding bugs", Burckhardt and others, ASPLOS 2010): it finds what needs one thread to be very late. */
 #include "threads.h"
 
+#include "sched/topology.h"
+
+#include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { LOG = 256, PATIENCE = 3000, MAX_ASKED = 4000000 };
 
@@ -13,6 +17,7 @@ static struct {
     uint64_t mean; /* steps between choices */
     uint64_t left; /* until the next one */
     uint64_t n_asked;
+    uint64_t trace;
     int lowest; /* priority */
     int priority[CD_MAX_THREADS];
     struct {
@@ -53,14 +58,9 @@ static int first_of(uint64_t mask)
     return best;
 }
 
-static int pick(cd_thread *self)
+static int next_of(cd_thread *self, uint64_t mask)
 {
-    uint64_t mask = cd_enabled();
     bool is_moment = its.left == 0 || self->op.kind == CD_LOCAL; /* else it was asked because of something that blocks */
-    its.log[its.n_asked % LOG].thread = self->index;
-    its.log[its.n_asked % LOG].place = self->op.place;
-    if (++its.n_asked > MAX_ASKED)
-        cd_fail("the schedule does not end");
     if (its.is_walk) {
         its.left = draw(2 * its.mean);
         return any_of(mask);
@@ -70,6 +70,26 @@ static int pick(cd_thread *self)
         its.left = draw(draw(4) == 0 ? PATIENCE : 20 * its.mean);
     }
     return first_of(mask);
+}
+
+static void note(uint64_t what)
+{
+    its.trace = (its.trace ^ what) * 0x9e3779b97f4a7c15u;
+    its.trace ^= its.trace >> 29;
+}
+
+static int pick(cd_thread *self)
+{
+    uint64_t mask = cd_enabled();
+    its.log[its.n_asked % LOG].thread = self->index;
+    its.log[its.n_asked % LOG].place = self->op.place;
+    if (++its.n_asked > MAX_ASKED)
+        cd_fail("the schedule does not end");
+    int next = next_of(self, mask);
+    note(mask);
+    note((uint64_t)self->index << 40 | (uint64_t)self->op.kind << 32 | (uint64_t)(uint32_t)self->op.place.line);
+    note((uint64_t)next << 40 | its.left);
+    return next;
 }
 
 static int choose(int n) { return (int)draw((uint64_t)n); }
@@ -94,6 +114,18 @@ static void print(void)
         cd_print_place(its.log[i % LOG].thread, &its.log[i % LOG].place, "");
 }
 
+void cd_prepare(void)
+{
+    pl_topology topology;
+    mallopt(M_ARENA_MAX, 1); /* one thread at a time goes on: the others need none of their own */
+    setenv("HWLOC_SYNTHETIC", "core:2 pu:1", 1);
+    if (pl_topology_load(&topology))
+        cd_fail("the topology cannot be loaded");
+    pl_topology_free(&topology);
+}
+
+uint64_t cd_trace(void) { return its.trace; }
+
 uint64_t cd_perturb(uint64_t seed, void (*scenario)(void))
 {
     static const cd_strategy strategy = {
@@ -101,7 +133,7 @@ uint64_t cd_perturb(uint64_t seed, void (*scenario)(void))
     its.state = its.seed = seed;
     its.is_walk = draw(2);
     its.mean = UINT64_C(1) << draw(8);
-    its.left = its.n_asked = 0;
+    its.left = its.n_asked = its.trace = 0;
     its.lowest = 0;
     cd_begin(&strategy);
     scenario();

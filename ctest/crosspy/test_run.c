@@ -4,6 +4,7 @@
 
 #include <parla/parla.h>
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 static cx_place place_here(t_rng *rng)
@@ -145,14 +146,52 @@ static void one_case(t_rng *rng, parla_runtime *rt, parla_transport *transport)
     cx_layout_unref((cx_layout *)src_view.layout);
 }
 
-static parla_runtime *new_runtime(void)
+static int new_runtime_on(parla_runtime **out, const char *devices)
 {
     parla_options options = PARLA_OPTIONS_INIT;
     options.n_workers = 2;
-    options.devices = "cpu,sim:2";
+    options.devices = devices;
+    return parla_runtime_create(out, &options);
+}
+
+static parla_runtime *new_runtime(void)
+{
     parla_runtime *rt = NULL;
-    T_OK(parla_runtime_create(&rt, &options));
+    T_OK(new_runtime_on(&rt, "cpu,sim:2"));
     return rt;
+}
+
+/* A transport that looks at the memory which it is given. */
+typedef struct watched {
+    parla_transport table, *inner;
+    parla_runtime *rt;
+    atomic_int n_sent, n_received;
+} watched;
+
+static int watched_send(void *self, parla_transfer *out, int rank, uint64_t tag, const parla_transfer_memory *memory,
+                        parla_transfer_done done, void *ctx)
+{
+    watched *w = self;
+    T_TRUE(parla_device_is_host_memory(w->rt, memory->i_device));
+    atomic_fetch_add(&w->n_sent, 1);
+    return w->inner->send(w->inner->self, out, rank, tag, memory, done, ctx);
+}
+
+static int watched_receive(void *self, parla_transfer *out, int rank, uint64_t tag, const parla_transfer_memory *memory,
+                           parla_transfer_done done, void *ctx)
+{
+    watched *w = self;
+    T_TRUE(parla_device_is_host_memory(w->rt, memory->i_device));
+    atomic_fetch_add(&w->n_received, 1);
+    return w->inner->receive(w->inner->self, out, rank, tag, memory, done, ctx);
+}
+
+static void watch(watched *w, parla_transport *inner, parla_runtime *rt)
+{
+    *w = (watched){.table = *inner, .inner = inner, .rt = rt};
+    w->table.self = w;
+    w->table.send = watched_send;
+    w->table.receive = watched_receive;
 }
 
 T_TEST(plans_run_without_a_runtime)
@@ -184,6 +223,32 @@ T_TEST(plans_run_through_a_transport)
     for (uint64_t i = 0; i < t_scale(300); i++) {
         one_case(&rng, rt, transport);
     }
+    parla_poll_remove(poll);
+    parla_runtime_destroy(rt);
+    transport->close(transport->self);
+}
+
+/* A GPU's memory is not for the host, whatever the driver in host memory would let pass. */
+T_TEST(cuda_messages_go_through_the_host)
+{
+    t_rng rng = {t_seed() + 4};
+    parla_runtime *rt = NULL;
+    int err = new_runtime_on(&rt, "cpu,cuda:0,cuda:0");
+    if (err == PARLA_E_NO_DEVICE) {
+        T_SKIP("there is no CUDA device");
+    }
+    T_OK(err);
+    T_TRUE(!parla_device_is_host_memory(rt, 1) && !parla_device_is_host_memory(rt, -1) && parla_device_is_host_memory(rt, 0));
+    parla_transport *transport = NULL;
+    parla_poll *poll = NULL;
+    T_OK(parla_transport_loopback(&transport));
+    T_OK(parla_poll_add(rt, &poll, poll_transport, transport));
+    watched w;
+    watch(&w, transport, rt);
+    for (uint64_t i = 0; i < t_scale(100); i++) {
+        one_case(&rng, rt, &w.table);
+    }
+    T_TRUE(w.n_sent > 0 && w.n_received == w.n_sent);
     parla_poll_remove(poll);
     parla_runtime_destroy(rt);
     transport->close(transport->self);

@@ -194,6 +194,10 @@ API cuPointerGetAttribute(void *out, int attribute, pl_cu_pointer memory)
 {
     BEGIN();
     int card = fc_card_of((uintptr_t)memory);
+    if (attribute == PL_CU_POINTER_MEMORY_TYPE && (card >= 0 || fc_is_page_locked((uintptr_t)memory))) {
+        *(int *)out = card >= 0 ? PL_CU_MEMORY_DEVICE : PL_CU_MEMORY_HOST;
+        return end(PL_CU_SUCCESS);
+    }
     if (attribute != PL_CU_POINTER_ORDINAL || card < 0)
         return end(FC_INVALID_VALUE);
     *(int *)out = card;
@@ -406,6 +410,8 @@ static pl_cu_result queue_copy(const char *function, pl_cu_stream handle, fc_box
     fc_stream *stream = object(handle, FC_STREAM, function);
     if (!stream)
         return end(FC_INVALID_HANDLE);
+    if ((!is_dst_device && !fc_is_page_locked(dst.base)) || (!is_src_device && !fc_is_page_locked(src.base)))
+        fc_count_pageable();
     bool is_fine = fc_access(stream, &src, is_src_device, false, card, function);
     is_fine &= fc_access(stream, &dst, is_dst_device, true, card, function);
     fc_push(stream, is_fine ? &(fc_work){.kind = FC_COPY, .dst = dst, .src = src} : &nothing);

@@ -84,6 +84,18 @@ static void set_delay(int64_t us)
     pthread_mutex_unlock(&fc_lock);
 }
 
+static uint64_t n_pageable;
+
+void fc_count_pageable(void) { n_pageable++; }
+
+static uint64_t get_n_pageable(void)
+{
+    pthread_mutex_lock(&fc_lock);
+    uint64_t n = n_pageable;
+    pthread_mutex_unlock(&fc_lock);
+    return n;
+}
+
 static uint64_t get_n_calls(const char *name)
 {
     pthread_mutex_lock(&fc_lock);
@@ -112,7 +124,8 @@ static void forget(void)
 __attribute__((visibility("default"))) const fakecuda_api *fakecuda_get(void);
 const fakecuda_api *fakecuda_get(void)
 {
-    static const fakecuda_api api = {fail_call, fail_work, set_pause, set_delay, get_n_calls, get_n_wrong, get_last_wrong, forget};
+    static const fakecuda_api api = {fail_call,   fail_work,      set_pause, set_delay,     get_n_calls,
+                                     get_n_wrong, get_last_wrong, forget,    get_n_pageable};
     return &api;
 }
 

@@ -37,6 +37,8 @@ typedef struct fakecuda_api {
     int (*n_wrong)(void);
     const char *(*last_wrong)(void);
     void (*forget)(void);
+    /* How many copies had host memory that is not page-locked: those stage inside of a real driver, and may block who asks for them. */
+    uint64_t (*n_pageable)(void);
 } fakecuda_api;
 
 /* NULL unless the process's CUDA driver is this one. */
@@ -47,6 +49,13 @@ static inline const fakecuda_api *fakecuda(void)
     if (library)
         *(void **)&get = dlsym(library, "fakecuda_get");
     return get ? get() : NULL;
+}
+
+/* What it has found wrong so far; 0 on a real driver, which does not judge. */
+static inline int fakecuda_n_wrong(void)
+{
+    const fakecuda_api *fake = fakecuda();
+    return fake ? fake->n_wrong() : 0;
 }
 
 #endif

@@ -8,6 +8,7 @@
 
 typedef struct touch {
     fc_box box;
+    const fc_context *context;
     int stream;
     uint64_t n;
     bool is_write;
@@ -62,12 +63,12 @@ static bool overlap(const fc_box *a, const fc_box *b)
 
 static bool is_past(const fc_clock *clock, int stream, uint64_t n) { return clock->seen[stream] >= n; }
 
-/* Forgets what the host has seen done: all that is queued from now on comes after it. */
+/* Forgets what the host has seen done, since all that is queued from now on comes after it, and what a lost context will not do. */
 static void prune(touch **list)
 {
     while (*list) {
         touch *t = *list;
-        if (!is_past(&fc_host, t->stream, t->n)) {
+        if (!t->context->lost && !is_past(&fc_host, t->stream, t->n)) {
             list = &t->next;
             continue;
         }
@@ -92,7 +93,7 @@ static bool judge(const fc_stream *stream, touch **list, const fc_box *box, bool
 static void add(const fc_stream *stream, touch **list, const fc_box *box, bool is_write)
 {
     touch *t = malloc(sizeof *t);
-    *t = (touch){*box, stream->id, stream->n_queued + 1, is_write, *list};
+    *t = (touch){*box, stream->head.context, stream->id, stream->n_queued + 1, is_write, *list};
     *list = t;
 }
 
@@ -108,6 +109,12 @@ int fc_card_of(uintptr_t memory)
 {
     const allocation *a = find(memory, memory + 1);
     return a && a->pool && !a->is_given_back ? a->pool->card : -1;
+}
+
+bool fc_is_page_locked(uintptr_t memory)
+{
+    const allocation *a = find(memory, memory + 1);
+    return a && !a->pool;
 }
 
 /* What is wrong with the place of an access, apart from order; true if nothing is. */

@@ -92,6 +92,7 @@ void fc_wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int fc_count_call(const char *function);
 /* Counts a piece of work; returns the code that it shall fail with, or 0. */
 int fc_count_work(void);
+void fc_count_pageable(void);
 
 /* context.c */
 fc_context *fc_current(void);
@@ -124,6 +125,7 @@ void *fc_host_alloc(size_t n_bytes);
 bool fc_host_free(void *memory);
 int fc_n_allocations(void);
 int fc_card_of(uintptr_t memory); /* -1: of none */
+bool fc_is_page_locked(uintptr_t memory);
 /* Judges an access of the stream's next piece of work, which is better not done if this returns false. `on_device`: in memory of a card, of
  * `card` or reachable from there; -1: any. */
 bool fc_access(fc_stream *stream, const fc_box *box, bool on_device, bool is_write, int card, const char *function);

@@ -1,11 +1,60 @@
 /* test_devices.c - simulated devices that fail: each allocation and each copy of a program in turn. The program uses regions of more
- * arrays than the devices can hold, on single devices and on gangs. Whatever fails: tasks end, failed or cancelled ones spoil only what
- * they were to write, everything else is right to the last bit, and nothing stays reserved or pinned. */
+ * arrays than the devices can hold, on single devices and on gangs. Whatever fails: tasks end, failed or cancelled ones say why and spoil
+ * only what they were to write, everything else is right to the last bit, nothing stays reserved or pinned, and what was spoilt can be
+ * written again. */
+#include "../unit/accounts.h"
+#include "base/atomic.h"
+#include "base/error.h"
+#include "device/backends.h"
 #include "placed_fixture.h"
 
 #include <stdio.h>
 
 enum { N_ARRAYS = 8, N_ITEMS = 1000, N_ROUNDS = 3, N_STEPS = 3 * N_ARRAYS * N_ROUNDS, N_GPUS = 2 };
+
+/* Devices of kind "refusing" are simulated ones; one of them refuses its n-th allocation, with is_for_ever all after it, too. */
+static struct {
+    void *devices[N_GPUS];
+    int i_gpu;
+    bool is_for_ever;
+    _Atomic int64_t n_left, n_refused;
+} refusal;
+
+static parla_backend refusing;
+
+static int refusing_open(void **out, const parla_device_spec *spec, parla_device_traits *out_traits)
+{
+    int rc = pl_backend_sim.open(out, spec, out_traits);
+    refusal.devices[spec->ordinal] = *out;
+    return rc;
+}
+
+static int refusing_alloc(void *device, void **out, size_t n_bytes)
+{
+    int64_t n_left = device == refusal.devices[refusal.i_gpu] ? pl_sub_acq_rel(&refusal.n_left, 1) - 1 : 1;
+    if (n_left > 0 || (n_left < 0 && !refusal.is_for_ever))
+        return pl_backend_sim.alloc(device, out, n_bytes);
+    pl_add_acq_rel(&refusal.n_refused, 1);
+    return pl_error_set(PARLA_E_DEVICE_MEMORY, "%zu bytes refused", n_bytes);
+}
+
+__attribute__((constructor)) static void register_refusing(void)
+{
+    refusing = pl_backend_sim;
+    refusing.kind = "refusing";
+    refusing.open = refusing_open;
+    refusing.alloc = refusing_alloc;
+    T_OK(parla_backend_register(&refusing));
+}
+
+static void refuse_from(int i_gpu, int64_t n, bool is_for_ever)
+{
+    refusal.i_gpu = i_gpu;
+    refusal.is_for_ever = is_for_ever;
+    pl_store_release(&refusal.n_left, n);
+}
+
+static void refuse_nothing(void) { pl_store_release(&refusal.n_left, INT64_MAX); }
 
 typedef struct program {
     parla_runtime *rt;
@@ -25,6 +74,7 @@ typedef struct step {
 static int work(parla_context *context, void *arg)
 {
     const step *s = arg;
+    check_accounts(parla_context_runtime(context));
     for (int k = 0; k < s->n_arrays; k++) {
         unsigned char *bytes = bytes_of(context, (size_t)k);
         for (int64_t i = s->region[k].start; i < s->region[k].stop; i += s->region[k].step)
@@ -33,7 +83,14 @@ static int work(parla_context *context, void *arg)
     return 0;
 }
 
-static void note_end(void *arg, const parla_outcome *outcome) { ((step *)arg)->status = outcome->status; }
+static void note_end(void *arg, const parla_outcome *outcome)
+{
+    ((step *)arg)->status = outcome->status;
+    if (outcome->status == PARLA_E_DEVICE_MEMORY) /* on which device, and who has its memory */
+        T_HAS_STR(parla_failure_message(outcome->failure), " bytes more on gpu[");
+    else if (outcome->status)
+        T_TRUE(parla_failure_message(outcome->failure)[0] != '\0');
+}
 
 static void spawn_step(program *p, step *s, int i)
 {
@@ -102,30 +159,45 @@ static bool is_at_rest(parla_runtime *rt)
     return answer;
 }
 
-static parla_receipt run(const char *devices, int64_t fail_alloc_n, int64_t fail_copy_n, int i_gpu, int *out_n_failed)
+/* What was spoilt is whole again once it is overwritten, on each device. */
+static void heal(program *p)
+{
+    unsigned char values[N_ARRAYS];
+    for (int i = 0; i < N_ARRAYS; i++) {
+        values[i] = (unsigned char)(100 + i);
+        T_OK(finish(p->rt, spawn(p->rt, store_byte, &values[i], on_gpu(i % N_GPUS), p->data[i], PARLA_OUT)));
+        T_OK(finish(p->rt, spawn(p->rt, increment, NULL, on_gpu((i + 1) % N_GPUS), p->data[i], PARLA_INOUT)));
+    }
+    for (int i = 0; i < N_ARRAYS; i++)
+        T_EQ(host_byte(p->rt, p->data[i]), values[i] + 1);
+}
+
+static parla_receipt use(parla_runtime *rt, int *out_n_failed)
 {
     static program p;
     static step steps[N_STEPS];
     parla_receipt receipt = {.size = sizeof receipt};
     memset(&p, 0, sizeof p);
-    p.rt = start(devices);
+    p.rt = rt;
     for (int i = 0; i < N_ARRAYS; i++)
         p.data[i] = make_array("x", p.memory[i], N_ITEMS);
-    T_OK(parla_sim_inject(p.rt, 1 + i_gpu, fail_alloc_n, fail_copy_n));
     for (int i = 0; i < N_STEPS; i++)
         spawn_step(&p, &steps[i], i);
-    T_OK(parla_runtime_wait(p.rt, PARLA_FOREVER));
+    T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+    refuse_nothing();
     for (int i = 0; i < N_GPUS; i++)
-        T_OK(parla_sim_inject(p.rt, 1 + i, 0, 0));
+        (void)!parla_sim_inject(rt, 1 + i, 0, 0); /* only those of kind "sim" know it */
     for (int i = 0; i < N_STEPS; i++)
         replay(&p, &steps[i]);
-    T_OK(parla_receipt_query(p.rt, &receipt));
+    check_accounts(rt);
+    T_OK(parla_receipt_query(rt, &receipt));
     for (int i = 0; i < N_ARRAYS; i++)
         check_array(&p, i);
-    T_EVENTUALLY(is_at_rest(p.rt), 5000);
+    T_EVENTUALLY(is_at_rest(rt), 5000);
+    heal(&p);
     for (int i = 0; i < N_ARRAYS; i++)
         parla_data_unref(p.data[i]);
-    parla_runtime_destroy(p.rt);
+    parla_runtime_destroy(rt);
     *out_n_failed = p.n_failed;
     return receipt;
 }
@@ -134,29 +206,68 @@ static parla_receipt run(const char *devices, int64_t fail_alloc_n, int64_t fail
 T_TEST(four_times_the_memory)
 {
     int n_failed;
-    parla_receipt receipt = run("sim:2,mem=2000", 0, 0, 0, &n_failed);
+    parla_receipt receipt = use(start("sim:2,mem=2000"), &n_failed);
     T_EQ(n_failed, 0);
     T_GT(receipt.n_evictions, N_ARRAYS);
     T_GT(receipt.n_bytes_for_room, 0);
 }
 
-static void fail_each(bool is_copy)
+/* Runs the program while the n-th allocation of a device is refused. Returns how many were. */
+static int64_t use_refusing(int i_gpu, int64_t n, bool is_for_ever, int *out_n_failed)
 {
     static char text[64];
-    for (int i_gpu = 0; i_gpu < N_GPUS; i_gpu++) {
-        int n_failures = 0, n_without = 0;
-        for (int64_t n = 1; n_without < 5; n++) {
-            int n_failed;
-            snprintf(text, sizeof text, "%s %lld fails on device %d", is_copy ? "copy" : "allocation", (long long)n, 1 + i_gpu);
-            t_phase(text);
-            (void)run("sim:2,mem=2000", is_copy ? 0 : n, is_copy ? n : 0, i_gpu, &n_failed);
-            n_failures += n_failed;
-            n_without = n_failed || (!is_copy && n < N_STEPS / 2) ? 0 : n_without + 1; /* a refused allocation may be got over */
-        }
-        if (is_copy)
-            T_GT(n_failures, 10);
-    }
+    snprintf(text, sizeof text, "allocation %lld is refused on device %d", (long long)n, 1 + i_gpu);
+    t_phase(text);
+    pl_store_relaxed(&refusal.n_refused, 0);
+    refuse_nothing();
+    parla_runtime *rt = start("refusing:2,mem=2000");
+    refuse_from(i_gpu, n, is_for_ever);
+    (void)use(rt, out_n_failed);
+    return pl_load_acquire(&refusal.n_refused);
 }
 
-T_TEST_TIMEOUT(each_allocation_fails, 200) { fail_each(false); }
-T_TEST_TIMEOUT(each_copy_fails, 200) { fail_each(true); }
+/* Each device allocates for each array at least once, and again where it was evicted. A copy that is spare may make room in the place of
+ * what was refused, so not every refusal fails a task. */
+static void refuse_each(bool is_for_ever)
+{
+    int64_t n_refused = 0;
+    int n_failed = 0;
+    for (int i_gpu = 0; i_gpu < N_GPUS; i_gpu++) {
+        int64_t n = 0;
+        for (int n_missed = 0; n_missed < 3;) { /* how many there are depends on who is faster */
+            int n_failed_now;
+            int64_t refused = use_refusing(i_gpu, ++n, is_for_ever, &n_failed_now);
+            T_TRUE(is_for_ever || refused <= 1);
+            T_TRUE(refused > 0 || n_failed_now == 0);
+            n_missed = refused > 0 ? 0 : n_missed + 1;
+            n_refused += refused > 0;
+            n_failed += n_failed_now;
+        }
+        T_GT(n, N_ARRAYS);
+    }
+    T_GT(n_failed, 0);
+    t_count((uint64_t)n_refused, "allocations refused");
+}
+
+T_TEST_TIMEOUT(each_allocation_fails, 200) { refuse_each(false); }
+T_TEST_TIMEOUT(all_allocations_fail_from_each_on, 200) { refuse_each(true); }
+
+T_TEST_TIMEOUT(each_copy_fails, 200)
+{
+    static char text[64];
+    int n_failures = 0;
+    for (int i_gpu = 0; i_gpu < N_GPUS; i_gpu++) {
+        int n_without = 0;
+        for (int64_t n = 1; n_without < 5; n++) {
+            int n_failed;
+            snprintf(text, sizeof text, "copy %lld fails on device %d", (long long)n, 1 + i_gpu);
+            t_phase(text);
+            parla_runtime *rt = start("sim:2,mem=2000");
+            T_OK(parla_sim_inject(rt, 1 + i_gpu, 0, n));
+            (void)use(rt, &n_failed);
+            n_failures += n_failed;
+            n_without = n_failed ? 0 : n_without + 1;
+        }
+    }
+    T_GT(n_failures, 10);
+}

@@ -1,59 +1,11 @@
 /* test_memory.c - memory that runs out at any place: each allocation in turn fails, alone or with all after it. Calls say so and change
- * nothing, tasks that lost theirs fail, nothing hangs, and nothing is lost (the leak sanitizer looks when the case ends).
- *
- * The program is linked with --wrap for the functions below, so that every allocation of the library comes here. */
+ * nothing, tasks that lost theirs fail, nothing hangs, and nothing is lost (the leak sanitizer looks when the case ends). Here a program
+ * that starts, uses and stops a runtime; parts of the library one by one are in test_parts.c. */
 #include "../unit/runtime_fixture.h"
+#include "refuse.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-/* The n-th allocation from now fails, with `for_ever` all after it too; 0: none does. */
-static _Atomic int64_t countdown;
-static _Atomic bool for_ever, is_out;
-
-static bool must_fail(void)
-{
-    if (pl_load_relaxed(&is_out))
-        return true;
-    if (pl_load_relaxed(&countdown) <= 0 || pl_sub_acq_rel(&countdown, 1) != 1)
-        return false;
-    if (pl_load_relaxed(&for_ever))
-        pl_store_relaxed(&is_out, true);
-    return true;
-}
-
-static void fail_from(int64_t n, bool ever)
-{
-    pl_store_relaxed(&for_ever, ever);
-    pl_store_release(&countdown, n);
-}
-
-/* True if the failure was reached. */
-static bool stop_failing(void)
-{
-    pl_store_relaxed(&is_out, false);
-    return pl_exchange_acq_rel(&countdown, 0) <= 0;
-}
-
-void *__real_malloc(size_t n_bytes);
-void *__real_calloc(size_t n, size_t n_bytes);
-void *__real_realloc(void *old, size_t n_bytes);
-void *__real_aligned_alloc(size_t alignment, size_t n_bytes);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t n_bytes);
-void *__wrap_calloc(size_t n, size_t n_bytes);
-void *__wrap_realloc(void *old, size_t n_bytes);
-void *__wrap_aligned_alloc(size_t alignment, size_t n_bytes);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t n_bytes) { return must_fail() ? NULL : __real_malloc(n_bytes); }
-void *__wrap_calloc(size_t n, size_t n_bytes) { return must_fail() ? NULL : __real_calloc(n, n_bytes); }
-void *__wrap_realloc(void *old, size_t n_bytes) { return must_fail() ? NULL : __real_realloc(old, n_bytes); }
-void *__wrap_aligned_alloc(size_t alignment, size_t n_bytes)
-{
-    return must_fail() ? NULL : __real_aligned_alloc(alignment, n_bytes);
-}
-char *__wrap_strdup(const char *text) { return must_fail() ? NULL : __real_strdup(text); }
 
 /* --- One program that uses everything ----------------------------------------------------------------------------------------- */
 
@@ -62,14 +14,6 @@ typedef struct tally {
 } tally;
 
 static tally sum;
-
-/* A call either works or says that memory is out. */
-static bool works(int code)
-{
-    if (code && (code != PARLA_E_NOMEM || parla_error_detail()[0] == '\0'))
-        T_FAIL("%s: %s", parla_error_name(code), parla_error_detail());
-    return code == 0;
-}
 
 static void note_end(void *arg, const parla_outcome *outcome)
 {
@@ -89,7 +33,7 @@ static parla_task try_spawn(parla_runtime *one, parla_task name, parla_body body
     options.task = name;
     options.deps = deps;
     options.n_deps = n_deps;
-    if (works(parla_task_spawn(one, &task, &options)))
+    if (refuse_allows(parla_task_spawn(one, &task, &options)))
         pl_add_acq_rel(&sum.n_spawned, 1);
     return task;
 }
@@ -106,8 +50,7 @@ static int run_nested(parla_context *context, void *arg)
 {
     parla_runtime *one = parla_context_runtime(context);
     parla_task child = try_spawn(one, PARLA_TASK_NONE, run_plain, arg, NULL, 0);
-    int code = parla_task_wait(one, &child, 1, PARLA_FOREVER);
-    T_TRUE(code == 0 || code == PARLA_E_NOMEM);
+    (void)refuse_allows(parla_task_wait(one, &child, 1, PARLA_FOREVER));
     return parla_hold(context, 1) == 0 ? parla_release(parla_context_task(context), 0, NULL) : PARLA_E_NOMEM;
 }
 
@@ -116,7 +59,7 @@ static int run_suspended(parla_context *context, void *arg)
     parla_task *events = arg;
     if (parla_task_has_ended(events[0]) && parla_task_has_ended(events[29]))
         return 0;
-    return works(parla_suspend_on(context, events, 30)) ? PARLA_SUSPENDED : PARLA_E_NOMEM;
+    return refuse_allows(parla_suspend_on(context, events, 30)) ? PARLA_SUSPENDED : PARLA_E_NOMEM;
 }
 
 /* Tasks on a simulated device and on the host, one after the other because of the regions of one array that they share. */
@@ -129,7 +72,7 @@ static void try_placed(parla_runtime *one)
     parla_data_options array = PARLA_DATA_OPTIONS_INIT;
     array.name = "array";
     array.host = (parla_strided){.base = memory, .item_bytes = 8, .ndim = 1, .extent = {N_ITEMS}, .stride = {8}};
-    if (!works(parla_data_create(&data, &array)))
+    if (!refuse_allows(parla_data_create(&data, &array)))
         return;
     const parla_access accesses[][2] = {{{data, PARLA_OUT, 0, NULL}, {data, PARLA_IN, 0, &head}},
                                         {{data, PARLA_INOUT, 0, &odds}, {data, PARLA_IN, 0, &middle}},
@@ -146,7 +89,7 @@ static void try_placed(parla_runtime *one)
         options.n_choices = 1;
         options.accesses = accesses[i % 4];
         options.n_accesses = i == 0 ? 1 : 2;
-        if (works(parla_task_spawn(one, NULL, &options)))
+        if (refuse_allows(parla_task_spawn(one, NULL, &options)))
             pl_add_acq_rel(&sum.n_spawned, 1);
     }
     parla_data_unref(data);
@@ -167,9 +110,9 @@ static void use(parla_runtime *one)
     parla_failure *failure;
     for (int i = 0; i < N; i++) {
         events[i] = PARLA_TASK_NONE;
-        (void)works(parla_event_create(one, &events[i], "event"));
+        (void)refuse_allows(parla_event_create(one, &events[i], "event"));
     }
-    bool is_named = works(parla_task_create(one, &name, "name"));
+    bool is_named = refuse_allows(parla_task_create(one, &name, "name"));
     for (int i = 0; i < N; i++)
         tasks[i] = try_spawn(one, PARLA_TASK_NONE, i % 7 == 3 ? fail_body : run_plain, NULL, &name, 1);
     try_spawn(one, PARLA_TASK_NONE, run_plain, NULL, tasks, N); /* blocks of edges; cancelled */
@@ -179,7 +122,7 @@ static void use(parla_runtime *one)
         try_placed(one);
     for (int i = 0; i < MANY; i++) /* enough for a second ring of a queue, when all become ready at once */
         many[i] = try_spawn(one, PARLA_TASK_NONE, run_plain, NULL, &name, 1);
-    (void)works(parla_poll_add(one, &poll, idle_poll, NULL));
+    (void)refuse_allows(parla_poll_add(one, &poll, idle_poll, NULL));
     if (is_named)
         try_spawn(one, name, run_plain, NULL, NULL, 0);
     for (int i = 0; i < N; i++)
@@ -201,36 +144,49 @@ static void use(parla_runtime *one)
     parla_task_unref(name);
 }
 
-/* Starts, uses and stops a runtime while the n-th allocation fails; false if there were fewer. */
-static bool try_with(int64_t n, bool ever, const char *devices)
+/* Starts, uses and stops a runtime while the n-th allocation is refused. Returns how many were. */
+static int64_t try_with(int64_t n, bool for_ever, const parla_options *options)
 {
     parla_runtime *one;
-    parla_options options = PARLA_OPTIONS_INIT;
-    options.n_workers = 2;
-    options.devices = devices;
     memset(&sum, 0, sizeof sum);
-    fail_from(n, ever);
-    int code = parla_runtime_create(&one, &options);
-    if (works(code)) {
+    refuse_from(n, for_ever);
+    int code = parla_runtime_create(&one, options);
+    if (refuse_allows(code)) {
         use(one);
         parla_runtime_destroy(one);
         T_EQ(sum.n_ends, sum.n_spawned);
     }
-    return stop_failing();
+    return refuse_stop();
 }
 
-static void fail_at_each(bool ever, const char *devices)
+static void refuse_each(bool for_ever, const parla_options *options)
 {
     static char text[64];
-    int64_t n = 0;
+    int64_t n = 0, n_refused = 0;
     for (int n_missed = 0; n_missed < 5;) { /* threads make the last ones come and go */
-        snprintf(text, sizeof text, "allocation %lld fails", (long long)++n);
+        snprintf(text, sizeof text, "allocation %lld is refused", (long long)++n);
         t_phase(text);
-        n_missed = try_with(n, ever, devices) ? 0 : n_missed + 1;
+        int64_t refused = try_with(n, for_ever, options);
+        n_missed = refused ? 0 : n_missed + 1;
+        n_refused += refused > 0;
     }
-    T_GT(n, 30); /* the program does allocate */
+    T_GT(n_refused, 50); /* the program does allocate */
+    t_count((uint64_t)n_refused, "allocations refused");
 }
 
-T_TEST_TIMEOUT(one_allocation_fails, 120) { fail_at_each(false, "cpu"); }
-T_TEST_TIMEOUT(all_allocations_fail_from_one_on, 120) { fail_at_each(true, "cpu"); }
-T_TEST_TIMEOUT(one_allocation_fails_with_devices, 120) { fail_at_each(false, "sim:1"); }
+static const parla_options plain = {.size = sizeof plain, .n_workers = 2, .devices = "cpu"};
+static const parla_options with_devices = {.size = sizeof plain, .n_workers = 2, .devices = "sim:1"};
+/* Workers on cores of their own, which may be the same, a watchdog, and a trace from the start. */
+static const parla_options with_all = {
+    .size = sizeof plain, .n_workers = 3, .devices = "cpu", .bind = "core", .stall_ns = 60000000000, .trace = "/dev/null"};
+
+T_TEST_TIMEOUT(one_allocation_fails, 120) { refuse_each(false, &plain); }
+T_TEST_TIMEOUT(all_allocations_fail_from_one_on, 120) { refuse_each(true, &plain); }
+T_TEST_TIMEOUT(one_allocation_fails_with_devices, 120) { refuse_each(false, &with_devices); }
+
+T_TEST_TIMEOUT(one_allocation_fails_with_a_watchdog_and_a_trace, 120)
+{
+    parla_log_set_level(PARLA_LOG_OFF); /* a trace that is not written */
+    refuse_each(false, &with_all);
+    refuse_each(true, &with_all);
+}

@@ -1,16 +1,34 @@
 /* fuzz_graphs.c - random graphs of tasks (stress/graph.h) under random schedules (conductor.h): the whole library, with everything that happens
- * between its threads decided by a seed, against the serial oracle. A seed that fails is printed; PARLA_TEST_SEED=N and the case one_seed
- * repeat it, and it goes into kept_seeds.txt. */
+ * between its threads decided by a seed, against the serial oracle. */
 #include "conductor.h"
 #include "graph_run.h"
-
-#include <stdio.h>
-#include <stdlib.h>
+#include "seeds.h"
 
 static uint64_t seed_of_scenario;
 
+/* Policies of a program's own that follow no reason: they may make a placement slow, but never wrong. */
+static t_rng whim;
+
+static double cost(void *ctx, const parla_candidate *candidate)
+{
+    (void)ctx;
+    T_LT(candidate->i_device, candidate->n_devices);
+    return (double)t_below(&whim, 4);
+}
+
+static const parla_policy whims = {.size = sizeof whims, .name = "whims", .cost = cost};
+static const parla_policy patient_whims = {.size = sizeof patient_whims, .name = "patient_whims", .cost = cost, .is_patient = true};
+
+static void prepare(void)
+{
+    cd_prepare();
+    T_OK(parla_policy_register(&whims));
+    T_OK(parla_policy_register(&patient_whims));
+}
+
 static void scenario(void)
 {
+    static const char *const policies[] = {NULL, NULL, "eager", "round_robin", "whims", "patient_whims"};
     static const char *const devices[] = {NULL, "sim:1,mem=1KiB", "sim:2,mem=1KiB"};
     t_rng rng = {seed_of_scenario};
     parla_options options = PARLA_OPTIONS_INIT;
@@ -25,8 +43,13 @@ static void scenario(void)
     plan.one_in_placed = t_below(&rng, 3) ? 3 : 0;
     options.n_workers = 1 + (int)t_below(&rng, 3);
     options.devices = devices[plan.n_sims];
+    options.policy = policies[t_below(&rng, 6)];
+    options.window = t_below(&rng, 3) ? 0 : 1 + (int64_t)t_below(&rng, 8);
+    whim.state = t_next(&rng);
     T_OK(parla_runtime_create(&rt, &options));
     plan.is_polling = t_below(&rng, 3) == 0;
+    plan.is_in_order = t_below(&rng, 2);
+    plan.n_arrays = plan.is_in_order ? (int)t_below(&rng, GRAPH_MAX_ARRAYS + 1) : 0;
     if (!plan.is_polling && t_below(&rng, 4) == 0) {
         graph_run_and_cut_off(rt, &rng, &plan);
         return;
@@ -37,40 +60,30 @@ static void scenario(void)
     parla_runtime_destroy(rt);
 }
 
-static uint64_t run_seed(uint64_t seed)
+/* More switches than twenty times what the longest of thousands of programs takes: threads that wake each other for nothing. */
+enum { MOST_STEPS = 200000 };
+
+static void run_seed(uint64_t seed, t_run *out)
 {
-    static char text[64];
-    snprintf(text, sizeof text, "seed %llu", (unsigned long long)seed);
-    t_phase(text);
-    seed_of_scenario = seed;
-    return cd_perturb(seed, scenario);
+    seed_of_scenario = t_variant_base(seed);
+    out->n_steps = cd_perturb(seed, scenario);
+    out->trace = cd_trace();
+    T_LT(out->n_steps, MOST_STEPS);
 }
 
-static void run_seeds(uint64_t first, uint64_t n)
-{
-    uint64_t n_switches = 0;
-    for (uint64_t i = 0; i < n; i++)
-        n_switches += run_seed(first + i);
-    t_count(n, "schedule seeds");
-    t_count(n_switches, "switches between threads");
-}
+static const t_seeds graphs = {"two_thousand_seeds", run_seed, prepare};
 
 /* Neighbouring seeds have nothing in common, so those of one run can follow each other. */
-T_TEST_TIMEOUT(two_thousand_seeds, 240) { run_seeds(t_seed() * 100000, t_scale(2000)); }
+static uint64_t first_seed(void) { return t_seed() * 100000; }
 
-T_TEST(kept_seeds)
+T_TEST_TIMEOUT(two_thousand_seeds, 240) { t_each_seed(&graphs, first_seed(), t_scale(2000)); }
+
+T_TEST_TIMEOUT(kept_seeds, 120) { t_kept_seeds(&graphs); }
+
+T_TEST_TIMEOUT(a_seed_alone_does_the_same, 120)
 {
-    char line[256];
-    uint64_t n = 0;
-    FILE *file = fopen(KEPT_SEEDS, "r");
-    T_TRUE(file != NULL);
-    while (fgets(line, sizeof line, file))
-        if (line[0] != '#') {
-            run_seed(strtoull(line, NULL, 10));
-            n++;
-        }
-    fclose(file);
-    t_count(n, "kept schedule seeds");
+    uint64_t n = t_scale(100);
+    for (uint64_t i = 0; i < n; i++)
+        t_check_alone(&graphs, first_seed() + 20 * i);
+    t_count(n, "seeds repeated alone");
 }
-
-T_TEST(one_seed) { run_seeds(t_seed(), 1); }

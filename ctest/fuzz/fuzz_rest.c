@@ -1,6 +1,7 @@
 /* fuzz_rest.c - who waits is not told that it waits in vain while somebody still works (sched/wait.c): small programs, so that many schedules
  * of the few steps that matter are seen. */
 #include "conductor.h"
+#include "seeds.h"
 #include "test.h"
 
 #include <parla/parla.h>
@@ -49,11 +50,11 @@ static int end_later(parla_context *context, void *arg)
 
 static void scenario(void)
 {
-    static const parla_body bodies[] = {do_nothing, do_nothing, wait_for_one, end_later};
+    static const parla_body bodies[] = {do_nothing, end_later, wait_for_one, end_later};
     t_rng rng = {seed_of_scenario};
     parla_runtime *rt;
     parla_options options = PARLA_OPTIONS_INIT;
-    options.n_workers = 1 + (int)t_below(&rng, 2);
+    options.n_workers = 1 + (t_below(&rng, 4) == 0);
     n_releasers = 0;
     T_OK(parla_runtime_create(&rt, &options));
     for (int round = 0; round < 4; round++) {
@@ -69,15 +70,16 @@ static void scenario(void)
     parla_runtime_destroy(rt);
 }
 
-T_TEST_TIMEOUT(nobody_waits_in_vain, 120)
+static void run_bodies(uint64_t seed, t_run *out)
 {
-    uint64_t n = t_scale(3000);
-    for (uint64_t i = 0; i < n; i++) {
-        seed_of_scenario = t_seed() * 100000 + i;
-        cd_perturb(seed_of_scenario, scenario);
-    }
-    t_count(n, "schedule seeds");
+    seed_of_scenario = t_variant_base(seed);
+    out->n_steps = cd_perturb(seed, scenario);
+    out->trace = cd_trace();
 }
+
+static const t_seeds with_bodies = {"nobody_waits_in_vain", run_bodies, cd_prepare};
+
+T_TEST_TIMEOUT(nobody_waits_in_vain, 120) { t_each_seed(&with_bodies, t_seed() * 100000, t_scale(1500)); }
 
 /* --- Two threads of the application ---------------------------------------------------------------------------------------------- */
 
@@ -134,12 +136,19 @@ static void relay_scenario(void)
     parla_runtime_destroy(self.rt);
 }
 
-T_TEST_TIMEOUT(another_thread_may_go_on, 120)
+static void run_relay(uint64_t seed, t_run *out)
 {
-    uint64_t n = t_scale(3000);
-    for (uint64_t i = 0; i < n; i++) {
-        seed_of_scenario = t_seed() * 100000 + i;
-        cd_perturb(seed_of_scenario, relay_scenario);
-    }
-    t_count(n, "schedule seeds");
+    seed_of_scenario = t_variant_base(seed);
+    out->n_steps = cd_perturb(seed, relay_scenario);
+    out->trace = cd_trace();
+}
+
+static const t_seeds with_relay = {"another_thread_may_go_on", run_relay, cd_prepare};
+
+T_TEST_TIMEOUT(another_thread_may_go_on, 120) { t_each_seed(&with_relay, t_seed() * 100000, t_scale(1500)); }
+
+T_TEST_TIMEOUT(kept_seeds, 120)
+{
+    t_kept_seeds(&with_bodies);
+    t_kept_seeds(&with_relay);
 }

@@ -4,6 +4,7 @@
  * prints one block to stderr and aborts, so that a debugger or a core file shows the thread that failed. */
 #include "test_internal.h"
 
+#include <execinfo.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -20,13 +21,19 @@ extern const char *parla_error_detail(void) __attribute__((weak));
 /* Present only where the conductor is (ctest/conductor): prints the schedule that led to a failure. */
 extern void t_print_more(void) __attribute__((weak));
 
+enum { MAX_CALLS = 40 };
+
 static t_case *first_case;
 static const char *_Atomic case_name = "?";
 static const char *_Atomic phase;
 static atomic_bool is_skipped;
 static uint64_t seed;
 
+/* Present only under a sanitizer, which ends the process in its own way. */
+extern void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+
 t_case *t_first_case(void) { return first_case; }
+const char *t_case_name(void) { return atomic_load_explicit(&case_name, memory_order_relaxed); }
 uint64_t t_seed(void) { return seed; }
 void t_set_seed(uint64_t value) { seed = value; }
 bool t_was_skipped(void) { return atomic_load_explicit(&is_skipped, memory_order_relaxed); }
@@ -54,7 +61,7 @@ void t_begin_case(const t_case *one)
 void t_skip(const char *why)
 {
     atomic_store_explicit(&is_skipped, true, memory_order_relaxed);
-    fprintf(stderr, "# skipped %s: %s\n", atomic_load_explicit(&case_name, memory_order_relaxed), why);
+    fprintf(stderr, "# skipped %s: %s\n", t_case_name(), why);
 }
 
 bool t_is_sanitized(void)
@@ -91,8 +98,11 @@ int64_t t_now_ns(void)
 
 static void print_head(const char *at)
 {
-    fprintf(stderr, "%s: failed in %s (seed %llu)\n", at, atomic_load_explicit(&case_name, memory_order_relaxed),
-            (unsigned long long)seed);
+    const char *where = atomic_load_explicit(&phase, memory_order_relaxed);
+    fprintf(stderr, "%s: failed in %s (seed %llu)\n", at, t_case_name(), (unsigned long long)seed);
+    if (where != NULL && where != at) {
+        fprintf(stderr, "#   %s\n", where);
+    }
 }
 
 T_NORETURN static void end_process(void)
@@ -205,17 +215,55 @@ static void write_text(const char *text)
     (void)ignored;
 }
 
-static void on_report(int signal_number)
+static void write_where(void)
 {
     const char *where = atomic_load_explicit(&phase, memory_order_relaxed);
-    (void)signal_number;
-    write_text("# out of time or aborted: case ");
-    write_text(atomic_load_explicit(&case_name, memory_order_relaxed));
+    write_text(t_case_name());
     write_text("\n#   ");
     write_text(where != NULL ? where : "(no phase given)");
     write_text("\n");
-    signal(SIGABRT, SIG_DFL);
-    raise(SIGABRT);
+}
+
+/* backtrace() was called once before, in t_report_on_crash: its first call allocates. */
+static void write_calls(void)
+{
+    void *calls[MAX_CALLS];
+    backtrace_symbols_fd(calls, backtrace(calls, MAX_CALLS), STDERR_FILENO);
+}
+
+static void on_report(int signal_number)
+{
+    bool is_late = signal_number == SIGABRT || signal_number == SIGALRM;
+    write_text(is_late ? "# out of time or aborted: case " : "# crashed: case ");
+    write_where();
+    if (!is_late)
+        write_calls();
+    if (t_print_more) {
+        t_print_more(); /* more than is allowed here, but nothing is left to lose */
+    }
+    signal_number = is_late ? SIGABRT : signal_number;
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+static void on_sanitizer(void)
+{
+    write_text("# ended by a sanitizer: case ");
+    write_where();
+}
+
+void t_report_on_crash(void)
+{
+    static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    void *call;
+    (void)backtrace(&call, 1);
+    if (__sanitizer_set_death_callback != NULL) {
+        __sanitizer_set_death_callback(on_sanitizer);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        t_report_on(numbers[i]);
+    }
 }
 
 void t_report_on(int signal_number)

@@ -165,6 +165,7 @@ static int run_one(const t_case *one)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     t_report_on(SIGABRT);
+    t_report_on_crash();
     return run_here(one);
 }
 
@@ -214,6 +215,7 @@ static void clear_environment(void)
             i++;
         }
     }
+    setenv("XDG_CACHE_HOME", "/dev/null", 1); /* what tests measure is no news for the user's own programs */
 }
 
 /* Children find the seed in the environment. */
@@ -283,6 +285,7 @@ int main(int argc, char **argv)
     if (opt.is_in_process) {
         t_report_on(SIGABRT);
         t_report_on(SIGALRM);
+        t_report_on_crash();
     } else {
         sigset_t child;
         sigemptyset(&child);

@@ -1,7 +1,9 @@
 /* park_model.c - the eventcount (base/park.c) in every schedule: whoever waits for what somebody does and then wakes for, gets it. A wake-up
  * that is lost leaves a thread asleep for ever, which the conductor sees. */
+#include "base/deque.h"
 #include "base/park.h"
 #include "model.h"
+#include "seeds.h"
 
 #include <parla/error.h>
 
@@ -61,6 +63,38 @@ static void one_by_one(void) { run(2, (const m_body[]){waits, gives}); }
 static void beside_one_that_cancels(void) { run(3, (const m_body[]){waits, thinks_better_of_it, gives}); }
 static void beside_one_whose_time_ends(void) { run(3, (const m_body[]){waits, waits_for_a_time, gives}); }
 static void from_hand_to_hand(void) { run(4, (const m_body[]){waits_and_gives, waits_and_gives, waits_and_gives, gives}); }
+
+/* The same with a light store on the side of who gives, as a push to a deque is, and a heavy fence on the side of who goes to sleep. */
+static pl_deque deque;
+
+static void *waits_for_a_push(void *arg)
+{
+    bool is_lost;
+    for (;;) {
+        uint64_t key = pl_park_prepare(&park);
+        pl_fence_heavy();
+        if (!pl_deque_looks_empty(&deque)) {
+            pl_park_cancel(&park, key);
+            T_EQ_PTR(pl_deque_steal(&deque, &is_lost), (void *)&park);
+            return arg;
+        }
+        T_OK(pl_park_commit(&park, key, 0));
+    }
+}
+
+static void *pushes(void *arg)
+{
+    T_OK(pl_deque_push(&deque, &park));
+    pl_park_wake_one(&park);
+    return arg;
+}
+
+static void a_push(void)
+{
+    T_OK(pl_deque_init(&deque));
+    run(2, (const m_body[]){waits_for_a_push, pushes});
+    pl_deque_fini(&deque);
+}
 
 /* One store that all wait for. */
 static _Atomic bool is_open;
@@ -130,10 +164,11 @@ T_TEST_TIMEOUT(two_sleepers_woken_at_once, 120) { m_explore(all); }
 T_TEST(turns_are_handed_on) { m_explore(turns); }
 
 /* Too large for every schedule. */
-T_TEST(a_token_from_hand_to_hand)
-{
-    uint64_t n = t_scale(3000);
-    for (uint64_t i = 0; i < n; i++)
-        cd_perturb(t_seed() + i, from_hand_to_hand);
-    t_count(n, "schedule seeds");
-}
+static void run_token(uint64_t seed, t_run *out) { out->n_steps = cd_perturb(seed, from_hand_to_hand); }
+
+static const t_seeds token = {"a_token_from_hand_to_hand", run_token, NULL};
+
+T_TEST(a_token_from_hand_to_hand) { t_each_seed(&token, t_seed(), t_scale(1000)); }
+
+T_TEST(kept_seeds) { t_kept_seeds(&token); }
+T_TEST(a_push_beside_one_who_goes_to_sleep) { m_explore(a_push); }

@@ -1,16 +1,14 @@
 /* replay_model.c - runs of a small recorded graph in every schedule of two workers: who brings a count to zero, who ends the run, and that
  * the next run finds everything as the first one did. */
+#include "../unit/bare_runtime.h"
 #include "model.h"
 #include "sched/replay.h"
 
 #include <parla/error.h>
 #include <stdlib.h>
 
-enum { N_WORKERS = 2, MAX_NODES = 3 };
+enum { MAX_NODES = 3 };
 
-static parla_runtime rt;
-static struct pl_trace_head no_trace;
-static pl_worker workers[N_WORKERS];
 static parla_replay *replay;
 
 static struct {
@@ -39,9 +37,9 @@ static void work(pl_worker *self)
     bool lost;
     void *entry = pl_deque_steal(&workers[self == &workers[0]].deque, &lost);
     if (entry)
-        pl_run(&rt, self, entry, false);
+        pl_run(&rt, self, entry);
     while ((entry = pl_deque_pop(&self->deque)))
-        pl_run(&rt, self, entry, false);
+        pl_run(&rt, self, entry);
 }
 
 static void *run_thread(void *arg)
@@ -50,40 +48,10 @@ static void *run_thread(void *arg)
     return NULL;
 }
 
-static void open_runtime(void)
-{
-    memset(&rt, 0, sizeof rt);
-    memset(workers, 0, sizeof workers);
-    rt.trace = (pl_trace *)&no_trace;
-    rt.unseen_end = &rt.unseen;
-    rt.remembered_end = &rt.remembered;
-    pthread_mutex_init(&rt.failure_lock, NULL);
-    pl_park_init(&rt.park);
-    pl_park_init(&rt.ended);
-    T_OK(pl_slabs_init(&rt.slabs, &rt));
-    for (int i = 0; i < N_WORKERS; i++) {
-        workers[i].rt = &rt;
-        workers[i].index = i;
-        T_OK(pl_deque_init(&workers[i].deque));
-        pl_slab_free(&rt.slabs, &workers[i].cache,
-                     pl_slab_alloc(&rt.slabs, &workers[i].cache)); /* so that later ones take no lock */
-    }
-}
-
 static void close_runtime(void)
 {
     parla_replay_destroy(replay);
-    pl_failures_fini(&rt);
-    for (pl_task *task = rt.remembered, *next; task; task = next) {
-        next = task->link;
-        pl_unpin(&rt, &workers[0], task);
-    }
-    for (uint32_t i = 1; i <= pl_slab_count(&rt.slabs); i++)
-        T_EQ(pl_load_relaxed(&((pl_task *)pl_slot_at(&rt.slabs, i))->refs_shared), 0u);
-    for (int i = 0; i < N_WORKERS; i++)
-        pl_deque_fini(&workers[i].deque);
-    pl_slabs_fini(&rt.slabs);
-    pthread_mutex_destroy(&rt.failure_lock);
+    bare_close();
 }
 
 static void record(int n, uint32_t n_deps)
@@ -111,9 +79,9 @@ static int run(bool with_threads)
     T_TRUE(pl_pin(&rt, &workers[0], task));
     pl_task *whole = pl_deque_pop(&workers[0].deque);
     T_EQ_PTR(whole, task.object);
-    pl_run(&rt, &workers[0], whole, false);
+    pl_run(&rt, &workers[0], whole);
     if (with_threads)
-        m_run(N_WORKERS, (const m_body[]){run_thread, run_thread});
+        m_run(2, (const m_body[]){run_thread, run_thread});
     work(&workers[0]);
     work(&workers[1]);
     parla_task_state state = pl_task_state(whole);
@@ -123,7 +91,7 @@ static int run(bool with_threads)
 
 static void run_twice(int n, uint32_t n_deps, bool fails)
 {
-    open_runtime();
+    bare_open();
     record(n, n_deps);
     jobs[0].fails = fails;
     T_EQ(run(true), fails ? PARLA_TASK_FAILED : PARLA_TASK_DONE);

@@ -4,17 +4,13 @@
  *
  * Checked in each schedule: every task ends once, runs once or not at all, after its predecessors, and sees what they wrote; the outcome is
  * one that the scenario allows; and nothing is left over: every slot is free again. */
+#include "../unit/bare_runtime.h"
 #include "model.h"
-#include "sched/runtime.h"
 
 #include <parla/error.h>
 #include <stdlib.h>
 
-enum { N_WORKERS = 4, MAX_TASKS = 6 };
-
-static parla_runtime rt;
-static struct pl_trace_head no_trace;
-static pl_worker workers[N_WORKERS];
+enum { MAX_TASKS = 6 };
 
 /* One task of a scenario. */
 typedef struct job {
@@ -63,75 +59,31 @@ static void spawn(pl_worker *self, job *one, const parla_task *deps, size_t n_de
     T_OK(pl_spawn(&rt, self, &one->task, &options));
 }
 
-/* Runs what lies in this worker's deque, and what that makes ready. */
-static void drain(pl_worker *self)
-{
-    for (;;) {
-        pl_task *task = self->next ? self->next : pl_deque_pop(&self->deque);
-        self->next = NULL;
-        if (!task)
-            return;
-        pl_run(&rt, self, task, false);
-    }
-}
-
 static void open_runtime(void)
 {
-    memset(&rt, 0, sizeof rt);
-    memset(workers, 0, sizeof workers);
     memset(jobs, 0, sizeof jobs);
-    rt.trace = (pl_trace *)&no_trace;
-    rt.unseen_end = &rt.unseen;
-    rt.remembered_end = &rt.remembered;
-    pthread_mutex_init(&rt.failure_lock, NULL);
-    pl_park_init(&rt.park);
-    pl_park_init(&rt.ended);
-    T_OK(pl_slabs_init(&rt.slabs, &rt));
-    for (int i = 0; i < N_WORKERS; i++) {
-        workers[i].rt = &rt;
-        workers[i].index = i;
-        T_OK(pl_deque_init(&workers[i].deque));
-        pl_slab_free(&rt.slabs, &workers[i].cache,
-                     pl_slab_alloc(&rt.slabs, &workers[i].cache)); /* so that later ones take no lock */
-    }
-}
-
-static size_t n_slots_in_use(void)
-{
-    size_t n = 0;
-    for (uint32_t i = 1; i <= pl_slab_count(&rt.slabs); i++)
-        n += pl_load_relaxed(&((pl_task *)pl_slot_at(&rt.slabs, i))->refs_shared) != 0;
-    return n;
+    bare_open();
 }
 
 static void close_runtime(void)
 {
     for (int i = 0; i < N_WORKERS; i++)
-        drain(&workers[i]);
+        bare_drain(&workers[i]);
     for (int i = 0; i < MAX_TASKS; i++) {
         T_LE(jobs[i].n_runs, 1 + !parla_task_is_none(jobs[i].awaits));
         T_EQ(jobs[i].n_ends, !parla_task_is_none(jobs[i].task));
     }
-    pl_failures_fini(&rt);
-    for (pl_task *task = rt.remembered, *next; task; task = next) {
-        next = task->link;
-        pl_unpin(&rt, &workers[0], task);
-    }
-    T_EQ(n_slots_in_use(), 0);
-    for (int i = 0; i < N_WORKERS; i++)
-        pl_deque_fini(&workers[i].deque);
-    pl_slabs_fini(&rt.slabs);
-    pthread_mutex_destroy(&rt.failure_lock);
+    bare_close();
 }
 
 static pl_worker *worker_of(void *arg) { return &workers[(intptr_t)arg]; }
-static void *runs_its_tasks(void *arg) { return drain(worker_of(arg)), arg; }
+static void *runs_its_tasks(void *arg) { return bare_drain(worker_of(arg)), arg; }
 
 /* Job 0 lies in worker 0's deque, job 1 depends on it. */
 static void *spawns_1_after_0(void *arg)
 {
     spawn(worker_of(arg), &jobs[1], &jobs[0].task, 1);
-    drain(worker_of(arg));
+    bare_drain(worker_of(arg));
     return arg;
 }
 
@@ -172,7 +124,7 @@ static void link_while_it_fails(void)
 /* Ends job 0, and puts job 2, which stays, in its slot. */
 static void *runs_and_recycles(void *arg)
 {
-    drain(worker_of(arg));
+    bare_drain(worker_of(arg));
     spawn(worker_of(arg), &jobs[2], NULL, 0);
     return arg;
 }
@@ -195,10 +147,10 @@ static void link_while_it_is_recycled(void)
 static void *runs_recycles_and_runs_again(void *arg)
 {
     pl_worker *self = worker_of(arg);
-    drain(self);
+    bare_drain(self);
     jobs[2].fails = true;
     spawn(self, &jobs[2], NULL, 0);
-    drain(self);
+    bare_drain(self);
     return arg;
 }
 
@@ -277,7 +229,7 @@ static void both_fail(void)
 static void *spawns_2_after_0(void *arg)
 {
     spawn(worker_of(arg), &jobs[2], &jobs[0].task, 1);
-    drain(worker_of(arg));
+    bare_drain(worker_of(arg));
     return arg;
 }
 
@@ -289,6 +241,38 @@ static void two_link_while_it_ends(void)
     m_run(3, (const m_body[]){runs_its_tasks, spawns_1_after_0, spawns_2_after_0});
     T_EQ(jobs[1].status, 0);
     T_EQ(jobs[2].status, 0);
+    close_runtime();
+}
+
+static void *spawns_2_after_both(void *arg)
+{
+    spawn(worker_of(arg), &jobs[2], (const parla_task[]){jobs[0].task, jobs[1].task}, 2);
+    bare_drain(worker_of(arg));
+    return arg;
+}
+
+static void link_two_while_they_end(void)
+{
+    open_runtime();
+    jobs[2].after[0] = &jobs[0];
+    jobs[2].after[1] = &jobs[1];
+    spawn(&workers[0], &jobs[0], NULL, 0);
+    spawn(&workers[0], &jobs[1], &jobs[0].task, 1); /* in hand when job 0 has ended */
+    m_run(2, (const m_body[]){runs_its_tasks, spawns_2_after_both});
+    T_EQ(jobs[2].n_ends, 1);
+    T_EQ(jobs[2].status, 0);
+    close_runtime();
+}
+
+static void link_two_while_one_fails(void)
+{
+    open_runtime();
+    jobs[1].fails = true;
+    spawn(&workers[0], &jobs[0], NULL, 0);
+    spawn(&workers[0], &jobs[1], &jobs[0].task, 1);
+    m_run(2, (const m_body[]){runs_its_tasks, spawns_2_after_both});
+    T_EQ(jobs[2].n_runs, 0);
+    T_EQ(jobs[2].status, PARLA_E_CANCELLED);
     close_runtime();
 }
 
@@ -340,5 +324,7 @@ T_TEST(two_predecessors_end_at_once) { m_explore(two_end_at_once); }
 T_TEST(one_predecessor_fails_and_one_ends) { m_explore(one_fails_one_ends); }
 T_TEST(two_predecessors_fail_at_once) { m_explore(both_fail); }
 T_TEST_TIMEOUT(two_edges_are_linked_while_their_predecessor_ends, 120) { m_explore(two_link_while_it_ends); }
+T_TEST_TIMEOUT(two_edges_are_linked_while_both_predecessors_end, 120) { m_explore(link_two_while_they_end); }
+T_TEST_TIMEOUT(two_edges_are_linked_while_one_predecessor_fails, 120) { m_explore(link_two_while_one_fails); }
 T_TEST(a_task_is_cancelled_while_two_predecessors_end) { m_explore(cancel_while_two_end); }
 T_TEST(a_task_suspends_on_one_that_ends) { m_explore(suspend_while_it_ends); }

@@ -9,9 +9,17 @@
  * With injected faults the oracle looks at how each task ended: failed and cancelled ones spoil what they were to write; a task
  * that is done must have read nothing spoilt; and what is not spoilt in the end must be right to the last bit.
  *
+ * On devices of kind "silent" (sim whose queues bodies fill) a body only queues its work, so that later ones start behind it; the work
+ * dawdles now and then, to be late for whoever does not wait.
+ *
  * Where nothing is ever evicted the bytes that crossed links are exactly those that the placement asks for: each element once for each
- * device that needs it between two writes. */
-#include "test.h"
+ * device that needs it between two writes.
+ *
+ * Where a device is smaller than an array, tasks that name more of it than fits are refused at their spawn and go to the CPU instead; all
+ * others use it there by regions. At each step the bytes that the runtime counts are compared with the sum over what it has. */
+#include "../unit/accounts.h"
+#include "../unit/silent_backend.h"
+#include "base/clock.h"
 
 #include <parla/parla.h>
 
@@ -57,12 +65,13 @@ typedef struct program {
     step steps[MAX_STEPS];
     int n_steps;
     t_rng rng;
-    bool has_faults, counts_bytes;
+    bool has_faults, counts_bytes, is_tight, is_silent;
+    uint64_t seed;
     _Atomic int n_wrong;
 } program;
 
-/* Over all programs of a case: a case that met no fault has tested nothing. */
-static int n_faulty_steps;
+/* Over all programs of a case: a case that met no fault has tested nothing, nor one where nothing was too large or everything was. */
+static int n_faulty_steps, n_refused, n_on_gpus;
 
 static uint64_t mix(uint64_t a, uint64_t b)
 {
@@ -109,17 +118,61 @@ static bool any_of(const program *p, const use *u, bool spoilt)
 
 /* --- The work of a task, on any memory ---------------------------------------------------------------------------------------- */
 
+/* Each region sees what was written to those before it, where they meet. */
 static void work(const step *s, const parla_strided *boxes)
 {
     uint64_t seen = mix(s->id, 1);
-    for (int u = 0; u < s->n_uses; u++)
-        for (walk w = first(&s->uses[u]); (s->uses[u].mode & PARLA_IN) && is_on(&w); next(&w))
-            seen = mix(seen, *item(&boxes[u], &w));
     for (int u = 0; u < s->n_uses; u++) {
         uint64_t i = 1000 * (uint64_t)u;
+        for (walk w = first(&s->uses[u]); (s->uses[u].mode & PARLA_IN) && is_on(&w); next(&w))
+            seen = mix(seen, *item(&boxes[u], &w));
         for (walk w = first(&s->uses[u]); (s->uses[u].mode & PARLA_OUT) && is_on(&w); next(&w))
             *item(&boxes[u], &w) = mix(seen, i++);
     }
+}
+
+typedef struct job {
+    const step *s;
+    parla_strided boxes[MAX_USES];
+    unsigned char from, to;
+} job;
+
+static void work_in_queue(void *arg)
+{
+    job *j = arg;
+    if (mix(j->s->id, j->s->program->seed) % 4 == 0)
+        pl_sleep_until(pl_now_ns() + 1000 * (mix(j->s->id, j->s->program->seed) / 4 % 200));
+    work(j->s, j->boxes);
+    free(j);
+}
+
+static void put_behind(void *earlier, void *later)
+{
+    void *event;
+    T_OK(pl_backend_sim.event_record(earlier, &event));
+    T_OK(pl_backend_sim.queue_wait(later, event));
+    pl_backend_sim.event_free(event);
+}
+
+/* In the queue of the first device, behind and in front of what is in those of the others; a copy of nothing much may have the fault. */
+static int queue_work(parla_context *context, const step *s, const parla_strided *boxes)
+{
+    void *queue = parla_context_queue(context, 0);
+    job *j = malloc(sizeof *j);
+    *j = (job){.s = s};
+    memcpy(j->boxes, boxes, sizeof j->boxes);
+    for (size_t k = 1; k < parla_context_n_devices(context); k++)
+        if (parla_context_queue(context, k))
+            put_behind(parla_context_queue(context, k), queue);
+    if (s->program->has_faults) {
+        const parla_strided dst = {.base = &j->to, .item_bytes = 1}, src = {.base = &j->from, .item_bytes = 1};
+        T_OK(pl_backend_sim.copy(queue, NULL, &dst, NULL, &src));
+    }
+    T_OK(pl_backend_sim.queue_call(queue, work_in_queue, j));
+    for (size_t k = 1; k < parla_context_n_devices(context); k++)
+        if (parla_context_queue(context, k))
+            put_behind(queue, parla_context_queue(context, k));
+    return 0;
 }
 
 static int body(parla_context *context, void *arg)
@@ -137,7 +190,10 @@ static int body(parla_context *context, void *arg)
             return rc;
         boxes[u] = here.box;
     }
+    if (s->program->is_silent && parla_context_queue(context, 0))
+        return queue_work(context, s, boxes);
     work(s, boxes);
+    check_accounts(s->program->rt);
     return 0;
 }
 
@@ -170,7 +226,7 @@ static void make_array(program *p, int i)
     a->rows = MIN_ROWS + (int64_t)t_below(&p->rng, MAX_ROWS - MIN_ROWS);
     a->columns = MIN_COLUMNS + (int64_t)t_below(&p->rng, MAX_COLUMNS - MIN_COLUMNS);
     parla_data_options options = PARLA_DATA_OPTIONS_INIT;
-    char name[8];
+    char name[16];
     snprintf(name, sizeof name, "a%d", i);
     options.name = name;
     options.host.ndim = 2;
@@ -257,17 +313,22 @@ static void spawn_copy(program *p, step *s)
 {
     parla_data *dst = p->arrays[s->uses[0].i_array].data, *src = p->arrays[s->uses[1].i_array].data;
     int i_device = (int)t_below(&p->rng, N_DEVICES + 1) - 1;
-    T_OK(parla_data_copy(p->rt, &s->task, dst, s->uses[0].region, src, s->uses[1].region, i_device));
+    int rc = parla_data_copy(p->rt, &s->task, dst, s->uses[0].region, src, s->uses[1].region, i_device);
+    if (rc == PARLA_E_RESOURCES && p->is_tight)
+        rc = parla_data_copy(p->rt, &s->task, dst, s->uses[0].region, src, s->uses[1].region, 0);
+    T_OK(rc);
     s->is_kept = parla_task_ref(s->task) == 0;
 }
 
 static void spawn_step(program *p, step *s)
 {
     static const parla_demand cpu = {PARLA_ARCH_CPU, PARLA_ANY_NUMBER, 0, 0}, any = {PARLA_ARCH_ANY, PARLA_ANY_NUMBER, 0, 0};
-    parla_demand gpu = {PARLA_ARCH_GPU, PARLA_ANY_NUMBER, 0.5 * (double)t_below(&p->rng, 3), 4096 * t_below(&p->rng, 3)};
+    parla_demand gpu = {PARLA_ARCH_GPU, PARLA_ANY_NUMBER, 0.5 * (double)t_below(&p->rng, 3), 0};
     parla_demand one = {PARLA_ARCH_GPU, (int)t_below(&p->rng, 3), 0, 0};
+    gpu.memory_bytes = (p->is_tight ? 256 : 4096) * t_below(&p->rng, 3);
     const parla_demand both[2] = {gpu, any};
     const parla_choice choices[] = {{&gpu, 1}, {&one, 1}, {&cpu, 1}, {&any, 1}, {both, 2}};
+    const parla_choice on_cpu = {&cpu, 1};
     parla_access accesses[MAX_USES];
     parla_task_options options = PARLA_TASK_OPTIONS_INIT;
     size_t i_choice = t_below(&p->rng, 5);
@@ -287,13 +348,27 @@ static void spawn_step(program *p, step *s)
     options.accesses = accesses;
     options.n_accesses = (size_t)s->n_uses;
     options.priority = (int)t_below(&p->rng, 3);
-    T_OK(parla_task_spawn(p->rt, &s->task, &options));
+    int rc = parla_task_spawn(p->rt, &s->task, &options);
+    if (rc == PARLA_E_RESOURCES && p->is_tight) {
+        n_refused++;
+        options.choices = &on_cpu;
+        options.n_choices = 1;
+        for (int u = 0; u < s->n_uses; u++)
+            s->uses[u].member = accesses[u].member = 0;
+        rc = parla_task_spawn(p->rt, &s->task, &options);
+    }
+    T_OK(rc);
+}
+
+static void inject(parla_runtime *rt, int i_device, int64_t fail_alloc_n, int64_t fail_copy_n)
+{
+    pl_sim_inject(rt->place.devices.list[i_device].handle, fail_alloc_n, fail_copy_n);
 }
 
 static void inject_something(program *p)
 {
     if (p->has_faults && t_below(&p->rng, 8) == 0)
-        T_OK(parla_sim_inject(p->rt, 1 + (int)t_below(&p->rng, 3), (int64_t)t_below(&p->rng, 6), (int64_t)t_below(&p->rng, 10)));
+        inject(p->rt, 1 + (int)t_below(&p->rng, 3), (int64_t)t_below(&p->rng, 6), (int64_t)t_below(&p->rng, 10));
 }
 
 /* --- The oracle --------------------------------------------------------------------------------------------------------------- */
@@ -351,6 +426,7 @@ static void replay(program *p, const step *s)
         T_EQ(s->status, PARLA_E_DEVICE_MEMORY);
     if (is_spoilt)
         T_EQ(s->status, PARLA_E_CANCELLED);
+    n_on_gpus += is_done && !s->is_copy && s->devices[0] > 0;
     if (is_done)
         replay_step(p, s);
     else
@@ -392,6 +468,8 @@ static void check_bytes(program *p)
         n_least += least_bytes(p, &p->steps[i]);
     for (int i = 0; i < N_DEVICES; i++)
         for (int k = 0; k < N_DEVICES; k++) {
+            if (i == k)
+                continue; /* between regions on a device */
             parla_link_info info = {.size = sizeof info};
             T_OK(parla_link_query(p->rt, i, k, &info));
             n_moved += info.n_bytes;
@@ -462,7 +540,7 @@ static bool is_at_rest(parla_runtime *rt)
 static void clear_faults(parla_runtime *rt)
 {
     for (int i = 1; i < parla_device_count(rt); i++)
-        T_OK(parla_sim_inject(rt, i, 0, 0));
+        inject(rt, i, 0, 0);
 }
 
 static void touch_from_host(program *p)
@@ -505,6 +583,7 @@ static void spawn_all(program *p)
 static void check_all(program *p)
 {
     T_EQ(atomic_load(&p->n_wrong), 0);
+    check_accounts(p->rt);
     collect_outcomes(p);
     if (p->counts_bytes)
         check_bytes(p);
@@ -517,19 +596,24 @@ static void check_all(program *p)
     T_EVENTUALLY(is_at_rest(p->rt), 5000);
 }
 
-enum { PLAIN, FAULTS, BYTES };
+enum { PLAIN, FAULTS, BYTES, BYTES_BY_REGION, TIGHT, TIGHT_FAULTS };
 
 static void run_program(uint64_t seed, const char *devices, const char *policy, int n_workers, int kind)
 {
     program *p = calloc(1, sizeof *p);
     p->rng.state = seed;
-    p->has_faults = kind == FAULTS;
-    p->counts_bytes = kind == BYTES;
+    p->has_faults = kind == FAULTS || kind == TIGHT_FAULTS;
+    p->counts_bytes = kind == BYTES || kind == BYTES_BY_REGION;
+    p->is_tight = kind == TIGHT || kind == TIGHT_FAULTS;
+    p->is_silent = strncmp(devices, "silent", 6) == 0;
+    p->seed = seed;
     parla_options options = PARLA_OPTIONS_INIT;
     options.devices = devices;
     options.policy = policy;
     options.n_workers = n_workers;
     T_OK(parla_runtime_create(&p->rt, &options));
+    for (int i = 1; kind == BYTES_BY_REGION && i < N_DEVICES; i++)
+        p->rt->place.sites[i].whole_bytes = 0; /* as if the arrays were large beside the device */
     for (int i = 0; i < N_ARRAYS; i++)
         make_array(p, i);
     spawn_all(p);
@@ -554,14 +638,28 @@ static void run_programs(uint64_t n_programs, const char *devices, const char *p
         t_phase(phase);
         run_program(t_seed() * 100000 + i, devices, policy, n_workers, kind);
     }
-    T_EQ(n_faulty_steps > 0, kind == FAULTS);
+    T_EQ(n_faulty_steps > 0, kind == FAULTS || kind == TIGHT_FAULTS);
+    T_EQ(n_refused > 0, kind == TIGHT || kind == TIGHT_FAULTS);
+    T_GT(n_on_gpus, n);
+    t_count(n, "random programs of arrays");
 }
 
-T_TEST(roomy_devices) { run_programs(1500, "sim:3", NULL, 2, PLAIN); }
-T_TEST(small_devices) { run_programs(2000, "sim:3,mem=34KB", NULL, 2, PLAIN); }
-T_TEST(small_devices_slow_links) { run_programs(300, "sim:3,mem=34KB,lat=50us,link=2GB/s", NULL, 2, PLAIN); }
-T_TEST(eager) { run_programs(1500, "sim:3,mem=36KB", "eager", 2, PLAIN); }
-T_TEST(round_robin_one_worker) { run_programs(1500, "sim:3,mem=36KB", "round_robin", 1, PLAIN); }
-T_TEST(bytes_are_the_least_possible) { run_programs(1200, "sim:3", "round_robin", 2, BYTES); }
-T_TEST(faults_in_roomy_devices) { run_programs(1200, "sim:3", NULL, 2, FAULTS); }
-T_TEST(faults_in_small_devices) { run_programs(1200, "sim:3,mem=34KB", "round_robin", 2, FAULTS); }
+T_TEST(roomy_devices) { run_programs(1000, "sim:3", NULL, 2, PLAIN); }
+T_TEST(small_devices) { run_programs(1300, "sim:3,mem=34KB", NULL, 2, PLAIN); }
+T_TEST(small_devices_slow_links) { run_programs(200, "sim:3,mem=34KB,lat=50us,link=2GB/s", NULL, 2, PLAIN); }
+T_TEST(eager) { run_programs(1000, "sim:3,mem=36KB", "eager", 2, PLAIN); }
+T_TEST(round_robin_one_worker) { run_programs(1000, "sim:3,mem=36KB", "round_robin", 1, PLAIN); }
+T_TEST(bytes_are_the_least_possible) { run_programs(900, "sim:3", "round_robin", 2, BYTES); }
+T_TEST(faults_in_roomy_devices) { run_programs(900, "sim:3", NULL, 2, FAULTS); }
+T_TEST(faults_in_small_devices) { run_programs(900, "sim:3,mem=34KB", "round_robin", 2, FAULTS); }
+T_TEST(bytes_are_the_least_possible_by_region) { run_programs(900, "sim:3", "round_robin", 2, BYTES_BY_REGION); }
+T_TEST(arrays_larger_than_a_device) { run_programs(1300, "sim:3,mem=4KB", NULL, 2, TIGHT); }
+T_TEST(arrays_larger_than_a_device_with_faults) { run_programs(900, "sim:3,mem=4KB", "round_robin", 2, TIGHT_FAULTS); }
+T_TEST(ahead_roomy_devices) { run_programs(600, "silent:3", NULL, 2, PLAIN); }
+T_TEST(ahead_small_devices) { run_programs(600, "silent:3,mem=34KB", "round_robin", 2, PLAIN); }
+T_TEST(ahead_slow_links) { run_programs(200, "silent:3,mem=36KB,lat=50us,link=2GB/s", NULL, 2, PLAIN); }
+T_TEST(ahead_bytes_are_the_least_possible) { run_programs(300, "silent:3", "round_robin", 2, BYTES); }
+T_TEST(ahead_faults) { run_programs(600, "silent:3", "round_robin", 2, FAULTS); }
+T_TEST(ahead_faults_in_small_devices) { run_programs(600, "silent:3,mem=34KB", NULL, 2, FAULTS); }
+T_TEST(ahead_arrays_larger_than_a_device) { run_programs(400, "silent:3,mem=4KB", NULL, 2, TIGHT); }
+T_TEST(ahead_arrays_larger_than_a_device_with_faults) { run_programs(300, "silent:3,mem=4KB", "round_robin", 2, TIGHT_FAULTS); }

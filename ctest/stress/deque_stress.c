@@ -96,6 +96,7 @@ static void fight(int n_owners, int n_thieves, uint64_t n_items)
         pl_deque_fini(&all.deques[i]);
     }
     free((void *)all.n_taken);
+    t_count((uint64_t)n_owners * n_items, "items through structures");
 }
 
 T_TEST(one_owner_one_thief) { fight(1, 1, t_scale(3000000)); }

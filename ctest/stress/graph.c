@@ -3,12 +3,6 @@
 
 #include <stdlib.h>
 
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-    t_rng rng = {hash ^ (value + 0x9e3779b97f4a7c15u)};
-    return t_next(&rng);
-}
-
 /* --- Drawing and predicting ------------------------------------------------------------------------------------------------- */
 
 static int draw_before(t_rng *rng, int index, int *out, int max)
@@ -52,9 +46,31 @@ static void draw_place(graph_node *node, t_rng *rng, int n_sims)
     }
 }
 
+/* Arrays are used on the placed path only. */
+static void draw_uses(graph_node *node, t_rng *rng, const graph_plan *plan)
+{
+    node->n_uses = graph_draw_uses(rng, plan->n_arrays, node->uses);
+    if (node->n_members == 0) {
+        node->n_members = 1;
+        node->members[0] = (parla_demand){.arch = plan->n_sims > 0 && t_below(rng, 3) ? PARLA_ARCH_GPU : PARLA_ARCH_CPU,
+                                          .number = PARLA_ANY_NUMBER};
+    }
+    for (int i = 0; i < node->n_members; i++) {
+        node->members[i].memory_bytes /= 2; /* leaves room for the arrays */
+    }
+    for (int k = 0; k < node->n_uses; k++) {
+        if (node->kind == GRAPH_FLAKY && node->uses[k].mode == PARLA_INOUT) {
+            node->uses[k].mode = PARLA_OUT; /* what is updated in place cannot be repeated, and the library says so */
+        }
+    }
+}
+
 void graph_draw(graph *g, t_rng *rng, const graph_plan *plan)
 {
-    *g = (graph){.n_nodes = plan->n_nodes, .nodes = calloc((size_t)plan->n_nodes, sizeof(graph_node))};
+    *g = (graph){.n_nodes = plan->n_nodes,
+                 .is_in_order = plan->is_in_order,
+                 .n_arrays = plan->n_arrays,
+                 .nodes = calloc((size_t)plan->n_nodes, sizeof(graph_node))};
     T_TRUE(g->nodes != NULL);
     for (int i = 0; i < plan->n_nodes; i++) {
         graph_node *node = &g->nodes[i];
@@ -63,6 +79,9 @@ void graph_draw(graph *g, t_rng *rng, const graph_plan *plan)
         node->kind = draw_kind(rng, plan->one_in_fails);
         if (plan->one_in_placed > 0 && t_below(rng, (uint64_t)plan->one_in_placed) == 0) {
             draw_place(node, rng, plan->n_sims);
+        }
+        if (plan->n_arrays > 0 && t_below(rng, 2) == 0) {
+            draw_uses(node, rng, plan);
         }
         if (node->kind == GRAPH_BLOCKS && node->n_members > 0) {
             node->kind = GRAPH_SUSPENDS; /* bodies on a device's queue must not block */
@@ -80,21 +99,25 @@ void graph_predict(graph *g)
 {
     for (int i = 0; i < g->n_nodes; i++) {
         graph_node *node = &g->nodes[i];
-        uint64_t value = mix(0, (uint64_t)i);
+        uint64_t value = graph_mix(0, (uint64_t)i);
         node->want_status = 0;
         for (int k = 0; k < node->n_deps; k++) {
             const graph_node *before = &g->nodes[node->deps[k]];
             node->want_status = before->want_status != 0 ? PARLA_E_CANCELLED : node->want_status;
-            value = mix(value, before->want_value);
+            value = graph_mix(value, before->want_value);
         }
         for (int k = 0; k < node->n_awaited; k++) {
             const graph_node *before = &g->nodes[node->awaited[k]];
-            value = mix(value, before->want_status == 0 ? before->want_value : 1);
+            value = graph_mix(value, before->want_status == 0 ? before->want_value : 1);
+        }
+        if (graph_reads_spoilt(g->arrays, node->uses, node->n_uses, &value)) {
+            node->want_status = PARLA_E_CANCELLED;
         }
         if (node->want_status == 0 && (node->kind == GRAPH_FAILS || node->kind == GRAPH_HOLD_FAILS)) {
             node->want_status = PARLA_E_USER;
         }
         node->want_value = node->want_status == 0 ? value : 0;
+        graph_predict_writes(g->arrays, node->uses, node->n_uses, node->want_status == 0, value);
     }
 }
 
@@ -135,14 +158,14 @@ static int block(parla_context *context, graph_node *node)
 
 static uint64_t value_of(const graph_node *node)
 {
-    uint64_t value = mix(0, (uint64_t)node->index);
+    uint64_t value = graph_mix(0, (uint64_t)node->index);
     for (int k = 0; k < node->n_deps; k++) {
-        value = mix(value, node->graph->nodes[node->deps[k]].value);
+        value = graph_mix(value, node->graph->nodes[node->deps[k]].value);
     }
     for (int k = 0; k < node->n_awaited; k++) {
         const graph_node *before = &node->graph->nodes[node->awaited[k]];
         T_TRUE(parla_task_has_ended(before->task));
-        value = mix(value, parla_task_query(before->task) == PARLA_TASK_DONE ? before->value : 1);
+        value = graph_mix(value, parla_task_query(before->task) == PARLA_TASK_DONE ? before->value : 1);
     }
     return value;
 }
@@ -169,9 +192,11 @@ static int body(parla_context *context, void *arg)
     if (node->kind == GRAPH_FAILS) {
         return parla_fail(context, PARLA_E_USER, "node %d fails", node->index);
     }
-    node->value = value_of(node);
+    node->value = graph_read(context, node->uses, node->n_uses, value_of(node));
+    graph_write(context, node->uses, node->n_uses, node->value);
     if (node->kind == GRAPH_HOLDS || node->kind == GRAPH_HOLD_FAILS) {
         T_OK(parla_hold(context, 1));
+        node->held = parla_context_task(context);
         node->graph->release_later(node->graph, node);
     }
     return 0;
@@ -181,7 +206,7 @@ static void on_end(void *arg, const parla_outcome *outcome)
 {
     graph_node *node = arg;
     T_EQ(atomic_fetch_add_explicit(&node->n_ends, 1, memory_order_relaxed), 0);
-    T_TRUE(parla_task_equal(outcome->task, node->task));
+    T_TRUE(node->graph->is_in_order || parla_task_equal(outcome->task, node->task)); /* it may end before its spawn returns */
     T_EQ(outcome->failure == NULL, outcome->status == 0);
     node->status = outcome->status;
 }
@@ -189,15 +214,22 @@ static void on_end(void *arg, const parla_outcome *outcome)
 void graph_create(graph *g, parla_runtime *rt)
 {
     g->rt = rt;
-    for (int i = 0; i < g->n_nodes; i++) {
+    graph_arrays_create(g->arrays, g->n_arrays);
+    for (int i = 0; !g->is_in_order && i < g->n_nodes; i++) {
         T_OK(parla_task_create(rt, &g->nodes[i].task, "node"));
+        atomic_store_explicit(&g->n_known, i + 1, memory_order_release);
     }
 }
 
 void graph_spawn(graph_node *node)
 {
     parla_task deps[GRAPH_MAX_DEPS];
+    parla_access accesses[GRAPH_MAX_USES];
     parla_task_options options = PARLA_TASK_OPTIONS_INIT;
+    for (int k = 0; k < node->n_uses; k++) {
+        const graph_use *use = &node->uses[k];
+        accesses[k] = (parla_access){node->graph->arrays[use->i_array].data, use->mode, k % node->n_members, &use->region};
+    }
     for (int k = 0; k < node->n_deps; k++) {
         deps[k] = node->graph->nodes[node->deps[k]].task;
     }
@@ -208,6 +240,8 @@ void graph_spawn(graph_node *node)
     options.task = node->task;
     options.deps = deps;
     options.n_deps = (size_t)node->n_deps;
+    options.accesses = accesses;
+    options.n_accesses = (size_t)node->n_uses;
     options.priority = node->priority;
     options.n_retries = node->kind == GRAPH_FLAKY;
     parla_choice choice = {node->members, (size_t)node->n_members};
@@ -215,7 +249,20 @@ void graph_spawn(graph_node *node)
         options.choices = &choice;
         options.n_choices = 1;
     }
-    T_OK(parla_task_spawn(node->graph->rt, NULL, &options));
+    if (!node->graph->is_in_order) {
+        T_OK(parla_task_spawn(node->graph->rt, NULL, &options));
+        return;
+    }
+    T_OK(parla_task_spawn(node->graph->rt, &node->task, &options));
+    atomic_store_explicit(&node->graph->n_known, node->index + 1, memory_order_release);
+}
+
+void graph_forget(graph *g)
+{
+    for (int i = 0; !g->is_in_order && i < g->n_nodes; i++) {
+        parla_task_unref(g->nodes[i].task);
+    }
+    graph_arrays_forget(g->arrays, g->n_arrays);
 }
 
 /* --- Checking --------------------------------------------------------------------------------------------------------------- */
@@ -261,4 +308,5 @@ void graph_check_values(graph *g)
             T_EQ(node->value, node->want_value);
         }
     }
+    graph_check_arrays(g->rt, g->arrays, g->n_arrays);
 }

@@ -5,6 +5,7 @@
 #ifndef PARLA_TEST_GRAPH_H
 #define PARLA_TEST_GRAPH_H
 
+#include "graph_arrays.h"
 #include "test.h"
 
 #include <parla/parla.h>
@@ -22,6 +23,8 @@ typedef struct graph_plan {
     int n_waiters;     /* threads that wait for tasks of the graph meanwhile */
     bool is_polling;   /* holds are released by a progress function, not by a thread; no cutting off then */
     bool is_cancelling;
+    bool is_in_order; /* nodes have no names before they are spawned, so one thread spawns them in order */
+    int n_arrays;     /* that nodes share, in the order of their spawns, so with is_in_order only */
 } graph_plan;
 
 typedef enum graph_kind {
@@ -44,6 +47,8 @@ typedef struct graph_node {
     int priority;
     int n_members; /* devices that it needs at once; 0: none in particular */
     parla_demand members[2];
+    int n_uses;
+    graph_use uses[GRAPH_MAX_USES];
 
     /* What must come out. */
     int want_status;
@@ -51,6 +56,7 @@ typedef struct graph_node {
 
     /* What came out. */
     parla_task task;
+    parla_task held; /* the same, known to its body */
     atomic_int n_starts, n_steps, n_ends;
     int status;
     uint64_t value; /* written by the body, read by nodes behind it */
@@ -60,6 +66,10 @@ typedef struct graph {
     parla_runtime *rt;
     int n_nodes;
     graph_node *nodes;
+    int n_arrays;
+    graph_array arrays[GRAPH_MAX_ARRAYS];
+    bool is_in_order;
+    atomic_int n_known;                                           /* so many nodes have their task */
     void (*release_later)(struct graph *graph, graph_node *node); /* for GRAPH_HOLDS */
     void *ctx;
 } graph;
@@ -67,17 +77,18 @@ typedef struct graph {
 void graph_draw(graph *g, t_rng *rng, const graph_plan *plan);
 void graph_free(graph *g);
 
-/* Fills in want_status and want_value. */
-void graph_predict(graph *g);
-
-/* Makes a task for each node, to be spawned in any order. */
+/* Makes a task for each node, to be spawned in any order, or none if they are spawned in order; and the arrays. */
 void graph_create(graph *g, parla_runtime *rt);
+/* Fills in want_status and want_value, and what the arrays hold in the end. */
+void graph_predict(graph *g);
 void graph_spawn(graph_node *node);
+/* Drops the names, and the arrays. */
+void graph_forget(graph *g);
 
 /* The invariants that hold however tasks were cancelled: each ended once, ran at most once, and after its dependencies. */
 void graph_check_order(graph *g);
 
-/* The prediction came true to the bit. */
+/* The prediction came true to the bit. Looks at the arrays, too, so the runtime has to be there. */
 void graph_check_values(graph *g);
 
 #endif

@@ -33,7 +33,7 @@ static void release_one(releaser *self)
     graph_node *node = self->queue[self->n_released++];
     pthread_mutex_unlock(&self->mutex);
     bool is_failure = node->kind == GRAPH_HOLD_FAILS;
-    T_OK(parla_release(node->task, is_failure ? PARLA_E_USER : 0, is_failure ? "the hold failed" : NULL));
+    T_OK(parla_release(node->held, is_failure ? PARLA_E_USER : 0, is_failure ? "the hold failed" : NULL));
     pthread_mutex_lock(&self->mutex);
 }
 
@@ -110,13 +110,13 @@ static int spawn_one(parla_context *context, void *arg)
     return 0;
 }
 
-static bool is_spawned_by_task(int index) { return index % 4 == 0; }
+static bool is_spawned_by_task(const graph *g, int index) { return !g->is_in_order && index % 4 == 0; }
 
 /* Cancels one of the nodes that this thread has spawned, in any state of its life. */
 static void cancel_one(part *self, int i)
 {
     int other = self->order[self->begin + (int)t_below(&self->rng, (uint64_t)(i - self->begin) + 1)];
-    if (!is_spawned_by_task(other)) {
+    if (!is_spawned_by_task(self->g, other)) {
         int code = parla_task_cancel(self->g->nodes[other].task);
         T_TRUE(code == 0 || code == PARLA_PENDING || code == PARLA_E_STATE);
     }
@@ -127,7 +127,7 @@ static void *spawn_part(void *arg)
     part *self = arg;
     for (int i = self->begin; i < self->end; i++) {
         graph_node *node = &self->g->nodes[self->order[i]];
-        if (is_spawned_by_task(node->index)) {
+        if (is_spawned_by_task(self->g, node->index)) {
             T_OK(parla_spawn(self->g->rt, NULL, spawn_one, node, NULL, 0));
         } else {
             graph_spawn(node);
@@ -139,12 +139,12 @@ static void *spawn_part(void *arg)
     return NULL;
 }
 
-static int *draw_order(t_rng *rng, int n)
+static int *draw_order(t_rng *rng, const graph *g)
 {
-    int *order = malloc((size_t)n * sizeof(*order));
+    int *order = malloc((size_t)g->n_nodes * sizeof(*order));
     T_TRUE(order != NULL);
-    for (int i = 0; i < n; i++) {
-        int k = (int)t_below(rng, (uint64_t)i + 1);
+    for (int i = 0; i < g->n_nodes; i++) {
+        int k = g->is_in_order ? i : (int)t_below(rng, (uint64_t)i + 1);
         order[i] = order[k];
         order[k] = i;
     }
@@ -154,7 +154,7 @@ static int *draw_order(t_rng *rng, int n)
 static void spawn_all(graph *g, t_rng *rng, int n_spawners, bool is_cancelling)
 {
     part parts[GRAPH_MAX_SPAWNERS];
-    int *order = draw_order(rng, g->n_nodes);
+    int *order = draw_order(rng, g);
     for (int i = 0; i < n_spawners; i++) {
         parts[i] = (part){.g = g, .order = order, .begin = g->n_nodes * i / n_spawners, .end = g->n_nodes * (i + 1) / n_spawners};
         parts[i].rng.state = is_cancelling ? t_next(rng) | 1 : 0;
@@ -182,8 +182,12 @@ static void wait_for_some(waiter *self)
     parla_task tasks[MAX];
     size_t n = 1 + t_below(&self->rng, MAX);
     bool all_done = true;
+    uint64_t n_known = (uint64_t)atomic_load_explicit(&self->g->n_known, memory_order_acquire);
+    if (n_known == 0) {
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
-        nodes[i] = &self->g->nodes[t_below(&self->rng, (uint64_t)self->g->n_nodes)];
+        nodes[i] = &self->g->nodes[t_below(&self->rng, n_known)];
         tasks[i] = nodes[i]->task;
     }
     int code = parla_task_wait(self->g->rt, tasks, n, t_below(&self->rng, 3) ? PARLA_FOREVER : (int64_t)t_below(&self->rng, 20000));
@@ -217,15 +221,15 @@ void graph_run(parla_runtime *rt, t_rng *rng, const graph_plan *plan)
     waiter waiters[GRAPH_MAX_WAITERS];
     parla_task spawning;
     graph_draw(&g, rng, plan);
-    graph_predict(&g);
     releaser_start(&releases, &g, plan, rt);
     graph_create(&g, rt);
+    graph_predict(&g);
     T_OK(parla_event_create(rt, &spawning, "spawning")); /* tasks come from threads that the runtime does not know yet */
     for (int i = 0; i < plan->n_waiters; i++) {
         waiters[i] = (waiter){.g = &g, .rng = {t_next(rng)}};
         T_EQ(pthread_create(&waiters[i].thread, NULL, wait_often, &waiters[i]), 0);
     }
-    spawn_all(&g, rng, plan->n_spawners, plan->is_cancelling);
+    spawn_all(&g, rng, plan->is_in_order ? 1 : plan->n_spawners, plan->is_cancelling);
     T_OK(parla_event_complete(spawning, 0, NULL));
     parla_task_unref(spawning);
     T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
@@ -237,9 +241,7 @@ void graph_run(parla_runtime *rt, t_rng *rng, const graph_plan *plan)
     if (!plan->is_cancelling) {
         graph_check_values(&g);
     }
-    for (int i = 0; i < g.n_nodes; i++) {
-        parla_task_unref(g.nodes[i].task);
-    }
+    graph_forget(&g);
     graph_free(&g);
 }
 
@@ -253,9 +255,7 @@ void graph_run_and_cut_off(parla_runtime *rt, t_rng *rng, const graph_plan *plan
     for (int k = 0; k < g.n_nodes; k++) {
         graph_spawn(&g.nodes[k]);
     }
-    for (int k = 0; k < g.n_nodes; k++) {
-        parla_task_unref(g.nodes[k].task); /* names end with their runtime */
-    }
+    graph_forget(&g); /* names end with their runtime */
     parla_runtime_destroy(rt);
     releaser_stop(&releases);
     for (int k = 0; k < g.n_nodes; k++) {

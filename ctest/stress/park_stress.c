@@ -57,6 +57,7 @@ T_TEST(ping_pong)
     run(2, play, threads);
     join(2, threads);
     T_EQ(turn, 2 * t_scale(100000));
+    t_count(2 * t_scale(100000), "items through structures");
 }
 
 /* --- Many producers and consumers --------------------------------------------------------------------------------------------- */
@@ -118,6 +119,7 @@ static void market(int n_producers, int n_consumers)
     pl_park_wake_all(&park);
     join(n_consumers, consumers);
     T_EQ(n_tokens, 0);
+    t_count(pl_load_relaxed(&n_taken), "items through structures");
 }
 
 T_TEST(one_producer_one_consumer) { market(1, 1); }

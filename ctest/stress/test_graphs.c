@@ -33,9 +33,24 @@ static void run_graphs(uint64_t stream, graph_plan plan, const char *devices)
 T_TEST_TIMEOUT(graphs_that_succeed, 120) { run_graphs(1, (graph_plan){0}, NULL); }
 T_TEST_TIMEOUT(graphs_with_failures, 120) { run_graphs(2, (graph_plan){.one_in_fails = 30}, NULL); }
 T_TEST_TIMEOUT(graphs_with_cancellation, 120) { run_graphs(3, (graph_plan){.one_in_fails = 60, .is_cancelling = true}, NULL); }
+T_TEST_TIMEOUT(graphs_without_names, 120) { run_graphs(6, (graph_plan){.one_in_fails = 30, .is_in_order = true}, NULL); }
+T_TEST_TIMEOUT(graphs_without_names_with_cancellation, 120)
+{
+    run_graphs(7, (graph_plan){.one_in_fails = 60, .is_cancelling = true, .is_in_order = true, .n_waiters = 2}, NULL);
+}
 T_TEST_TIMEOUT(graphs_with_placed_tasks, 120)
 {
     run_graphs(5, (graph_plan){.one_in_fails = 60, .one_in_placed = 3}, "sim:2,mem=1KiB");
+}
+
+T_TEST_TIMEOUT(graphs_in_modelled_time, 120)
+{
+    run_graphs(6, (graph_plan){.one_in_fails = 60, .one_in_placed = 3}, "sim:2,mem=1KiB,time=virtual");
+}
+
+T_TEST_TIMEOUT(graphs_with_arrays, 120)
+{
+    run_graphs(8, (graph_plan){.one_in_fails = 60, .one_in_placed = 3, .is_in_order = true, .n_arrays = 3}, "sim:2,mem=1KiB");
 }
 
 /* Runtimes come and go while tasks are left over: those are cancelled and told. */

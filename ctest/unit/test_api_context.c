@@ -142,6 +142,40 @@ T_TEST(suspending_on_nothing_comes_back)
     close_runtime();
 }
 
+/* The task that is awaited has ended, and the one that awaits it lives in its memory. */
+static int await_the_one_before(parla_context *context, void *arg)
+{
+    parla_task *before = arg, self = parla_context_task(context);
+    if (before->object != self.object)
+        return 0;
+    T_NE(before->generation, self.generation);
+    T_OK(parla_suspend_on(context, before, 1));
+    *before = PARLA_TASK_NONE;
+    return PARLA_SUSPENDED;
+}
+
+static int spawn_twice(parla_context *context, void *arg)
+{
+    (void)context;
+    parla_task none = PARLA_TASK_NONE, *before = arg;
+    do { /* mostly this thread runs the first one, and has its memory back for the second */
+        *before = spawn(await_the_one_before, &none, NULL, 0);
+        T_OK(wait_for(*before));
+        T_OK(wait_for(spawn(await_the_one_before, before, NULL, 0)));
+    } while (!parla_task_is_none(*before));
+    return 0;
+}
+
+T_TEST(an_older_task_in_the_same_memory_is_another)
+{
+    parla_task before;
+    open_runtime(1);
+    T_OK(parla_spawn(rt, NULL, spawn_twice, &before, NULL, 0));
+    T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+    T_TRUE(parla_task_is_none(before));
+    close_runtime();
+}
+
 /* --- Failing ------------------------------------------------------------------------------------------------------------------ */
 
 static _Atomic int n_released;

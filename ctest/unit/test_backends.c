@@ -70,7 +70,7 @@ T_TEST(unusable_tables_are_refused)
 T_TEST(the_registry_is_bounded)
 {
     static parla_backend many[20];
-    static char names[20][8];
+    static char names[20][16];
     int n = 0, rc = 0;
     for (; n < 20 && rc == 0; n++) {
         snprintf(names[n], sizeof names[n], "kind%d", n);

@@ -307,6 +307,44 @@ T_TEST(busy_kept_and_fixed_devices_are_told_apart)
     parla_runtime_destroy(rt);
 }
 
+/* A device that refuses memory with nothing there to make room is no choice any more, for this task; where all do, the task fails. */
+static void check_hopeless(int n_refusing)
+{
+    parla_runtime *rt = start_with("sim:2,mem=4096", "eager", 2);
+    parla_data *data = make_array("x", NULL, 1024);
+    parla_demand any = on_gpu(PARLA_ANY_NUMBER);
+    parla_choice choice = {&any, 1};
+    parla_access access = {.data = data, .mode = PARLA_OUT};
+    parla_task_options options = PARLA_TASK_OPTIONS_INIT;
+    parla_explanation why = {.size = sizeof why};
+    parla_judgement judgements[2];
+    options.body = do_nothing;
+    options.choices = &choice;
+    options.n_choices = 1;
+    options.accesses = &access;
+    options.n_accesses = 1;
+    options.prefer = 1 << 1;
+    for (int i = 1; i <= n_refusing; i++)
+        T_OK(parla_sim_inject(rt, i, 1, 0));
+    parla_task task = spawn_with(rt, &options);
+    T_EQ(parla_task_wait(rt, &task, 1, PARLA_FOREVER), n_refusing == 2 ? PARLA_E_DEVICE_MEMORY : 0);
+    T_OK(parla_task_explain(task, &why, judgements, 2));
+    T_EQ(why.n_judgements, 2);
+    T_EQ(why.i_choice, n_refusing == 2 ? -1 : 0);
+    for (int i = 0; i < 2; i++) {
+        bool is_hopeless = judgements[i].i_device <= n_refusing;
+        T_EQ(judgements[i].verdict, is_hopeless ? PARLA_VERDICT_HOPELESS : PARLA_VERDICT_CHOSEN);
+        T_EQ(isnan(judgements[i].cost) != 0, is_hopeless);
+    }
+    T_HAS_STR(parla_verdict_text(PARLA_VERDICT_HOPELESS), "cannot");
+    parla_task_unref(task);
+    parla_data_unref(data);
+    parla_runtime_destroy(rt);
+}
+
+T_TEST(a_device_that_has_no_memory_to_give_is_hopeless) { check_hopeless(1); }
+T_TEST(where_all_devices_are_hopeless_the_task_fails) { check_hopeless(2); }
+
 /* A program's own: the second GPU is cheapest, the third is left out, whatever the load. */
 static double own_cost(void *ctx, const parla_candidate *candidate)
 {

@@ -297,3 +297,44 @@ T_TEST(too_many_regions)
     parla_data_unref(data);
     parla_runtime_destroy(rt);
 }
+
+/* A device that has some array alone or together with others reads it once more. */
+static void read_on_gpu(parla_runtime *rt, int number, parla_data *first, parla_data *second)
+{
+    const parla_demand demand = on_gpu(number);
+    const parla_choice choice = {&demand, 1};
+    const parla_access accesses[] = {{.data = first, .mode = PARLA_IN}, {.data = second, .mode = PARLA_IN}};
+    parla_task_options options = PARLA_TASK_OPTIONS_INIT;
+    options.body = do_nothing;
+    options.choices = &choice;
+    options.n_choices = 1;
+    options.accesses = accesses;
+    options.n_accesses = second ? 2 : 1;
+    T_OK(parla_task_spawn(rt, NULL, &options));
+    T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+}
+
+/* In modelled time: by the link; and from the slow one when the fast one's device sends something long already. */
+T_TEST(copies_come_over_the_link_that_is_fastest_now)
+{
+    enum { SMALL = 100000, LARGE = 10000000 };
+    unsigned char value = 1;
+    parla_runtime *rt = start("sim:1,link=1GB/s,time=virtual,sim:1,link=4GB/s,time=virtual,sim:1,link=50GB/s,time=virtual");
+    parla_data *first = make_array("first", NULL, SMALL), *second = make_array("second", NULL, SMALL);
+    parla_data *large = make_array("large", NULL, LARGE);
+    T_OK(finish(rt, spawn(rt, store_byte, &value, on_gpu(0), first, PARLA_OUT)));
+    T_OK(finish(rt, spawn(rt, store_byte, &value, on_gpu(0), second, PARLA_OUT)));
+    T_OK(finish(rt, spawn(rt, store_byte, &value, on_gpu(1), large, PARLA_OUT)));
+    read_on_gpu(rt, 1, first, second);
+    T_EQ(bytes_between(rt, 1, 2), 2 * SMALL);
+    read_on_gpu(rt, 2, first, NULL);
+    T_EQ(bytes_between(rt, 1, 3), 0);
+    T_EQ(bytes_between(rt, 2, 3), SMALL);
+    read_on_gpu(rt, 2, large, second);
+    T_EQ(bytes_between(rt, 2, 3), SMALL + LARGE);
+    T_EQ(bytes_between(rt, 1, 3), SMALL);
+    parla_data_unref(first);
+    parla_data_unref(second);
+    parla_data_unref(large);
+    parla_runtime_destroy(rt);
+}

@@ -142,6 +142,32 @@ T_TEST_TIMEOUT(ranges_in_ranges, 60)
     }
 }
 
+/* What already waits for the name waits for the range. */
+T_TEST(a_range_under_a_name)
+{
+    for (int workers = 1; workers <= 2; workers++) {
+        _Atomic int n = 0;
+        int n_before = -1;
+        parla_task name, task;
+        open_runtime(workers);
+        memset((void *)hits, 0, sizeof hits);
+        T_OK(parla_task_create(rt, &name, "range"));
+        parla_task after = spawn(count_body, &n, &name, 1);
+        parla_task_options options = PARLA_TASK_OPTIONS_INIT;
+        options.body = hit_body;
+        options.arg = &n_before;
+        options.task = name;
+        T_OK(parla_task_spawn_n(rt, &task, 1000, &options));
+        T_TRUE(parla_task_equal(task, name));
+        T_OK(wait_for(after));
+        for (size_t i = 0; i < 1000; i++)
+            T_EQ(pl_load_relaxed(&hits[i]), 1);
+        T_EQ(parla_task_spawn_n(rt, NULL, 3, &options), PARLA_E_STATE);
+        parla_task_unref(name);
+        close_runtime();
+    }
+}
+
 T_TEST(what_does_not_fit_a_range_is_refused)
 {
     open_runtime(1);

@@ -399,9 +399,46 @@ T_TEST(destroy_tells_those_who_wait)
         /* Here too: a thread that has not begun to wait must not find the runtime gone. */
         T_EVENTUALLY(pl_load_acquire(&vain.n_ready) == N_WAITERS, 10000);
         T_EVENTUALLY(pl_load_acquire(&vain.rt->n_rest_waiters) == N_WAITERS, 10000);
-        parla_runtime_destroy(vain.rt);
+        if (round % 2)
+            parla_runtime_stop(vain.rt);
+        else
+            parla_runtime_destroy(vain.rt);
         for (int i = 0; i < N_WAITERS; i++) {
             pthread_join(threads[i], NULL);
         }
+        if (round % 2)
+            parla_runtime_destroy(vain.rt);
     }
+}
+
+static int stop_from_inside(parla_context *context, void *arg)
+{
+    (void)arg;
+    parla_runtime_stop(parla_context_runtime(context));
+    return 0;
+}
+
+/* Names and events are cancelled as well; what has ended can still be asked for. */
+T_TEST(a_stopped_runtime_takes_nothing_new_and_still_answers)
+{
+    _Atomic int n = 0;
+    open_runtime(2);
+    T_OK(wait_for(spawn(stop_from_inside, NULL, NULL, 0))); /* ignored, with a line in the log */
+    parla_task done = spawn(count_body, (void *)&n, NULL, 0), name = create_name("name"), event = create_event("event");
+    parla_task after = spawn(count_body, (void *)&n, &name, 1);
+    T_OK(wait_for(done));
+    T_OK(parla_task_ref(after));
+    for (int i = 0; i < 2; i++)
+        parla_runtime_stop(rt);
+    T_EQ(parla_spawn(rt, NULL, count_body, (void *)&n, NULL, 0), PARLA_E_STATE);
+    T_OK(wait_for(done));
+    T_EQ(parla_task_query(name), PARLA_TASK_CANCELLED);
+    T_EQ(parla_task_query(event), PARLA_TASK_CANCELLED);
+    T_EQ(wait_for(after), PARLA_E_CANCELLED);
+    T_EQ(counts().n_spawned, counts().n_ended);
+    T_EQ(n, 1);
+    parla_task_unref(after);
+    parla_task_unref(name);
+    parla_task_unref(event);
+    close_runtime();
 }

@@ -11,7 +11,7 @@ T_TEST(has_the_status_it_was_given)
     static const int given[] = {0, PARLA_E_DEVICE};
     for (int i = 0; i < 2; i++) {
         pl_sim_event *event;
-        T_OK(pl_sim_event_create(&event));
+        T_OK(pl_sim_event_create(&event, NULL));
         T_EQ(pl_sim_event_query(event), PARLA_PENDING);
         pl_sim_event_pass(event, given[i]);
         T_EQ(pl_sim_event_query(event), given[i]);
@@ -41,7 +41,7 @@ T_TEST(wakes_all_waiters_and_publishes)
 {
     for (uint64_t i = t_scale(200); i > 0; i--) {
         pl_sim_event *event;
-        T_OK(pl_sim_event_create(&event));
+        T_OK(pl_sim_event_create(&event, NULL));
         _Atomic int n_begun = 0;
         int written = 0;
         pthread_t threads[3];

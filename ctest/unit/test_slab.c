@@ -46,15 +46,17 @@ T_TEST(a_slot_has_a_number_and_a_runtime)
 
 T_TEST(a_fresh_slot_is_zero_but_for_the_links)
 {
-    static const unsigned char zero[PL_CACHE_LINE];
+    static const unsigned char zero[PL_SLOT_BYTES];
     open_slabs();
     alloc_all(10);
-    for (int i = 0; i < 10; i++)
-        T_EQ_MEM(slots[i], zero, sizeof zero);
+    for (int i = 0; i < 10; i++) {
+        T_EQ_MEM(slots[i], zero, PL_SLOT_KEPT_BYTES);
+        T_EQ_MEM((char *)slots[i] + sizeof(pl_free_slot), zero, PL_SLOT_BYTES - sizeof(pl_free_slot));
+    }
     pl_slabs_fini(&slabs);
 }
 
-T_TEST(the_first_line_survives_recycling)
+T_TEST(what_old_handles_read_survives_recycling)
 {
     open_slabs();
     alloc_all(N);
@@ -63,7 +65,7 @@ T_TEST(the_first_line_survives_recycling)
     for (int i = 0; i < N; i++)
         pl_slab_free(&slabs, &cache, slots[i]);
     for (int i = 0; i < N; i++)
-        for (int k = 0; k < PL_CACHE_LINE; k++)
+        for (int k = 0; k < PL_SLOT_KEPT_BYTES; k++)
             T_EQ(((unsigned char *)slots[i])[k], 1 + i % 250);
     alloc_all(N);
     T_EQ(pl_slab_count(&slabs), N); /* no new memory */
@@ -87,7 +89,7 @@ T_TEST(caches_keep_few_and_count_them)
         pl_slab_free(&slabs, &cache, slots[i]);
         T_LT(cache.n_free, 2 * PL_SLAB_BATCH);
         uint32_t n = 0;
-        for (void **at = cache.free_list; at; at = (void **)((char *)at + PL_CACHE_LINE), at = *at)
+        for (const pl_free_slot *at = cache.free_list; at; at = at->next)
             n++;
         T_EQ(n, cache.n_free);
     }

@@ -55,6 +55,37 @@ T_TEST(options_belong_to_the_devices_before_them)
     T_EQ(spec.items[3].spec.link_latency_ns, 0);
 }
 
+T_TEST(faults_of_simulated_devices)
+{
+    pl_spec spec = good("sim:2,failalloc=3,late=12/5ms,sim,failcopy=1,lost=70000");
+    for (int i = 1; i <= 2; i++) {
+        const parla_device_spec *device = &spec.items[i].spec;
+        T_TRUE(device->fail_alloc_n == 3 && device->fail_copy_n == 0 && device->lost_n == 0);
+        T_TRUE(device->late_copy_n == 12 && device->late_ns == 5000000);
+    }
+    const parla_device_spec *last = &spec.items[3].spec;
+    T_TRUE(last->fail_alloc_n == 0 && last->fail_copy_n == 1 && last->lost_n == 70000 && last->late_copy_n == 0);
+}
+
+T_TEST(modelled_time_is_for_all_or_none)
+{
+    pl_spec spec;
+    T_FALSE(good("sim:2").is_virtual);
+    T_FALSE(good("sim:2,time=real").is_virtual);
+    T_FALSE(good("cpu").is_virtual);
+    T_TRUE(good("sim:2,mem=1GiB,time=virtual").is_virtual);
+    T_TRUE(good("cpu,sim:2, time=virtual ,link=1GB/s,sim,time=virtual").is_virtual);
+    static const char *const mixed[] = {"sim:2,time=virtual,sim", "sim,sim:2,time=virtual", "sim,time=real,sim,time=virtual"};
+    for (size_t i = 0; i < sizeof mixed / sizeof mixed[0]; i++) {
+        T_EQ(pl_spec_parse(&spec, mixed[i]), PARLA_E_CONFIG);
+        T_HAS_STR(parla_error_detail(), "one time for all");
+    }
+    static const char *const wrong[] = {"sim,time=",        "sim,time=virtuall", "sim,time=1ns", "sim,time=real,time=real",
+                                        "cpu,time=virtual", "time=virtual"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        T_EQ(pl_spec_parse(&spec, wrong[i]), PARLA_E_CONFIG);
+}
+
 /* A kind with devices of its own, three of them. */
 static int three(void) { return 3; }
 static parla_backend fake;
@@ -126,6 +157,13 @@ T_TEST(malformed_strings_say_what_and_where)
         {"sim,link=20GB/h", "a size is missing"},
         {"sim,speed=3", "an option that does not exist at character 5"},
         {"cpu,link=1GB/s", "an option of simulated devices only"},
+        {"cpu,lost=3", "an option of simulated devices only"},
+        {"sim,lost=3,lost=4", "an option is given twice"},
+        {"sim,failcopy=0", "a number from 1 is missing"},
+        {"sim,failalloc=x", "a number from 1 is missing"},
+        {"sim,failcopy=2x", "a comma is missing"},
+        {"sim,late=2", "a slash and a time are missing"},
+        {"sim,late=2/5GB", "a slash and a time are missing"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         pl_spec spec;
@@ -149,9 +187,9 @@ T_TEST(too_many_devices_are_refused)
 /* Whatever the string, the answer is an error with words, or a list that begins with the CPU. */
 T_TEST(random_strings)
 {
-    static const char *const pieces[] = {
-        "cpu", "sim", "cuda", "auto", ":",  ",",  "=", " ",  "mem=", "link=",    "lat=", "1",   "02",
-        "7",   ".",   "GiB",  "MB",   "/s", "us", "-", "\t", "x",    "\xc3\xa9", ";",    "fake"};
+    static const char *const pieces[] = {"cpu",   "sim", "cuda",  "auto", ":", ",",        "=", " ",   "mem=", "link=",
+                                         "late=", "/",   "lost=", "lat=", "1", "02",       "7", ".",   "GiB",  "MB",
+                                         "/s",    "us",  "-",     "\t",   "x", "\xc3\xa9", ";", "fake"};
     register_fake();
     t_rng rng = {t_seed()};
     for (uint64_t i = t_scale(20000); i > 0; i--) {

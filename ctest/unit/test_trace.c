@@ -69,10 +69,10 @@ T_TEST(copies_of_a_queue_follow_each_other)
     pl_trace *trace = create();
     pl_picture picture;
     uint64_t asked_ns = pl_now_ns();
-    pl_trace_copy(trace, "copy", asked_ns, 1, 8);
+    pl_trace_copy(trace, "copy", asked_ns, pl_now_ns(), 1, 8);
     T_OK(pl_trace_start(trace));
     for (int i = 0; i < 3; i++) {
-        pl_trace_copy(trace, "copy", asked_ns, 1, 8);
+        pl_trace_copy(trace, "copy", asked_ns, pl_now_ns(), 1, 8);
     }
     T_EQ(count_spans(trace, "copy"), 3);
     pthread_mutex_lock(&trace->lock);

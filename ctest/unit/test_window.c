@@ -143,7 +143,7 @@ T_TEST(bodies_and_event_loops_are_not_stopped)
 /* --- Runtimes of a language with a lock -------------------------------------------------------------------------------------------- */
 
 static pthread_mutex_t language_lock = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic int n_given_up;
+static int n_given_up; /* of the thread that spawns */
 
 static int run_locked(void *ctx, parla_body body, parla_context *context, void *arg)
 {
@@ -154,27 +154,24 @@ static int run_locked(void *ctx, parla_body body, parla_context *context, void *
     return result;
 }
 
-static void *give_up_lock(void *ctx)
+/* What a binding does before a spawn. */
+static void make_room(void)
 {
+    if (!parla_window_is_full(rt))
+        return;
     pthread_mutex_unlock(&language_lock);
-    pl_add_acq_rel(&n_given_up, 1);
-    return ctx;
-}
-
-static void take_lock_back(void *ctx, void *state)
-{
-    T_EQ_PTR(ctx, state);
+    n_given_up++;
+    parla_window_wait(rt);
     pthread_mutex_lock(&language_lock);
 }
 
+/* Without asking, spawns go beyond the window, for the bodies cannot run. */
 T_TEST(the_lock_of_a_language_is_given_up_meanwhile)
 {
     _Atomic int n = 0;
-    int me;
-    for (int has_hooks = 0; has_hooks < 2; has_hooks++) {
-        parla_runner runner = {.size = sizeof runner, .ctx = &me, .run = run_locked};
-        runner.block_begin = has_hooks ? give_up_lock : NULL;
-        runner.block_end = take_lock_back;
+    for (int asks = 0; asks < 2; asks++) {
+        uint64_t most = 0;
+        parla_runner runner = {.size = sizeof runner, .run = run_locked};
         parla_options options = PARLA_OPTIONS_INIT;
         options.n_workers = 2;
         options.window = 100;
@@ -186,14 +183,49 @@ T_TEST(the_lock_of_a_language_is_given_up_meanwhile)
             task.body = count_body;
             task.arg = (void *)&n;
             task.flags = PARLA_TASK_MANAGED;
+            if (asks)
+                make_room();
             T_OK(parla_task_spawn(rt, NULL, &task));
+            most = in_flight() > most ? in_flight() : most;
         }
         pthread_mutex_unlock(&language_lock);
         T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
-        T_EQ(n, (has_hooks + 1) * 20000);
-        T_EQ(n_given_up > 0, has_hooks);
+        T_EQ(n, (asks + 1) * 20000);
+        T_EQ(n_given_up > 0, asks);
+        T_EQ(most < 1000, asks);
         close_runtime();
     }
+}
+
+/* Bodies are never held up, and neither is anybody where there is no bound. */
+static int ask_body(parla_context *context, void *arg)
+{
+    (void)context;
+    parla_window_wait(rt); /* at once */
+    *(bool *)arg = parla_window_is_full(rt);
+    return 0;
+}
+
+T_TEST(bodies_never_find_the_window_full)
+{
+    bool is_full = true;
+    _Atomic int n = 0;
+    parla_task name = PARLA_TASK_NONE;
+    open_window(1, 4);
+    name = create_event("name");
+    for (int i = 0; i < 20; i++)
+        spawn(count_body, (void *)&n, &name, 1);
+    T_OK(wait_for(spawn(ask_body, &is_full, NULL, 0)));
+    T_FALSE(is_full);
+    T_OK(parla_event_complete(name, 0, NULL));
+    parla_task_unref(name);
+    T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+    T_EQ(n, 20);
+    close_runtime();
+    open_window(1, -1);
+    T_FALSE(parla_window_is_full(rt));
+    parla_window_wait(rt);
+    close_runtime();
 }
 
 T_TEST(malformed)

@@ -28,7 +28,7 @@ def parse(arguments):
     parser.add_argument("--csv", type=Path, default=RECORD, help="rows of date,co2 (YYYYMMDD, ppm); default: the record")
     parser.add_argument("--size", type=sample_size, help="condition on this many synthetic weeks, drawn from the kernel, instead")
     parser.add_argument("--seed", type=seed, default=0, help="of the synthetic weeks (default: %(default)s)")
-    parser.add_argument("--devices", help="such as sim:2, which is the default; the tiles must lie in host memory")
+    parser.add_argument("--devices", help="such as sim:2; default: all GPUs if there is CuPy, else sim:2")
     parser.add_argument("--workers", type=positive_integer, help="worker threads (default: one for each core)")
     parser.add_argument("--block", type=positive_integer, default=240, help="rows of a tile (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("build/demo"), help="folder of the results (default: %(default)s)")
@@ -82,7 +82,7 @@ def regress(series, options, team):
     """Compute, check, report and draw; return True if all checks passed."""
     report.series(series)
     problem = series.train_time, series.train_value - series.offset, series.test_time
-    devices, note = choose_devices(options.devices, simulated="sim:2", on_host=True)
+    devices, note = choose_devices(options.devices, simulated="sim:2", library="cupy")
     trace = options.output / "gp_co2.trace.json"
     own = [trace.with_suffix(f".{rank}.json") for rank in range(team.size)] if team.size > 1 else [trace]
     with Parla(n_workers=options.workers, devices=devices, trace=own[team.rank], mpi="auto") as runtime:

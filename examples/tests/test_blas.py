@@ -23,37 +23,59 @@ def rng():
     return np.random.default_rng(20)
 
 
+def on_gpu(routine, *tiles, **how):
+    """Do the same with copies of the tiles on a GPU, whose rows are longer too."""
+    cupy = pytest.importorskip("cupy")
+    if not cupy.is_available():
+        pytest.skip("no GPU is here")
+    wider = [cupy.zeros((tile.shape[0], tile.shape[1] + 5)) for tile in tiles]
+    there = [array[:, : tile.shape[1]] for tile, array in zip(tiles, wider, strict=True)]
+    for tile, copy in zip(tiles, there, strict=True):
+        copy[...] = cupy.asarray(tile)
+    try:
+        routine(*there, **how)
+    finally:
+        for tile, copy in zip(tiles, there, strict=True):
+            tile[...] = copy.get()
+
+
+@pytest.fixture(params=["host", "gpu"])
+def do(request):
+    """A function that calls a routine with tiles where the parameter says."""
+    return on_gpu if request.param == "gpu" else lambda routine, *tiles, **how: routine(*tiles, **how)
+
+
 @pytest.mark.parametrize("n", [1, 2, 17, 64])
-def test_potrf(rng, n):
+def test_potrf(do, rng, n):
     a = positive_definite(rng, n)
     factor = a.copy()
-    blas.potrf(factor)
+    do(blas.potrf, factor)
     np.testing.assert_allclose(np.tril(factor) @ np.tril(factor).T, a, rtol=1e-12)
     np.testing.assert_array_equal(np.triu(factor, 1), np.triu(a, 1))
 
 
-def test_potrf_tells_which_minor():
+def test_potrf_tells_which_minor(do):
     with pytest.raises(blas.NotPositiveDefinite, match="order 3 of 4"):
-        blas.potrf(np.diag([1.0, 1.0, -1.0, 1.0]))
+        do(blas.potrf, np.diag([1.0, 1.0, -1.0, 1.0]))
 
 
 @pytest.mark.parametrize(("m", "n", "_"), SHAPES)
 @pytest.mark.parametrize("right", [False, True])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_trsm(rng, m, n, _, right, transposed):
+def test_trsm(do, rng, m, n, _, right, transposed):
     triangle = positive_definite(rng, n)
     lower = np.tril(triangle).T if transposed else np.tril(triangle)
     b = tile(rng, m, n) if right else tile(rng, n, m)
     x = b.copy()
-    blas.trsm(triangle, x, right=right, transposed=transposed)
+    do(blas.trsm, triangle, x, right=right, transposed=transposed)
     np.testing.assert_allclose(x @ lower if right else lower @ x, b, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize(("n", "_", "k"), SHAPES)
-def test_syrk(rng, n, _, k):
+def test_syrk(do, rng, n, _, k):
     a, before = tile(rng, n, k), tile(rng, n, n)
     c = before.copy()
-    blas.syrk(a, c)
+    do(blas.syrk, a, c)
     np.testing.assert_allclose(np.tril(c), np.tril(before - a @ a.T), rtol=1e-12, atol=1e-13)
     np.testing.assert_array_equal(np.triu(c, 1), np.triu(before, 1))
 
@@ -62,12 +84,12 @@ def test_syrk(rng, n, _, k):
 @pytest.mark.parametrize("transpose_a", [False, True])
 @pytest.mark.parametrize("transpose_b", [False, True])
 @pytest.mark.parametrize("add", [False, True])
-def test_gemm(rng, m, n, k, transpose_a, transpose_b, add):
+def test_gemm(do, rng, m, n, k, transpose_a, transpose_b, add):
     a = tile(rng, k, m) if transpose_a else tile(rng, m, k)
     b = tile(rng, n, k) if transpose_b else tile(rng, k, n)
     before = tile(rng, m, n)
     c = before.copy()
-    blas.gemm(a, b, c, transpose_a=transpose_a, transpose_b=transpose_b, add=add)
+    do(blas.gemm, a, b, c, transpose_a=transpose_a, transpose_b=transpose_b, add=add)
     product = (a.T if transpose_a else a) @ (b.T if transpose_b else b)
     np.testing.assert_allclose(c, before + product if add else before - product, rtol=1e-12, atol=1e-13)
 

@@ -19,6 +19,9 @@
 /* Of what is free when a device opens: the driver, cuBLAS and CuPy want some, too. */
 #define USABLE_SHARE 0.9
 
+/* Of a few pieces on their way, some are packed or unpacked while others are on the link. */
+static const parla_staging staging = {PL_CUDA_LEAST_PINNED_BYTES, (size_t)1 << 20, (size_t)64 << 20};
+
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static pl_cuda_device *open_devices[MAX_OPEN]; /* under list_lock */
 
@@ -191,7 +194,8 @@ int pl_cuda_open(void **out_device, const parla_device_spec *spec, parla_device_
         free(device);
         return rc;
     }
-    *out_traits = (parla_device_traits){.arch = PARLA_ARCH_GPU, .memory_bytes = device->limit_bytes, .n_queues = N_QUEUES};
+    *out_traits = (parla_device_traits){
+        .arch = PARLA_ARCH_GPU, .memory_bytes = device->limit_bytes, .n_queues = N_QUEUES, .staging = staging};
     if (pl_cu.cuDeviceGetName(out_traits->name, (int)sizeof out_traits->name, device->card) != PL_CU_SUCCESS)
         strcpy(out_traits->name, "CUDA device");
     write_uuid(device, out_traits->uuid, sizeof out_traits->uuid);

@@ -17,13 +17,11 @@
 #include <parla/log.h>
 
 #include <stdint.h>
-#include <stdlib.h>
 
 #define KEPT_BYTES ((size_t)256 << 20)
-#define LEAST_PINNED_BYTES ((size_t)64 << 10)
 
+/* The beginning of a block that is kept. */
 struct pl_cuda_pinned {
-    void *memory;
     size_t capacity_bytes;
     struct pl_cuda_pinned *next;
 };
@@ -59,18 +57,12 @@ int pl_cuda_memory_open(pl_cuda_device *device)
     return rc;
 }
 
-static void free_pinned(pl_cuda_pinned *pinned)
-{
-    (void)pl_cu.cuMemFreeHost(pinned->memory);
-    free(pinned);
-}
-
 void pl_cuda_memory_close(pl_cuda_device *device)
 {
     while (device->spare_pinned) {
         pl_cuda_pinned *pinned = device->spare_pinned;
         device->spare_pinned = pinned->next;
-        free_pinned(pinned);
+        (void)pl_cu.cuMemFreeHost(pinned);
     }
     (void)pl_cu.cuStreamSynchronize(device->memory_stream);
     (void)pl_cu.cuStreamDestroy(device->memory_stream);
@@ -176,7 +168,7 @@ int pl_cuda_locate(const void *memory, int *out_ordinal)
 
 static size_t pinned_capacity(size_t n_bytes)
 {
-    size_t capacity_bytes = LEAST_PINNED_BYTES;
+    size_t capacity_bytes = PL_CUDA_LEAST_PINNED_BYTES;
     while (capacity_bytes < n_bytes && capacity_bytes <= SIZE_MAX / 2)
         capacity_bytes *= 2;
     return capacity_bytes;
@@ -198,64 +190,56 @@ static pl_cuda_pinned *take_spare(pl_cuda_device *device, size_t capacity_bytes)
 }
 
 /* True if it was kept. */
-static bool put_spare(pl_cuda_device *device, pl_cuda_pinned *pinned)
+static bool put_spare(pl_cuda_device *device, pl_cuda_pinned *pinned, size_t capacity_bytes)
 {
     pthread_mutex_lock(&device->lock);
-    bool is_kept = pinned->capacity_bytes <= KEPT_BYTES - device->spare_pinned_bytes;
+    bool is_kept = capacity_bytes <= KEPT_BYTES - device->spare_pinned_bytes;
     if (is_kept) {
-        pinned->next = device->spare_pinned;
+        *pinned = (pl_cuda_pinned){capacity_bytes, device->spare_pinned};
         device->spare_pinned = pinned;
-        device->spare_pinned_bytes += pinned->capacity_bytes;
+        device->spare_pinned_bytes += capacity_bytes;
     }
     pthread_mutex_unlock(&device->lock);
     return is_kept;
 }
 
-static int create_pinned(pl_cuda_device *device, size_t capacity_bytes, pl_cuda_pinned **out)
+static int take_new(pl_cuda_device *device, size_t capacity_bytes, void **out)
 {
-    pl_cuda_pinned *pinned = malloc(sizeof *pinned);
-    if (!pinned)
-        return pl_error_set(PARLA_E_NOMEM, "no memory for a record of page-locked memory");
-    pinned->capacity_bytes = capacity_bytes;
     int rc = pl_cuda_enter(device);
     if (rc == 0) {
-        rc = pl_cuda_check(pl_cu.cuMemHostAlloc(&pinned->memory, capacity_bytes, PL_CU_HOST_PORTABLE), "cuMemHostAlloc");
+        rc = pl_cuda_check(pl_cu.cuMemHostAlloc(out, capacity_bytes, PL_CU_HOST_PORTABLE), "cuMemHostAlloc");
         pl_cuda_leave(device);
     }
-    if (rc < 0)
-        free(pinned);
-    else
-        *out = pinned;
     return rc == PARLA_E_DEVICE_MEMORY ? PARLA_E_NOMEM : rc; /* it is the host's */
 }
 
-/* A block begins with a pointer to its record, 64 bytes before what the caller gets. */
-#define HEAD_BYTES 64
-
 int pl_cuda_host_alloc(void *handle, void **out, size_t n_bytes)
 {
-    pl_cuda_device *device = handle;
-    if (n_bytes > SIZE_MAX / 2 - HEAD_BYTES)
+    if (n_bytes > SIZE_MAX / 2)
         return pl_error_set(PARLA_E_NOMEM, "the host has no %zu bytes", n_bytes);
-    size_t capacity_bytes = pinned_capacity(n_bytes + HEAD_BYTES);
-    pl_cuda_pinned *pinned = take_spare(device, capacity_bytes);
-    int rc = pinned ? 0 : create_pinned(device, capacity_bytes, &pinned);
-    if (rc < 0)
-        return rc;
-    *(pl_cuda_pinned **)pinned->memory = pinned;
-    *out = (char *)pinned->memory + HEAD_BYTES;
-    return 0;
+    size_t capacity_bytes = pinned_capacity(n_bytes);
+    void *memory = take_spare(handle, capacity_bytes);
+    int rc = memory ? 0 : take_new(handle, capacity_bytes, &memory);
+    if (rc == 0)
+        *out = memory;
+    return rc;
 }
 
 void pl_cuda_host_free(void *handle, void *memory, size_t n_bytes)
 {
     pl_cuda_device *device = handle;
-    pl_cuda_pinned *pinned = *(pl_cuda_pinned **)((char *)memory - HEAD_BYTES);
-    (void)n_bytes;
-    if (put_spare(device, pinned))
+    if (put_spare(device, memory, pinned_capacity(n_bytes)))
         return;
     if (pl_cuda_enter(device) == 0) {
-        free_pinned(pinned);
+        (void)pl_cu.cuMemFreeHost(memory);
         pl_cuda_leave(device);
     }
+}
+
+/* The driver knows no other memory of the host than what was page-locked by it. */
+bool pl_cuda_is_page_locked(void *handle, const void *memory)
+{
+    int type = 0;
+    (void)handle;
+    return pl_cu.cuPointerGetAttribute(&type, PL_CU_POINTER_MEMORY_TYPE, (pl_cu_pointer)(uintptr_t)memory) == PL_CU_SUCCESS;
 }

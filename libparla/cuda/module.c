@@ -16,6 +16,7 @@ static const parla_backend table = {
     .queue_free = pl_cuda_queue_free,
     .host_alloc = pl_cuda_host_alloc,
     .host_free = pl_cuda_host_free,
+    .is_page_locked = pl_cuda_is_page_locked,
     .copy = pl_cuda_copy,
     .fill = pl_cuda_fill,
     .queue_open = pl_cuda_queue_open,

@@ -29,6 +29,9 @@ typedef struct pl_cuda_event {
     struct pl_cuda_event *next; /* among the device's spare ones */
 } pl_cuda_event;
 
+/* The smallest block of page-locked memory. */
+#define PL_CUDA_LEAST_PINNED_BYTES ((size_t)64 << 10)
+
 typedef struct pl_cuda_pinned pl_cuda_pinned;
 
 typedef struct pl_cuda_device {
@@ -66,6 +69,7 @@ void pl_cuda_queue_free(void *queue, void *memory, size_t n_bytes);
 int pl_cuda_locate(const void *memory, int *out_ordinal);
 int pl_cuda_host_alloc(void *device, void **out, size_t n_bytes);
 void pl_cuda_host_free(void *device, void *memory, size_t n_bytes);
+bool pl_cuda_is_page_locked(void *device, const void *memory);
 
 int pl_cuda_queue_open(void *device, void **out_queue);
 int pl_cuda_queue_over(void *device, void *native, void **out_queue);

@@ -53,7 +53,7 @@ int parla_suspend_on(parla_context *context, const parla_task *tasks, size_t n_t
     for (size_t i = 0; i < n_tasks; i++) {
         if (parla_task_is_none(tasks[i]))
             continue;
-        if (tasks[i].object == context->task)
+        if (parla_task_equal(tasks[i], pl_task_handle(context->task))) /* not an older one that had its memory */
             return pl_error_set(PARLA_E_INVALID, "a task cannot wait for itself");
         if (pl_slab_of(tasks[i].object)->rt != context->rt)
             return pl_error_set(PARLA_E_INVALID, "task %zu of the list belongs to another runtime", i);

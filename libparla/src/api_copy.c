@@ -120,7 +120,8 @@ static int make_work(copy_work *work, const parla_data *dst, const parla_range *
 static void copied(void *arg, int status)
 {
     const copy_work *work = arg;
-    pl_trace_copy(work->rt->trace, work->label, work->begin_ns, work->i_device, work->n_bytes);
+    pl_trace_copy(work->rt->trace, work->label, work->begin_ns, pl_devices_now_ns(&work->rt->place.devices), work->i_device,
+                  work->n_bytes);
     /* The end of the task frees the work. The hold is ours, so the release cannot fail. */
     int rc = parla_release(work->task, status, status < 0 ? "copying a box failed" : NULL);
     PL_ASSERT(rc == 0);
@@ -156,7 +157,7 @@ static int copy_body(parla_context *context, void *arg)
     work->label = context->task->name;
     work->i_device = to.i_device;
     work->n_bytes = parla_strided_bytes(&to.box);
-    work->begin_ns = pl_now_ns();
+    work->begin_ns = pl_devices_now_ns(&work->rt->place.devices);
     rc = pl_copy_async(&context->rt->place.devices, &to, &from, copied, work);
     if (rc < 0)
         copied(work, rc);

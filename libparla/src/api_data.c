@@ -13,41 +13,42 @@ void parla_data_unref(parla_data *data)
 
 /* --- Inside a body ------------------------------------------------------------------------------------------------------------ */
 
-static const pl_use *use_of(const parla_context *context, size_t i_access)
+static const pl_part *part_of(const parla_context *context, size_t i_access)
 {
     const pl_placed *placed = context->task->flags & PL_FLAG_PLACED ? pl_placed_of(context->task) : NULL;
     if (placed && i_access < placed->n_accesses)
-        return placed->parts[i_access].use;
+        return &placed->parts[i_access];
     pl_error_set(PARLA_E_INVALID, "access %zu was asked for; the task has %zu", i_access, placed ? placed->n_accesses : 0);
     return NULL;
 }
 
-static parla_instance pinned_instance(const pl_use *use)
+static parla_instance pinned_instance(const pl_part *part)
 {
-    return (parla_instance){.box = pl_data_instance(use->data, use->i_device)->box, .i_device = use->i_device};
+    const pl_instance *instance = pl_part_instance(part);
+    return (parla_instance){.box = instance->box, .i_device = instance->i_device};
 }
 
 int parla_context_instance(const parla_context *context, size_t i_access, parla_instance *out)
 {
-    const pl_use *use = use_of(context, i_access);
-    if (!use)
+    const pl_part *part = part_of(context, i_access);
+    if (!part)
         return PARLA_E_INVALID;
-    if (use->is_in_place)
+    if (part->use->is_in_place)
         return pl_error_set(PARLA_E_INVALID, "access %zu (%s) is in place, wherever that is: ask parla_context_source", i_access,
-                            pl_data_label(use->data));
-    *out = pinned_instance(use);
+                            pl_data_label(part->use->data));
+    *out = pinned_instance(part);
     return 0;
 }
 
 int parla_context_source(const parla_context *context, size_t i_access, parla_instance *out)
 {
-    const pl_use *use = use_of(context, i_access);
-    if (!use)
+    const pl_part *part = part_of(context, i_access);
+    if (!part)
         return PARLA_E_INVALID;
-    if (use->i_device < 0)
+    if (!pl_part_instance(part))
         return pl_error_set(PARLA_E_STATE, "%s has no content: nothing was written to it, or the task that should have failed",
-                            pl_data_label(use->data));
-    *out = pinned_instance(use);
+                            pl_data_label(part->use->data));
+    *out = pinned_instance(part);
     return 0;
 }
 
@@ -136,13 +137,15 @@ typedef struct eviction {
     int i_device;     /* negative: all but the host */
 } eviction;
 
-static void drop_copy(pl_site *site, parla_data *data, int i_device)
+static void drop_copies(pl_site *site, parla_data *data, int i_device)
 {
-    pl_instance *instance = pl_data_instance(data, i_device);
-    if (!instance->memory || instance->n_pins > 0 || !pl_instance_is_spare(instance))
-        return;
-    pl_data_forget_copy(data, i_device);
-    pl_instance_free(&site->store, instance);
+    for (pl_instance *next, *at = pl_data_first(data, i_device); at; at = next) {
+        next = at->next;
+        if (at->n_pins > 0 || !pl_instance_is_spare(at))
+            continue;
+        pl_data_forget(data, at, false);
+        pl_instance_free(&site->store, at);
+    }
 }
 
 static int evict_body(parla_context *context, void *arg)
@@ -152,7 +155,7 @@ static int evict_body(parla_context *context, void *arg)
     pl_place_lock(context->rt);
     for (int i = 1; i < place->devices.n; i++)
         if (e->i_device < 0 || e->i_device == i)
-            drop_copy(&place->sites[i], e->data, i);
+            drop_copies(&place->sites[i], e->data, i);
     pl_place_unlock(context->rt);
     return 0;
 }
@@ -165,7 +168,7 @@ static bool plan_eviction(parla_runtime *rt, const eviction *e, int *out_mode)
     uint64_t evicted = e->i_device < 0 ? ~UINT64_C(1) : UINT64_C(1) << e->i_device;
     pl_place_lock(rt);
     for (int i = 1; i < rt->place.devices.n; i++)
-        any = any || ((evicted >> i & 1) && pl_data_instance(e->data, i)->memory);
+        any = any || ((evicted >> i & 1) && pl_data_first(e->data, i));
     pl_tile *root = &e->data->tiles.root;
     for (pl_tile *leaf = pl_tile_first(root); leaf; leaf = pl_tile_next(leaf, root))
         all_spare = all_spare && (!leaf->coherence.valid || (leaf->coherence.valid & ~evicted));

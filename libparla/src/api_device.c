@@ -37,6 +37,17 @@ int parla_device_query(const parla_runtime *rt, int i_device, parla_device_info 
     return error;
 }
 
+bool parla_device_is_host_memory(const parla_runtime *rt, int i_device)
+{
+    if (pl_runtime_check(rt) || i_device >= rt->place.devices.n)
+        return false;
+    int begin = i_device < 0 ? 0 : i_device, end = i_device < 0 ? rt->place.devices.n : i_device + 1;
+    bool is_host = true;
+    for (int i = begin; i < end; i++)
+        is_host = is_host && rt->place.devices.list[i].traits.is_host_memory;
+    return is_host;
+}
+
 int parla_device_find(const parla_runtime *rt, parla_arch arch, int number, int *out)
 {
     int error = pl_runtime_check(rt);

@@ -117,7 +117,7 @@ int parla_context_copy(parla_context *context, size_t member, const parla_stride
                        int i_src)
 {
     place at;
-    void *dst_handle, *src_handle;
+    void *dst_handle = NULL, *src_handle = NULL;
     int rc = find_place(context, member, &at);
     if (rc == 0)
         rc = handle_of(context, i_dst, &dst_handle);

@@ -1,4 +1,5 @@
 /* api_task.c - the public functions of task.h and event.h that concern one task: check, pin, call down. */
+#include "base/break.h"
 #include "base/error.h"
 #include "sched/replay.h"
 #include "task/failure.h"
@@ -35,16 +36,6 @@ int parla_task_spawn(parla_runtime *rt, parla_task *out, const parla_task_option
         return error;
     pl_worker *self = pl_self(rt);
     return self ? pl_spawn(rt, self, out, options) : PARLA_E_NOMEM;
-}
-
-int parla_spawn(parla_runtime *rt, parla_task *out, parla_body body, void *arg, const parla_task *deps, size_t n_deps)
-{
-    parla_task_options options = PARLA_TASK_OPTIONS_INIT;
-    options.body = body;
-    options.arg = arg;
-    options.deps = deps;
-    options.n_deps = n_deps;
-    return parla_task_spawn(rt, out, &options);
 }
 
 static int create_task(parla_runtime *rt, const char *name, pl_worker **out_self, pl_task **out)
@@ -228,7 +219,8 @@ int parla_event_complete(parla_task event, int status, const char *message)
         return error;
     parla_runtime *rt = self->rt;
     pl_task *task = pl_task_of(event);
-    if (!(task->flags & PL_FLAG_EVENT) || !pl_task_move(task, PARLA_TASK_RUNNING, PARLA_TASK_LAUNCHED)) {
+    if (!(task->flags & PL_FLAG_EVENT) ||
+        (!pl_task_move(task, PARLA_TASK_RUNNING, PARLA_TASK_LAUNCHED) && !pl_is_broken(PL_BREAK_ONCE))) {
         bool is_event = task->flags & PL_FLAG_EVENT;
         pl_unpin(rt, self, task);
         return pl_error_set(PARLA_E_STATE, is_event ? "the event was completed before" : "the task is not an event");
@@ -255,6 +247,8 @@ int parla_hold(parla_context *context, int n)
     pl_extra *extra = pl_task_extra(context->task);
     if (!extra)
         return pl_error_set(PARLA_E_NOMEM, "no memory for a hold");
+    if (context->task->flags & PL_FLAG_PLACED)
+        pl_place_held(context->task);
     int for_body = pl_load_relaxed(&extra->holds_shared) == 0; /* dropped when the body has returned */
     for (int i = 0; i < n; i++)
         pl_outside_add(context->rt);

@@ -34,6 +34,7 @@ from ._parla import (
     sleep_gil,
     sleep_nogil,
     spawn,
+    spawn_many,
 )
 from ._placement import SynchronizationType
 from ._warnings import ParlaWarning
@@ -73,6 +74,16 @@ _LAZY_NAMES = {
     "gpu_sleep_nogil": "busy",
     "sleep_nogil_data": "busy",
 }
+
+
+def load_ipython_extension(ipython: object) -> None:
+    """``%load_ext parla`` in a notebook: see `parla._notebook`."""
+    _importlib.import_module("._notebook", __name__).load(ipython)
+
+
+def unload_ipython_extension(ipython: object) -> None:
+    """``%unload_ext parla``."""
+    _importlib.import_module("._notebook", __name__).unload(ipython)
 
 
 def __getattr__(name: str) -> object:
@@ -175,6 +186,7 @@ __all__ = [
     "sleep_nogil",
     "sleep_nogil_data",
     "spawn",
+    "spawn_many",
     "specialize",
     "specialized",
     "tasks",

@@ -1,33 +1,32 @@
-"""Commands: ``python -m parla trace merge rank0.json rank1.json -o merged.json``."""
+"""The command `parla`, also ``python -m parla``: ``parla info``, ``parla trace report trace.json``, …."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from . import trace
+from .commands import doctor, info, trace
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m parla")
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; shell completion and the manual page are made from it."""
+    parser = argparse.ArgumentParser(prog="parla", description="Look at Parla, at a launch, and at what runs did.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    of_trace = commands.add_parser("trace", help="work with traces").add_subparsers(required=True, metavar="action")
-    merge = of_trace.add_parser("merge", help="merge the traces of the ranks of a node into one")
-    merge.add_argument("paths", nargs="+", metavar="trace.json", help="one file for each rank, in the order of ranks")
-    merge.add_argument("-o", "--output", required=True, help="file to write")
+    for command in (info, doctor, trace):
+        command.add(commands)
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; return its exit status."""
-    options = _parser().parse_args(arguments)
+    """Run a command; return its exit status: 1 for an error, 2 for wrong arguments."""
+    options = make_parser().parse_args(arguments)
     try:
-        done = trace.merge(options.paths, options.output)
+        return options.run(options)
     except (OSError, ValueError) as error:
-        print(f"python -m parla trace merge: {error}", file=sys.stderr)
+        print(f"{options.prog}: {error}", file=sys.stderr)
         return 1
-    print(f"{options.output}: {done['n_events']} events of {done['n_ranks']} ranks, {done['dropped']} records are missing")
-    return 0
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

@@ -258,10 +258,15 @@ def _capsule(x: object, stream: int) -> object:
         return x.__dlpack__(stream=stream)
 
 
+def _signed(n: int) -> int:
+    """Return `n` as a number of 64 bits with a sign: CuPy divides negative strides by the item's size as if they had none."""
+    return (n + 2**63) % 2**64 - 2**63
+
+
 def _by_dlpack(x: object, stream: int) -> tuple[int, Memory]:
     holder, address, shape, strides, kind, (_, ordinal), _ = _parla.dlpack_import(_capsule(x, stream))
     dtype = _dtype_of(*kind)
-    in_bytes = contiguous_strides(shape, dtype.itemsize) if strides is None else tuple(s * dtype.itemsize for s in strides)
+    in_bytes = contiguous_strides(shape, dtype.itemsize) if strides is None else tuple(_signed(s * dtype.itemsize) for s in strides)
     return ordinal, Memory(-1, address, shape, in_bytes, dtype, holder)
 
 

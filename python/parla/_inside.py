@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import builtins
 import ctypes
+import importlib
 import importlib.abc
 import marshal
+import os
 import pickle
 import sys
 import traceback
@@ -44,6 +46,22 @@ def fill_function(function: types.FunctionType, state: tuple) -> None:
     function.__globals__.update(used)
     for cell, value in zip(function.__closure__ or (), cells):
         cell.cell_contents = value
+
+
+def call_by_name(module: str, path: str, args: tuple, kwargs: dict) -> object:
+    """Call a function of a module of this side."""
+    found: object = importlib.import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    return found(*args, **kwargs)
+
+
+def change_environment(name: str, value: str | None) -> None:
+    """Set a variable of this side's environment, or remove it."""
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
 
 
 class _Refuse(importlib.abc.MetaPathFinder):

@@ -43,6 +43,8 @@ def find_libpython() -> str:
 
 # --- Sending ---
 
+_DLPACK_CPU = 1
+
 
 def _is_importable(function: Callable) -> bool:
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
@@ -74,20 +76,54 @@ def _names_of(code: types.CodeType) -> set[str]:
     return names
 
 
+def _as_array(item: object) -> object:
+    """Return the array of NumPy that shares an argument's memory, or None if the argument is none that can be shared."""
+    if isinstance(item, PArray):
+        return item.array  # the local copy of the task's device
+    kind = type(item)
+    if kind.__module__ == "numpy":
+        return item if kind.__name__ == "ndarray" and not item.dtype.hasobject else None
+    if hasattr(kind, "__dlpack__") and hasattr(kind, "__dlpack_device__"):
+        device = item.__dlpack_device__()[0]
+        if int(device) != _DLPACK_CPU:
+            what = f"{kind.__name__}: its memory is on a device (DLPack kind {int(device)})"
+            raise TypeError(f"{what}; copy it to the host for an interpreter in a context")
+        return importlib.import_module("numpy").from_dlpack(item)
+    return None
+
+
 class _Pickler(pickle.Pickler):
-    """Pickles functions as code where they cannot be imported, modules by name, and arrays as addresses."""
+    """Pickles functions as code where they cannot be imported, modules by name, and arrays as addresses.
+
+    What stands behind an address and is not held by the arguments themselves is in `held`.
+    """
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file, protocol=5)
+        self.held: list[object] = []
 
     def reducer_override(self, item: object) -> object:
         if isinstance(item, types.ModuleType):
             return importlib.import_module, (item.__name__,)
         if isinstance(item, types.FunctionType) and not _is_importable(item):
             return self._function(item)
-        if isinstance(item, PArray):
-            item = item.array  # the local copy of the task's device
-        if type(item).__module__ == "numpy" and type(item).__name__ == "ndarray" and not item.dtype.hasobject:
-            address, is_read_only = item.__array_interface__["data"]
-            return shared_array, (address, item.shape, item.strides, item.dtype, is_read_only)
-        return NotImplemented
+        if isinstance(item, memoryview):
+            return self._memory(item)
+        array = _as_array(item)
+        if array is None:
+            return NotImplemented
+        if array is not item:
+            self.held.append(array)
+        address, is_read_only = array.__array_interface__["data"]
+        return shared_array, (address, array.shape, array.strides, array.dtype, is_read_only)
+
+    def _memory(self, view: memoryview) -> object:
+        """Share a memoryview as an array of NumPy with the same items and strides, and make it a memoryview again inside."""
+        array = importlib.import_module("numpy").asarray(view)
+        if array.dtype.hasobject:
+            raise TypeError("a memoryview of Python objects cannot cross into another interpreter")
+        self.held.append(array)
+        return memoryview, (array,)
 
     def _function(self, function: types.FunctionType) -> object:
         known = function.__globals__
@@ -103,7 +139,9 @@ class Request:
     def __init__(self, function: Callable, args: tuple, kwargs: dict) -> None:
         self._held = (function, args, kwargs)
         out = io.BytesIO()
-        _Pickler(out, protocol=5).dump(self._held)
+        pickler = _Pickler(out)
+        pickler.dump(self._held)
+        self._behind = pickler.held
         self.data = out.getvalue()
 
 

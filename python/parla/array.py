@@ -152,7 +152,7 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def get(self, device: Device | None = None) -> np.ndarray:
         """Return the content from a device: the local array in a task, else a NumPy array with a copy of what the device has. Blocks."""
-        if device is None or _parla.current_task() is not None:
+        if device is None or _parla.in_body():
             return self.array
         return _parla.spawn(placement=device, input=[self], name=f"get {self.name}")(lambda: np.array(asnumpy(self))).result()
 
@@ -224,7 +224,7 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
         return self._view(key)
 
     def __setitem__(self, key: object, value: object) -> None:
-        if is_basic(key) and (_parla.current_task() is None or self._depends_on(key)):
+        if is_basic(key) and (not _parla.in_body() or self._depends_on(key)):
             self._view(key).update(value)
             return
         local = self._local()
@@ -239,7 +239,7 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
             local[key] = value
 
     def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
-        if _parla.current_task() is not None:
+        if _parla.in_body():
             local = self._plain_array()
             if _cuda.is_library_array(local):
                 raise TypeError(
@@ -281,12 +281,14 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
     @property
     def __cuda_array_interface__(self) -> dict:
         """Of the local copy, where that is CUDA memory; AttributeError elsewhere."""
-        local = None if _parla.current_task() is None else self._local()
+        local = self._local() if _parla.in_body() else None
         if local is None or not _cuda.is_library_array(local):
             raise AttributeError(f"array {self.name!r} is not in memory of a CUDA device here")
         return local.__cuda_array_interface__
 
     def __getattr__(self, name: str) -> object:
+        if hasattr(PArray, name):  # a property has raised AttributeError: told as it is
+            return object.__getattribute__(self, name)
         if name.startswith("_") or not hasattr(np.ndarray, name):
             raise AttributeError(f"PArray has no attribute {name!r}")
         return getattr(_operand(self), name)
@@ -347,6 +349,26 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
     def __repr__(self) -> str:
         return f"<{self._overview()}>"
 
+    def _repr_html_(self) -> str:
+        """For notebooks: the content too where the host has it. Nothing is moved or waited for to show it."""
+        from ._display import array_html
+
+        return array_html(self._overview(), self._content_on_host())
+
+    def _content_on_host(self) -> str | None:
+        """Return the content as text if that takes no copy and no task is about to write it, else None."""
+        on_host = _parla.active() is None or any(device.architecture is cpu for device in self.devices)
+        if _parla.in_body() or not on_host:
+            return None
+        try:
+            view = self._data.acquire(_parla.IN, 0.0, self._region())
+        except _parla.TaskTimeout:
+            return None
+        try:
+            return str(self._lay_over(view))
+        finally:
+            self._data.release(_parla.IN, self._region())
+
     def __parla_data__(self) -> object:
         """Return a capsule "parla_data" with the parla_data pointer, borrowed from this object."""
         return self._data.__parla_data__()
@@ -386,7 +408,7 @@ def _operand(item: object) -> object:
     if not hasattr(item, "__parla_array__"):
         return item
     item = item.__parla_array__()
-    local = None if _parla.current_task() is None else item._plain_array()
+    local = item._plain_array() if _parla.in_body() else None
     return local if local is not None else np.asarray(item)
 
 
@@ -595,7 +617,7 @@ def asnumpy(x: object) -> np.ndarray:
 
     For a PArray outside of tasks that is a copy, after waiting for the tasks that write it; so is that of an array on a CUDA device.
     """
-    if hasattr(x, "__parla_array__") and _parla.current_task() is not None:
+    if hasattr(x, "__parla_array__") and _parla.in_body():
         x = x.__parla_array__()._plain_array()
     if not isinstance(x, np.ndarray) and is_elsewhere(x):
         return _cuda.to_host(x)
@@ -627,7 +649,7 @@ def copy(dst: object, src: object) -> None:
         _cuda.copy_into(dst, _operand(src))
     elif not isinstance(dst, PArray):
         np.copyto(asnumpy(dst), asnumpy(src))
-    elif _parla.current_task() is not None and not _cuda.is_library_array(dst._plain_array()):
+    elif _parla.in_body() and not _cuda.is_library_array(dst._plain_array()):
         np.copyto(dst._plain_array(), asnumpy(src))
     elif _can_copy_as_task(dst, src):
         _parla.data_copy(dst._data, dst._region(), src._data, src._region(), -1)

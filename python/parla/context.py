@@ -292,8 +292,8 @@ class Context:
     def parfor(self, contexts: Iterable[Context] | None = None) -> Callable[[Callable], list]:
         """Run the decorated function on each leaf at once, one thread each; the name becomes the list of results.
 
-        The function gets its leaf as argument, is entered into it, and finds its position in `Locals.index`. Blocks until all threads
-        are over; raises the exception of one, an ExceptionGroup if several failed.
+        The function gets its leaf as argument, is entered into it, and finds its position in `Locals.index`; arrays that the task names are
+        local there as in the body. Blocks until all threads are over; raises the exception of one, an ExceptionGroup if several failed.
         """
         leaves = list(self if contexts is None else contexts)
 
@@ -372,24 +372,31 @@ class _ParallelFor:
         self.function = function
         self.results: list = [None] * len(leaves)
         self.errors: list[BaseException] = []
+        self.lease = _parla.lend()
 
     def _run_one(self, index: int) -> None:
         Locals.index = index
+        _parla.borrow(self.lease)
         try:
             with self.leaves[index] as leaf:
                 self.results[index] = self.function(leaf)
         except BaseException as error:
             self.errors.append(error)
+        finally:
+            _parla.borrow(None)
 
     def run(self) -> list:
         threads = [
             threading.Thread(target=contextvars.copy_context().run, args=(self._run_one, index), name=f"parfor-{index}")
             for index in range(len(self.leaves))
         ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            _parla.revoke(self.lease)
         if len(self.errors) > 1:
             raise BaseExceptionGroup("several threads of a parfor failed", self.errors)
         if self.errors:

@@ -26,6 +26,23 @@ _PUBLISHED = {
 }
 
 
+def _window(window: int | None) -> int:
+    """Return what the library takes for it: there 0 is the default, and no bound is negative."""
+    if window is None:
+        return 0
+    if not isinstance(window, int) or isinstance(window, bool) or not 0 <= window < 2**63:
+        raise ValueError(f"Parla(window=): expected a number of tasks, 0 for no bound, or None for the default, not {window!r}")
+    return window or -1
+
+
+def _stall_ns(stall: float | None) -> int:
+    """Return what the library takes for it: there 0 is the default, and no watchdog is negative."""
+    if stall is None:
+        return 0
+    if not isinstance(stall, (int, float)) or isinstance(stall, bool) or not 0 <= stall <= 1e6:
+        raise ValueError(f"Parla(stall=): expected seconds up to a million, 0 for no watchdog, or None for the default, not {stall!r}")
+    return max(1, round(stall * 1e9)) if stall else -1
+
 
 def _check_published(scheduler_class: object, sig_type: int, logfile: object) -> None:
     """Say which arguments of the published front end have no effect here."""
@@ -130,6 +147,14 @@ class Parla:
         How a device is chosen among alternatives: "locality", "eager" or "round_robin". Default: PARLA_POLICY, else "locality".
     trace : str or path, optional
         File for a Chrome/Perfetto trace, written at the end. Default: PARLA_TRACE, else none.
+    window : int, optional
+        A soft bound on tasks in flight: beyond it a thread that spawns waits until there is room. Tasks that wait for a name that is not
+        spawned do not count, and bodies, callbacks and event loops are not held up. 0: no bound. Default: PARLA_WINDOW, else 4,194,304.
+    bind : str, optional
+        Where workers run: "core" (each on a core of its own), "none" (anywhere), "auto" (as "core" if there are as many workers as cores).
+        Default: PARLA_BIND, else "auto".
+    stall : float, optional
+        Seconds without the end of a task after which a watchdog prints who waits for whom; 0: no watchdog. Default: PARLA_STALL_S, else 0.
     blas_threads : int or None
         Threads of one BLAS call while the runtime is active; None leaves the libraries alone.
     mpi : bool, "auto" or mpi4py.MPI.Comm
@@ -151,6 +176,9 @@ class Parla:
         policy: str | None = None,
         trace: str | os.PathLike | None = None,
         *,
+        window: int | None = None,
+        bind: str | None = None,
+        stall: float | None = None,
         blas_threads: int | None = 1,
         mpi: object = False,
         dev_config_file: str | os.PathLike | None = None,
@@ -174,7 +202,15 @@ class Parla:
             file = _config.read(dev_config_file)
             n_workers, devices = n_workers or file.n_cores, _config.devices_for(file, devices)
         self._raw_vcus = raw_vcus
-        self._options = (n_workers or 0, devices, policy, None if trace is None else os.fspath(trace))
+        self._n_workers = n_workers or 0
+        self._options = {
+            "devices": devices,
+            "policy": policy,
+            "trace": None if trace is None else os.fspath(trace),
+            "bind": bind,
+            "window": _window(window),
+            "stall_ns": _stall_ns(stall),
+        }
         self._blas = BlasThreads(blas_threads)
         self._mpi = mpi
         self._runtime: _parla.Runtime | None = None
@@ -187,7 +223,7 @@ class Parla:
         global _current
         if _current is not None:
             raise _parla.StateError("a Parla runtime is active already: leave its `with` block before another one starts")
-        n_workers, *others = self._options
+        n_workers = self._n_workers
         if self._mpi == "auto":
             self._mpi = is_launched()
         if self._mpi is not False and self._mpi is not None:
@@ -199,7 +235,7 @@ class Parla:
             if _companion is not None:
                 advised = _companion.starting()
                 n_workers = n_workers or advised
-            runtime = _parla.Runtime(n_workers, *others, memory=None if _companion is None else _companion.memory())
+            runtime = _parla.Runtime(n_workers, memory=None if _companion is None else _companion.memory(), **self._options)
             runtime.activate()
         except BaseException:
             if runtime is not None:

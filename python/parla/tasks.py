@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextvars
 import operator
+import sys
+import types
 from collections.abc import Callable, Generator, Iterable, Iterator
 
 from . import _parla
-from ._parla import Task, spawn
+from ._parla import Task, spawn, spawn_many
 from .context import Context, Stream, get_current_context, get_current_devices, get_current_stream, get_current_task
 from .variants import specialize, specialized
 
@@ -28,6 +30,7 @@ __all__ = [
     "get_current_stream",
     "get_current_task",
     "spawn",
+    "spawn_many",
     "specialize",
     "specialized",
     "tasks",
@@ -113,6 +116,11 @@ class Tasks:
 
     def __repr__(self) -> str:
         return f"<Tasks{f' {self.name!r}' if self.name else ''}: {', '.join(task.name for task in self._members)}>"
+
+    def _repr_html_(self) -> str:
+        from ._display import tasks_html
+
+        return tasks_html(self.name or "Tasks", enumerate(self._members))
 
 
 TaskCollection = Tasks
@@ -281,6 +289,11 @@ class TaskSpace(_parla.Space):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}: {len(self)} tasks>"
 
+    def _repr_html_(self) -> str:
+        from ._display import tasks_html
+
+        return tasks_html(f"{type(self).__name__} {self.name}".strip(), self.items())
+
 
 class _View:
     """A space whose indices make no names."""
@@ -421,3 +434,13 @@ async def _wait_in_loop(loop: object, members: tuple[Task, ...], is_single: bool
 def wait_in_asyncio(loop: object, members: tuple[Task, ...], is_single: bool) -> Iterator:
     """Return the iterator behind `await` on tasks in a coroutine of asyncio."""
     return _wait_in_loop(loop, members, is_single).__await__()
+
+
+class _Module(types.ModuleType):
+    """This module, which is also the function of its name: ``from parla import tasks`` gives the module."""
+
+    def __call__(self, *items: object) -> Tasks:
+        return tasks(*items)
+
+
+sys.modules[__name__].__class__ = _Module

@@ -314,8 +314,33 @@ class Pool:
         for vlc in self.contexts:
             vlc.close()
 
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
     def __len__(self) -> int:
         return len(self.contexts)
+
+
+def start_interpreter(n_cpus: int, options: dict) -> VLC:
+    """Return a new context with a running interpreter in it."""
+    globals_ = [_interpreters.find_libpython(), *options.get("global_libraries", ())]
+    vlc = VLC(n_cpus=n_cpus, **{**options, "global_libraries": globals_})
+    with vlc:
+        vlc.interpreter = _interpreters.Interpreter(Library(vlc, None))
+    return vlc
+
+
+def take_interpreter(n_cpus: int, options: dict) -> VLC:
+    """Return a context with a running interpreter: one that a pool with the same wishes has left, or a new one."""
+    return _interpreters.take(n_cpus, options, start_interpreter)
+
+
+def run_in(vlc: VLC, function: Callable, args: tuple, kwargs: dict) -> object:
+    """Call a function in the interpreter of a context that the thread has entered and that nobody else uses meanwhile."""
+    return vlc.interpreter.run(_interpreters.Request(function, args, kwargs))
 
 
 class PythonPool(Pool):
@@ -340,13 +365,7 @@ class PythonPool(Pool):
         super().__init__(n, n_cpus=n_cpus, **options)
 
     def _make(self, n_cpus: int, options: dict) -> VLC:
-        return _interpreters.take(n_cpus, options, self._start)
-
-    def _start(self, n_cpus: int, options: dict) -> VLC:
-        vlc = VLC(n_cpus=n_cpus, global_libraries=[_interpreters.find_libpython()], **options)
-        with vlc:
-            vlc.interpreter = _interpreters.Interpreter(Library(vlc, None))
-        return vlc
+        return take_interpreter(n_cpus, options)
 
     def call(self, function: Callable, /, *args: object, **kwargs: object) -> object:
         """Run function(*args, **kwargs) in a free interpreter and return its result. Blocks, without the lock of this interpreter."""

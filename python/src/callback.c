@@ -1,7 +1,14 @@
 /* callback.c - from the runtime's threads into Python and back.
  *
- * Thread states. A thread that runs its first Python body gets a Python thread state, which is kept until the runtime has stopped: making
- * one costs more than many bodies. PyGILState_Ensure finds it again, also when a body waits and the library runs another body on top of it.
+ * Thread states. A thread that runs its first Python body gets a Python thread state, which is kept until the thread ends: making one costs
+ * more than many bodies. PyGILState_Ensure finds it again, also when a body waits and the library runs another body on top of it. The thread
+ * deletes it by itself: from CPython 3.12 on, who deletes the state of another thread loses what PyGILState_Ensure finds its own by.
+ *
+ * The GIL. A worker keeps it from one body to the next: to give it up and take it again costs more than an empty body, and two system calls
+ * where another thread waits. It gives it back when the library has something else to do (rest). Python code in a body gives way by itself to
+ * a thread that has waited for the switch interval (sys.getswitchinterval(); the runtime makes that short); bodies in C do not, so after
+ * each interval a function in Python that does nothing is called. To give the lock up and take it again would not do: whoever waits is woken
+ * by that, finds it taken, and begins its interval of waiting anew, so that it never comes to ask for it.
  *
  * A body is run in steps (step.c), each with the task's contextvars.Context entered and the thread's current task set.
  *
@@ -15,55 +22,158 @@
 #include "step.h"
 
 #include <parla/device.h>
+#include <parla/replay.h>
 
 /* --- Threads --- */
 
-/* Called once for each thread of the runtime, with its GIL held: takes one more hold on the thread state, so that the matching
- * PyGILState_Release keeps it, and remembers it for callback_delete_thread_states. */
-static int keep_thread_state(RuntimeObject *runtime)
-{
-    if (runtime->n_thread_states == runtime->thread_states_capacity) {
-        size_t capacity = runtime->thread_states_capacity ? 2 * runtime->thread_states_capacity : 16;
-        PyThreadState **grown = PyMem_RawRealloc(runtime->thread_states, capacity * sizeof(PyThreadState *));
+/* What C++ registers destructors of thread-local objects with: they run before those of pthread keys, one of which PyGILState_Ensure needs. */
+extern int __cxa_thread_atexit_impl(void (*function)(void *), void *argument, void *library);
+extern void *__dso_handle __attribute__((visibility("hidden")));
 
-        if (!grown) {
-            return -1;
-        }
-        runtime->thread_states = grown;
-        runtime->thread_states_capacity = capacity;
+/* Called by a thread of the runtime that ends. Whoever stops the runtime waits for its threads without the GIL. */
+static void drop_thread_state(void *hold)
+{
+    PyGILState_STATE gil = PyGILState_Ensure();
+
+    PyGILState_Release(*(PyGILState_STATE *)hold);
+    PyGILState_Release(gil);
+}
+
+/* Called once for each thread of the runtime, with its GIL held: takes one more hold on the thread state, so that the matching
+ * PyGILState_Release keeps it, until the thread ends. */
+static int keep_thread_state(void)
+{
+    static _Thread_local PyGILState_STATE own;
+
+    if (__cxa_thread_atexit_impl(drop_thread_state, &own, &__dso_handle) != 0) {
+        return -1;
     }
-    runtime->thread_states[runtime->n_thread_states++] = PyThreadState_Get();
-    (void)PyGILState_Ensure();
+    own = PyGILState_Ensure();
     return 0;
 }
 
-void callback_delete_thread_states(RuntimeObject *runtime)
+/* --- The interpreter lock --- */
+
+enum { INTERVAL_NS = 5000000, LOOKS = 16, LOOK_AT_LEAST = 8 };
+
+/* What a thread of the runtime has of the lock, between and in its bodies. */
+typedef struct hold {
+    PyGILState_STATE gil; /* for the release */
+    bool is_held;         /* from one body to the next; see parla_runner.rest */
+    int depth;            /* bodies under way: one waits, and the thread runs another one on top of it */
+    int64_t interval_ns;  /* the switch interval when it was taken */
+    int64_t taken_ns, looked_ns;
+    int n_between, n_left; /* bodies from the last look at the clock to the next, and how many of them are left */
+} hold;
+
+static _Thread_local hold held;
+
+static int64_t switch_interval_ns(module_state *state)
 {
-    for (size_t i = 0; i < runtime->n_thread_states; i++) {
-        PyThreadState_Clear(runtime->thread_states[i]);
-        PyThreadState_Delete(runtime->thread_states[i]);
+    PyObject *interval = PyObject_CallNoArgs(state->get_switch_interval);
+    double seconds = interval ? PyFloat_AsDouble(interval) : -1;
+
+    Py_XDECREF(interval);
+    if (seconds <= 0) {
+        PyErr_Clear();
+        return INTERVAL_NS;
     }
-    runtime->n_thread_states = 0;
+    return (int64_t)(seconds * 1e9);
 }
 
-static int run(void *ctx, parla_body body, parla_context *context, void *arg)
+/* Takes the lock for some bodies. Only one thread of the runtime at a time waits for it: who waits wakes up each switch interval, and asks
+ * whoever has it to give way. */
+static int take(RuntimeObject *runtime)
 {
     bool is_new = PyGILState_GetThisThreadState() == NULL;
+
+    pthread_mutex_lock(&runtime->turn);
+    held.gil = PyGILState_Ensure();
+    pthread_mutex_unlock(&runtime->turn);
+    held.is_held = true;
+    held.interval_ns = switch_interval_ns(runtime->state);
+    held.taken_ns = held.looked_ns = runtime_now_ns();
+    held.n_between = held.n_left = 1;
+    return is_new ? keep_thread_state() : 0;
+}
+
+static void give(void)
+{
+    held.is_held = false;
+    PyGILState_Release(held.gil);
+}
+
+/* Lets whoever has waited for the switch interval have the lock, and takes it back. */
+static void give_way(module_state *state)
+{
+    PyObject *none = PyObject_CallNoArgs(state->give_way);
+
+    if (!none) {
+        PyErr_WriteUnraisable(state->give_way);
+    }
+    Py_XDECREF(none);
+    held.interval_ns = switch_interval_ns(state);
+    held.taken_ns = held.looked_ns = runtime_now_ns();
+}
+
+/* Called after each body. The clock is looked at about LOOKS times in an interval. */
+static bool is_time_over(void)
+{
+    int64_t now_ns, n;
+
+    if (--held.n_left > 0) {
+        return false;
+    }
+    now_ns = runtime_now_ns();
+    n = held.n_between * held.interval_ns / (LOOKS * (now_ns - held.looked_ns) + 1);
+    held.n_between = held.n_left = n < 1 ? 1 : n > LOOK_AT_LEAST ? LOOK_AT_LEAST : (int)n;
+    held.looked_ns = now_ns;
+    return now_ns - held.taken_ns >= held.interval_ns;
+}
+
+static int run_on_top(parla_body body, parla_context *context, void *arg)
+{
     PyGILState_STATE gil = PyGILState_Ensure();
     int status;
 
-    if (is_new && keep_thread_state(ctx) < 0) {
-        status = parla_fail(context, PARLA_E_NOMEM, "no memory for a Python thread state");
-    } else {
-        status = body(context, arg);
-    }
+    held.depth++;
+    status = body(context, arg);
+    held.depth--;
     PyGILState_Release(gil);
     return status;
 }
 
+static int run(void *ctx, parla_body body, parla_context *context, void *arg)
+{
+    RuntimeObject *runtime = ctx;
+    int status;
+
+    if (held.depth > 0) {
+        return run_on_top(body, context, arg);
+    }
+    if (!held.is_held && take(runtime) < 0) {
+        return parla_fail(context, PARLA_E_NOMEM, "no memory for a Python thread state"); /* the library lets it rest */
+    }
+    held.depth++;
+    status = body(context, arg);
+    held.depth--;
+    if (is_time_over()) {
+        give_way(runtime->state);
+    }
+    return status;
+}
+
+static void rest(void *ctx)
+{
+    (void)ctx;
+    if (held.is_held && held.depth == 0) {
+        give();
+    }
+}
+
 void callback_runner(parla_runner *out, RuntimeObject *runtime)
 {
-    *out = (parla_runner){.size = sizeof(*out), .ctx = runtime, .run = run};
+    *out = (parla_runner){.size = sizeof(*out), .ctx = runtime, .run = run, .rest = rest};
 }
 
 /* The task whose body this thread runs, of whichever interpreter. Borrowed. */
@@ -71,7 +181,12 @@ static _Thread_local TaskObject *current;
 
 TaskObject *callback_current(module_state *state) { return current && current->state == state ? current : NULL; }
 
-/* --- Shared libraries --- */
+/* --- Shared libraries ---
+ *
+ * Counting them takes longer than an empty body. Most come with a module; the others (of ctypes, of a plug-in) are noticed a few bodies
+ * later. */
+
+enum { LOOK_EVERY = 64 };
 
 static int read_library_count(struct dl_phdr_info *info, size_t size, void *out)
 {
@@ -80,7 +195,19 @@ static int read_library_count(struct dl_phdr_info *info, size_t size, void *out)
     return 1;
 }
 
-void callback_know_libraries(module_state *state) { (void)dl_iterate_phdr(read_library_count, &state->n_libraries); }
+static Py_ssize_t n_modules(void)
+{
+    PyObject *modules = PyImport_GetModuleDict();
+
+    return modules && PyDict_Check(modules) ? PyDict_Size(modules) : 0;
+}
+
+void callback_know_libraries(module_state *state)
+{
+    state->n_modules = n_modules();
+    state->n_unlooked = 0;
+    (void)dl_iterate_phdr(read_library_count, &state->n_libraries);
+}
 
 /* Lets the Python layer set the number of BLAS threads of libraries that were loaded since the last body. */
 static int notice_libraries(module_state *state)
@@ -88,9 +215,11 @@ static int notice_libraries(module_state *state)
     unsigned long long count = state->n_libraries;
     PyObject *result;
 
-    if (!state->hooks[HOOK_LIBRARIES]) {
+    if (!state->hooks[HOOK_LIBRARIES] || (n_modules() == state->n_modules && ++state->n_unlooked < LOOK_EVERY)) {
         return 0;
     }
+    state->n_modules = n_modules();
+    state->n_unlooked = 0;
     (void)dl_iterate_phdr(read_library_count, &count);
     if (count == state->n_libraries) {
         return 0;
@@ -103,9 +232,11 @@ static int notice_libraries(module_state *state)
 
 /* --- Failure --- */
 
-static void add_note(TaskObject *task, PyObject *exception)
+static void add_note(TaskObject *task, PyObject *exception, const parla_context *context)
 {
-    PyObject *note = PyUnicode_FromFormat("in Parla task '%U'", task->name);
+    PyObject *note = task->is_many
+                         ? PyUnicode_FromFormat("in call %zu of Parla task '%U'", parla_context_index(context), task->name)
+                         : PyUnicode_FromFormat("in Parla task '%U'", task->name);
     PyObject *result = note ? PyObject_CallMethodOneArg(exception, task->state->name_add_note, note) : NULL;
 
     Py_XDECREF(note);
@@ -130,7 +261,7 @@ static int fail(TaskObject *task, parla_context *context)
     if (PyErr_GivenExceptionMatches(exception, state->exceptions[EXCEPTION_TaskCancelled])) {
         code = PARLA_E_CANCELLED;
     }
-    add_note(task, exception);
+    add_note(task, exception, context);
     text = PyUnicode_FromFormat("%s: %S", Py_TYPE(exception)->tp_name, exception);
     if (text) {
         words = PyUnicode_AsUTF8(text);
@@ -139,9 +270,14 @@ static int fail(TaskObject *task, parla_context *context)
     payload = reference ? deferred_object_new(&state->ends, reference) : NULL;
     Py_XDECREF(reference);
     PyErr_Clear();
-    Py_XSETREF(task->value, exception);
-    Py_XSETREF(task->traceback, traceback);
-    task->has_raised = true;
+    if (task->is_many && task->has_raised) { /* the first one counts */
+        Py_DECREF(exception);
+        Py_XDECREF(traceback);
+    } else {
+        Py_XSETREF(task->value, exception);
+        Py_XSETREF(task->traceback, traceback);
+        task->has_raised = true;
+    }
     Py_DECREF(type);
     words = words ? words : "an exception without a message";
     code = payload ? parla_fail_with(context, code, payload, deferred_object_release, "%s", words)
@@ -190,6 +326,32 @@ int callback_body(parla_context *context, void *arg)
         task_rewind(task); /* should the library not try again after all, the settling of the end drops the rest */
     } else if (status != PARLA_SUSPENDED) {
         task_drop_work(task);
+    }
+    current = outer;
+    return status;
+}
+
+int callback_call(parla_context *context, void *arg)
+{
+    TaskObject *task = arg, *outer = current;
+    PyObject *own;
+    int status = -1;
+
+    deferred_drain(&task->state->ends);
+    task->handle = parla_context_task(context);
+    current = task;
+    own = PyContext_Copy(task->context); /* others may have entered that one */
+    if (own && PyContext_Enter(own) == 0) {
+        PyObject *type, *value, *traceback;
+
+        status = notice_libraries(task->state) < 0 ? -1 : step_call(task, parla_context_index(context));
+        PyErr_Fetch(&type, &value, &traceback);
+        (void)PyContext_Exit(own);
+        PyErr_Restore(type, value, traceback);
+    }
+    Py_XDECREF(own);
+    if (status < 0) {
+        status = fail(task, context);
     }
     current = outer;
     return status;

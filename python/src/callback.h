@@ -7,16 +7,16 @@
 /* Fills the runner that `runtime` is created with. */
 void callback_runner(parla_runner *out, RuntimeObject *runtime);
 
-/* Deletes the thread states that were kept for threads which are gone now. From: a thread with the GIL. */
-void callback_delete_thread_states(RuntimeObject *runtime);
-
 /* The body of every Python task; arg is its TaskObject. From: the runner, with the GIL. */
 int callback_body(parla_context *context, void *arg);
+
+/* The same for a task of spawn_many: one of its calls. */
+int callback_call(parla_context *context, void *arg);
 
 /* The task whose body this thread runs, or NULL. Borrowed. */
 TaskObject *callback_current(module_state *state);
 
-/* Starts counting libraries anew: those loaded so far are known. */
+/* From now on all libraries that are loaded are known. */
 void callback_know_libraries(module_state *state);
 
 #endif

@@ -4,12 +4,16 @@
 #include "data_type.h"
 
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <structmember.h>
 
-#include "callback.h"
+#include "lease.h"
 #include "view_type.h"
 
 /* --- Making --- */
+
+enum { SOURCE_BYTES = 256 };
 
 static int read_extents(PyObject *tuple, int64_t *out, int *out_ndim, const char *what)
 {
@@ -47,6 +51,39 @@ static int describe(module_state *state, parla_strided *out, PyObject *shape, Py
     return strides == Py_None ? 0 : read_extents(strides, out->stride, &ndim, "strides");
 }
 
+/* Is a file one of package parla or crosspy itself? */
+static bool is_of_package(const char *file)
+{
+    const char *name = strrchr(file, '/');
+    size_t n = name ? (size_t)(name - file) : 0;
+
+    return (n >= 6 && memcmp(name - 6, "/parla", 6) == 0) || (n >= 8 && memcmp(name - 8, "/crosspy", 8) == 0);
+}
+
+/* "file:line" of the program's own code that makes an array, for messages; empty if there is none. */
+static void find_caller(char *out, size_t n_bytes)
+{
+    PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
+
+    out[0] = '\0';
+    Py_XINCREF(frame);
+    while (frame) {
+        PyCodeObject *code = PyFrame_GetCode(frame);
+        const char *file = PyUnicode_AsUTF8(code->co_filename);
+        bool is_found = file && !is_of_package(file);
+        PyFrameObject *back = is_found ? NULL : PyFrame_GetBack(frame);
+
+        if (is_found) {
+            snprintf(out, n_bytes, "%s:%d", file, PyFrame_GetLineNumber(frame));
+        } else if (!file) {
+            PyErr_Clear();
+        }
+        Py_DECREF(code);
+        Py_DECREF(frame);
+        frame = back;
+    }
+}
+
 static PyObject *data_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     module_state *state = state_of_type(type);
@@ -55,6 +92,7 @@ static PyObject *data_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     Py_ssize_t item_bytes, address = 0;
     deferred_object *held = NULL;
     DataObject *self;
+    char source[SOURCE_BYTES];
     int code;
 
     (void)kwargs;
@@ -76,6 +114,8 @@ static PyObject *data_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         options.release = deferred_object_release;
         options.ctx = held;
     }
+    find_caller(source, sizeof source);
+    options.source = source[0] ? source : NULL;
     code = parla_data_create(&self->data, &options);
     if (code < 0) {
         if (held) {
@@ -224,12 +264,12 @@ static Py_ssize_t find_access(DataObject *self, TaskObject *task, long member, P
     return found;
 }
 
-/* local(member, region): ((view, offset, strides), mode, device index, number of accesses to the array) in the task whose body runs; None
- * outside of tasks; False if no access of the task contains the region. */
+/* local(member, region): ((view, offset, strides), mode, device index, number of accesses to the array) in the task whose body runs here or
+ * was lent to this thread; None outside of tasks; False if no access of the task contains the region. */
 static PyObject *data_local(DataObject *self, PyObject *args)
 {
-    TaskObject *task = callback_current(self->state);
-    const parla_context *context = parla_current();
+    TaskObject *task;
+    const parla_context *context = lease_context(self->state, &task);
     PyObject *region;
     long member;
     int n_accesses;
@@ -239,7 +279,7 @@ static PyObject *data_local(DataObject *self, PyObject *args)
     long mode;
     int code;
 
-    if (!task || !context) {
+    if (!context) {
         Py_RETURN_NONE;
     }
     if (!PyArg_ParseTuple(args, "lO:local", &member, &region)) {

@@ -9,6 +9,8 @@
 #include "data_type.h"
 #include "dlpack.h"
 #include "exit_watch.h"
+#include "lease.h"
+#include "many.h"
 #include "native.h"
 #include "spawn.h"
 
@@ -153,6 +155,7 @@ static PyObject *next_callbacks(PyObject *module, PyObject *block)
 
     deferred_drain(&state->ends);
     if (PyList_GET_SIZE(due) == 0 && block == Py_True) {
+        parla_thread_set_loop(true); /* its spawns are not held up (make_room in spawn.c): it runs the callbacks of the others */
         Py_BEGIN_ALLOW_THREADS notifier_wait(&state->notifier);
         Py_END_ALLOW_THREADS deferred_drain(&state->ends);
     }
@@ -229,13 +232,32 @@ PyDoc_STRVAR(
     "vlc           a parla.vlc.Pool in one of whose contexts the body runs, or a PythonPool; cores: CPUs that it needs of it\n\n"
     "Variables of enclosing functions are captured by value now; globals are shared.");
 
+PyDoc_STRVAR(
+    many_doc,
+    "spawn_many(function, n, taskid=None, dependencies=(), *, name=None)\n--\n\n"
+    "Spawn one task that calls function(i) for each i in range(n), and return the Task.\n\n"
+    "The calls run in any order on any workers, several at a time; a call costs a small part of what a task costs. The\n"
+    "result is the list of what the calls returned, in the order of i. Each call runs in a contextvars.Context of its own.\n"
+    "A call that raises does not keep the others from being made; the first exception is the task's. Once the task is\n"
+    "cancelled, calls that have not begun are left out. Calls run on the CPU and cannot await.\n\n"
+    ">>> from parla import Parla, spawn_many\n"
+    ">>> with Parla(n_workers=1):\n"
+    "...     spawn_many(lambda i: i * i, 5).result()\n"
+    "[0, 1, 4, 9, 16]");
+
 static PyMethodDef functions[] = {
     {"spawn", (PyCFunction)(void (*)(void))spawn_function, METH_FASTCALL | METH_KEYWORDS, spawn_doc},
+    {"spawn_many", (PyCFunction)(void (*)(void))many_function, METH_VARARGS | METH_KEYWORDS, many_doc},
     {"set_flow", set_flow, METH_O,
      "set_flow(function or None): let it look at each spawn with arrays or a placement (flow.py of crosspy says how)."},
     {"_set_hooks", set_hooks, METH_O, "Install the functions of the Python layer, in the order of `hook` in state.h."},
     {"active", active, METH_NOARGS, "The active Runtime, or None."},
     {"current_task", current_task, METH_NOARGS, "The Task whose body this thread runs, or None."},
+    {"in_body", lease_in_body_function, METH_NOARGS, "Does this thread run a task's body, or was one lent to it?"},
+    {"lend", lease_lend_function, METH_NOARGS, "lend(): a lease on the running body for other threads, None if there is no body."},
+    {"borrow", lease_borrow_function, METH_O,
+     "borrow(lease or None): from now on this thread sees the arrays of that body's task."},
+    {"revoke", lease_revoke_function, METH_O, "revoke(lease or None): the body goes on; who still has the lease is outside."},
     {"current_queue", current_queue, METH_O,
      "current_queue(member): address of the running task's queue on one of its devices, or None."},
     {"block", native_block_function, METH_VARARGS,
@@ -324,6 +346,15 @@ static int add_constants(PyObject *module)
                : 0;
 }
 
+static PyObject *make_give_way(void)
+{
+    PyObject *globals = PyDict_New();
+    PyObject *function = globals ? PyRun_String("lambda: None", Py_eval_input, globals, globals) : NULL;
+
+    Py_XDECREF(globals);
+    return function;
+}
+
 static int execute(PyObject *module)
 {
     module_state *state = state_of_module(module);
@@ -340,7 +371,10 @@ static int execute(PyObject *module)
     state->has_notifier = true;
     state->main_thread = PyThread_get_thread_ident();
     state->callbacks = PyList_New(0);
-    if (!state->callbacks || make_names(state) < 0 || error_init(module, state) < 0 || make_types(module, state) < 0) {
+    state->get_switch_interval = Py_XNewRef(PySys_GetObject("getswitchinterval"));
+    state->give_way = make_give_way();
+    if (!state->callbacks || !state->get_switch_interval || !state->give_way || make_names(state) < 0 ||
+        error_init(module, state) < 0 || make_types(module, state) < 0) {
         return -1;
     }
     return add_constants(module);
@@ -366,6 +400,8 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->block_type);
     Py_VISIT(state->get_running_loop);
     Py_VISIT(state->set_running_loop);
+    Py_VISIT(state->get_switch_interval);
+    Py_VISIT(state->give_way);
     Py_VISIT(state->callbacks);
     Py_VISIT(state->flow);
     Py_VISIT(state->active);
@@ -391,6 +427,8 @@ static int clear(PyObject *module)
     Py_CLEAR(state->name_select);
     Py_CLEAR(state->get_running_loop);
     Py_CLEAR(state->set_running_loop);
+    Py_CLEAR(state->get_switch_interval);
+    Py_CLEAR(state->give_way);
     Py_CLEAR(state->callbacks);
     Py_CLEAR(state->flow);
     Py_CLEAR(state->active);
@@ -419,6 +457,10 @@ static void finish(void *module)
 
 static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, execute},
+#ifdef Py_mod_gil
+    /* state.h rests on the interpreter's lock: a free-threaded CPython turns it on when it imports this, and says so. */
+    {Py_mod_gil, Py_MOD_GIL_USED},
+#endif
     {0, NULL},
 };
 

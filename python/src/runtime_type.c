@@ -58,16 +58,19 @@ static int start(RuntimeObject *self, const parla_options *options)
 
 static PyObject *runtime_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *const names[] = {"n_workers", "devices", "policy", "trace", "memory", NULL};
+    static char *const names[] = {"n_workers", "devices", "policy", "trace", "memory", "bind", "window", "stall_ns", NULL};
     parla_options options = PARLA_OPTIONS_INIT;
     parla_runner runner;
     PyObject *memory = Py_None;
     RuntimeObject *self;
+    long long window = 0, stall_ns = 0;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|izzzO:Runtime", (char **)names, &options.n_workers, &options.devices,
-                                     &options.policy, &options.trace, &memory)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|izzzOzLL:Runtime", (char **)names, &options.n_workers, &options.devices,
+                                     &options.policy, &options.trace, &memory, &options.bind, &window, &stall_ns)) {
         return NULL;
     }
+    options.window = window;
+    options.stall_ns = stall_ns;
     if (memory != Py_None && !(options.memory = PyCapsule_GetPointer(memory, "parla_memory_source"))) {
         return NULL;
     }
@@ -76,6 +79,7 @@ static PyObject *runtime_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
         return NULL;
     }
     self->state = state_of_type(type);
+    pthread_mutex_init(&self->turn, NULL);
     pthread_mutex_init(&self->mutex, NULL);
     pthread_cond_init(&self->left, NULL);
     self->unseen = PyList_New(0);
@@ -91,6 +95,8 @@ static PyObject *runtime_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
 
 /* --- Stop --- */
 
+/* Other threads are in the library, or are back from it and have still to look at what they waited for. They wait for nothing: the runtime has
+ * been stopped. */
 static void wait_until_left(RuntimeObject *self)
 {
     pthread_mutex_lock(&self->mutex);
@@ -112,15 +118,11 @@ static void stop(RuntimeObject *self)
         state->active = NULL;
         Py_DECREF(self);
     }
-    Py_BEGIN_ALLOW_THREADS(void) parla_runtime_cancel_all(self->rt);
+    Py_BEGIN_ALLOW_THREADS parla_runtime_stop(self->rt);
     wait_until_left(self);
     parla_runtime_destroy(self->rt);
     Py_END_ALLOW_THREADS self->rt = NULL;
     deferred_drain(&state->ends);
-    callback_delete_thread_states(self);
-    PyMem_RawFree(self->thread_states);
-    self->thread_states = NULL;
-    self->thread_states_capacity = 0;
 }
 
 static PyObject *runtime_stop(RuntimeObject *self, PyObject *unused)
@@ -153,6 +155,7 @@ static void runtime_dealloc(RuntimeObject *self)
     Py_CLEAR(self->devices);
     pthread_cond_destroy(&self->left);
     pthread_mutex_destroy(&self->mutex);
+    pthread_mutex_destroy(&self->turn);
     type->tp_free(self);
     Py_DECREF(type);
 }

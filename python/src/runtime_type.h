@@ -12,13 +12,12 @@ struct RuntimeObject {
     PyObject_HEAD module_state *state;
     parla_runtime *rt;
     bool is_usable;
-    PyObject *devices;             /* tuple of (arch, number, kind, name, memory_bytes, ordinal) in device order; outlives `rt` */
-    uint64_t native_mask;          /* devices with streams of a vendor's */
-    PyObject *names;               /* list of str that created tasks borrow though their Task is gone */
-    PyObject *unseen;              /* list of failed Tasks that nobody has looked at */
-    PyThreadState **thread_states; /* kept for the runtime's threads, deleted when those are gone */
-    size_t n_thread_states, thread_states_capacity;
+    PyObject *devices;    /* tuple of (arch, number, kind, name, memory_bytes, ordinal) in device order; outlives `rt` */
+    uint64_t native_mask; /* devices with streams of a vendor's */
+    PyObject *names;      /* list of str that created tasks borrow though their Task is gone */
+    PyObject *unseen;     /* list of failed Tasks that nobody has looked at */
 
+    pthread_mutex_t turn;  /* held by the thread of the runtime that waits for the GIL (callback.c) */
     pthread_mutex_t mutex; /* for the two below: calls into `rt` without the GIL, which stop() waits for */
     pthread_cond_t left;
     int n_inside;
@@ -26,6 +25,9 @@ struct RuntimeObject {
 
 /* The runtime that is active now. Borrowed; NULL with StateError set if there is none, naming `what` needs it. */
 RuntimeObject *runtime_active(module_state *state, const char *what);
+
+/* Time on the monotonic clock. */
+int64_t runtime_now_ns(void);
 
 /* Brackets for library calls that release the GIL: between them the runtime is not destroyed. */
 void runtime_enter(RuntimeObject *self);

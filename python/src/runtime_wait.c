@@ -7,7 +7,7 @@
 
 enum { SLICE_NS = 100 * 1000 * 1000 };
 
-static int64_t now_ns(void)
+int64_t runtime_now_ns(void)
 {
     struct timespec now;
 
@@ -32,7 +32,7 @@ int runtime_deadline(PyObject *timeout, int64_t *out_deadline_ns)
         return -1;
     }
     if (seconds < 1e9) {
-        *out_deadline_ns = now_ns() + (int64_t)(seconds * 1e9);
+        *out_deadline_ns = runtime_now_ns() + (int64_t)(seconds * 1e9);
     }
     return 0;
 }
@@ -45,7 +45,7 @@ int64_t runtime_slice(const RuntimeObject *self, int64_t deadline_ns)
     if (deadline_ns == PARLA_FOREVER) {
         return is_main ? SLICE_NS : PARLA_FOREVER;
     }
-    left_ns = deadline_ns - now_ns();
+    left_ns = deadline_ns - runtime_now_ns();
     if (left_ns < 0) {
         return 0;
     }
@@ -61,7 +61,7 @@ int runtime_slice_ended(RuntimeObject *self, int code, int64_t deadline_ns, cons
     if (PyErr_CheckSignals() < 0) {
         return -1;
     }
-    if (deadline_ns != PARLA_FOREVER && now_ns() >= deadline_ns) {
+    if (deadline_ns != PARLA_FOREVER && runtime_now_ns() >= deadline_ns) {
         error_format(self->state, EXCEPTION_TaskTimeout, "%s: timed out", what);
         return -1;
     }

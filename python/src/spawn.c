@@ -1,16 +1,19 @@
 /* spawn.c - spawn(): check, capture, translate, and hand the task to the library.
  *
  * The common case, a CPU task with dependencies, stays in C: placement, arrays and watched globals go through hooks in the Python layer only
- * when they are given. The GIL is held throughout; the library does not block in parla_task_spawn. From there on the library holds one
- * reference on the Task, until its end is settled (task_type.c). */
+ * when they are given. The GIL is held throughout, but for the wait when too many tasks are in flight (make_room); the library does not block
+ * in parla_task_spawn. From there on the library holds one reference on the Task, until its end is settled (task_type.c). */
 #include "spawn.h"
 
 #include <limits.h>
 
+#include "asyncio_loop.h"
 #include "callback.h"
 #include "capture.h"
 #include "collect.h"
 #include "data_type.h"
+
+#include <parla/replay.h>
 
 enum { MAX_MEMBERS = 64 };
 
@@ -31,9 +34,9 @@ typedef struct request {
     uint64_t prefer;
     int priority, n_retries;
     PyObject *work, *args, *kwargs, *watched, *context; /* given to the task at the very end */
-    bool is_temporary;                                  /* the function that was given is a temporary (capture.h) */
-    bool is_own_work;                                   /* nobody else has `work`, a function */
-    PyObject *turn; /* what state->flow returned: a tuple that owns replaced parameters; or NULL */
+    spawn_how how;
+    bool is_own_work; /* nobody else has `work`, a function */
+    PyObject *turn;   /* what state->flow returned: a tuple that owns replaced parameters; or NULL */
 } request;
 
 static void request_fini(request *self)
@@ -333,11 +336,11 @@ static int capture(request *self, PyObject *const *parameters, PyObject *functio
         PyErr_SetString(PyExc_TypeError, "spawn(retries=): a coroutine can run only once: give the `async def` function itself");
         return -1;
     }
-    self->work = PyFunction_Check(function) ? capture_closure(function, self->is_temporary) : Py_NewRef(function);
+    self->work = PyFunction_Check(function) ? capture_closure(function, self->how.is_temporary) : Py_NewRef(function);
     if (!self->work || take_arguments(self, parameters) < 0) {
         return -1;
     }
-    self->is_own_work = self->is_temporary ? PyFunction_Check(function) : self->work != function;
+    self->is_own_work = self->how.is_temporary ? PyFunction_Check(function) : self->work != function;
     if (PyFunction_Check(function) && watch_globals(self, function) < 0) {
         return -1;
     }
@@ -382,6 +385,8 @@ static void hand_over(request *self)
 
     Py_XSETREF(task->repeated, self->n_retries ? Py_NewRef(self->work) : NULL);
     Py_XSETREF(task->work, self->work);
+    Py_XSETREF(task->value, Py_XNewRef(self->how.results));
+    task->is_many = self->how.results != NULL;
     task->n_retries = self->n_retries;
     Py_XSETREF(task->args, self->args);
     Py_XSETREF(task->kwargs, self->kwargs);
@@ -402,7 +407,7 @@ static int submit(request *self)
     parla_task_options options = PARLA_TASK_OPTIONS_INIT;
     int code;
 
-    options.body = callback_body;
+    options.body = self->how.results ? callback_call : callback_body;
     options.arg = task;
     options.on_end = task_on_end;
     options.name = PyUnicode_AsUTF8(task->name);
@@ -424,7 +429,8 @@ static int submit(request *self)
     PyObject_GC_UnTrack(task);
     Py_XSETREF(task->runtime, (RuntimeObject *)Py_NewRef(self->runtime));
     task->phase = TASK_PENDING;
-    code = parla_task_spawn(self->runtime->rt, &task->handle, &options);
+    code = self->how.results ? parla_task_spawn_n(self->runtime->rt, &task->handle, (size_t)PyList_GET_SIZE(task->value), &options)
+                             : parla_task_spawn(self->runtime->rt, &task->handle, &options);
     if (code < 0) {
         task->phase = phase;
         error_raise(self->state, code, "spawn");
@@ -511,6 +517,27 @@ static int finish_turn(request *self)
 
 /* --- All of it --- */
 
+/* Waits, without the GIL, while too many tasks are in flight. An event loop is not held up: others wait for what it does besides.
+ * Returns 0, or -1 with an exception set. */
+static int make_room(RuntimeObject *runtime)
+{
+    PyObject *loop;
+
+    if (!parla_window_is_full(runtime->rt)) {
+        return 0;
+    }
+    loop = asyncio_running_loop(runtime->state);
+    if (loop) {
+        Py_DECREF(loop);
+        return 0;
+    }
+    runtime_enter(runtime);
+    Py_BEGIN_ALLOW_THREADS parla_window_wait(runtime->rt);
+    Py_END_ALLOW_THREADS runtime_leave(runtime);
+    deferred_drain(&runtime->state->ends);
+    return PyErr_CheckSignals();
+}
+
 static int prepare(request *self, PyObject *const *parameters, PyObject *function)
 {
     self->dependencies.refuses_foreign = true;
@@ -539,9 +566,9 @@ static PyObject *note_spawned(request *self)
     return Py_NewRef(self->task);
 }
 
-PyObject *spawn_task(module_state *state, PyObject *const *parameters, PyObject *function, bool is_temporary)
+PyObject *spawn_task(module_state *state, PyObject *const *parameters, PyObject *function, spawn_how how)
 {
-    request self = {.state = state, .is_temporary = is_temporary};
+    request self = {.state = state, .how = how};
     PyObject *own[N_SPAWN_PARAMETERS], *result = NULL;
     int turn;
 
@@ -556,7 +583,9 @@ PyObject *spawn_task(module_state *state, PyObject *const *parameters, PyObject 
     data_accesses_init(&self.accesses);
     /* The hooks run Python code, in which another thread may have spawned the task or stopped the runtime: looked at again. */
     memcpy(own, parameters, sizeof(own));
-    turn = check_function(function) < 0 || find_task(&self, own, function) < 0 ? -1 : take_turn(&self, own);
+    turn = check_function(function) < 0 || make_room(self.runtime) < 0 || find_task(&self, own, function) < 0
+               ? -1
+               : take_turn(&self, own);
     if (turn > 0 || (turn == 0 && prepare(&self, own, function) == 0 && renew(self.task) == 0 && check_usable(&self) == 0 &&
                      submit(&self) == 0 && finish_turn(&self) == 0)) {
         result = note_spawned(&self);

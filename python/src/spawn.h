@@ -12,8 +12,12 @@ PyObject *spawn_function(PyObject *module, PyObject *const *args, Py_ssize_t n_a
 /* Frees what state->spare_spawner keeps. */
 void spawner_drop_spare(module_state *state);
 
-/* Spawns `function`, perhaps a temporary (capture.h), as `parameters` say (N_SPAWN_PARAMETERS entries, NULL where not given). Returns the Task
- * as a new reference. */
-PyObject *spawn_task(module_state *state, PyObject *const *parameters, PyObject *function, bool is_temporary);
+typedef struct spawn_how {
+    bool is_temporary; /* the function is a temporary (capture.h) */
+    PyObject *results; /* NULL, or a list: the function is called with the index of each of its items */
+} spawn_how;
+
+/* Spawns `function` as `parameters` say (N_SPAWN_PARAMETERS entries, NULL where not given). Returns the Task as a new reference. */
+PyObject *spawn_task(module_state *state, PyObject *const *parameters, PyObject *function, spawn_how how);
 
 #endif

@@ -29,7 +29,7 @@ static PyObject *spawner_call(PyObject *object, PyObject *const *args, size_t n_
         return PyErr_Format(PyExc_TypeError, "spawn(...) takes exactly one function; give its arguments as spawn(args=, kwargs=)");
     }
     EACH_GIVEN(self->given, i) { parameters[i] = self->parameters[i]; }
-    return spawn_task(self->state, parameters, args[0], capture_is_temporary(args[0], n_args));
+    return spawn_task(self->state, parameters, args[0], (spawn_how){.is_temporary = capture_is_temporary(args[0], n_args)});
 }
 
 static int spawner_traverse(SpawnerObject *self, visitproc visit, void *arg)
@@ -155,7 +155,7 @@ PyObject *spawn_function(PyObject *module, PyObject *const *args, Py_ssize_t n_a
         PyObject *function = parameters[SPAWN_TASKID]; /* @spawn without parentheses */
 
         parameters[SPAWN_TASKID] = NULL;
-        return spawn_task(state, parameters, function, false);
+        return spawn_task(state, parameters, function, (spawn_how){0});
     }
     return (PyObject *)spawner_new(state, parameters, given);
 }

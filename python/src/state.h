@@ -83,6 +83,8 @@ typedef struct module_state {
     PyObject *name_select;
     PyObject *get_running_loop; /* asyncio's, once it has been imported; else NULL */
     PyObject *set_running_loop;
+    PyObject *get_switch_interval; /* sys.getswitchinterval */
+    PyObject *give_way; /* a function in Python that does nothing: its call is where the interpreter looks who wants its lock */
 
     PyObject *flow; /* NULL, or looks at each spawn with arrays for blocks of other ranks (spawn.c) */
 
@@ -90,6 +92,8 @@ typedef struct module_state {
     unsigned long main_thread;
     int n_spawn_watchers;           /* HOOK_SPAWNED is called for each spawn while it is > 0 */
     unsigned long long n_libraries; /* how often the process had loaded a library when HOOK_LIBRARIES was last called */
+    Py_ssize_t n_modules;           /* that were imported then */
+    int n_unlooked;                 /* bodies since somebody looked */
 
     deferred_list ends; /* what threads without the GIL left to be done with it */
     bool has_notifier;

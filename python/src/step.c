@@ -240,3 +240,44 @@ int step_run(TaskObject *task, parla_context *context, PyObject **out)
     }
     return status;
 }
+
+static int refuse_coroutine(TaskObject *task, PyObject *coroutine)
+{
+    PyObject *closed = PyObject_CallMethod(coroutine, "close", NULL);
+
+    Py_XDECREF(closed);
+    if (closed) {
+        PyErr_Format(PyExc_TypeError, "spawn_many: %R returned a coroutine; its calls cannot await: spawn a task for each",
+                     task->work);
+    }
+    return -1;
+}
+
+int step_call(TaskObject *task, size_t index)
+{
+    PyObject *number, *result;
+
+    if (!task->has_started) {
+        task->has_started = true;
+        if (check_watched(task) < 0) {
+            return -1;
+        }
+    }
+    number = PyLong_FromSize_t(index);
+    result = number ? PyObject_CallOneArg(task->work, number) : NULL;
+    Py_XDECREF(number);
+    if (!result) {
+        return -1;
+    }
+    if (PyCoro_CheckExact(result)) {
+        int status = refuse_coroutine(task, result);
+
+        Py_DECREF(result);
+        return status;
+    }
+    if (result == Py_None || task->has_raised) { /* `value` is a list of None, or an exception */
+        Py_DECREF(result);
+        return 0;
+    }
+    return PyList_SetItem(task->value, (Py_ssize_t)index, result);
+}

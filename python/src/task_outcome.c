@@ -12,14 +12,32 @@ static const parla_failure *root_of(const parla_failure *failure)
     return failure;
 }
 
+/* What a weak reference refers to, as a new reference; NULL without an exception if it is gone. */
+static PyObject *referent(PyObject *reference)
+{
+    PyObject *object;
+
+#if PY_VERSION_HEX >= 0x030D0000
+    if (PyWeakref_GetRef(reference, &object) < 0) {
+        PyErr_Clear();
+    }
+    return object;
+#else
+    object = PyWeakref_GetObject(reference);
+    return object == Py_None ? NULL : Py_NewRef(object);
+#endif
+}
+
 PyObject *task_find_cause(TaskObject *self)
 {
     const parla_failure *root = self->failure ? root_of(self->failure) : NULL;
     deferred_object *payload = root && root != self->failure ? parla_failure_payload(root) : NULL;
     /* Payloads of tasks in a Python runtime are always made by callback.c. */
-    PyObject *task = payload ? PyWeakref_GetObject(payload->object) : Py_None;
+    PyObject *task = payload ? referent(payload->object) : NULL;
+    PyObject *cause = task && ((TaskObject *)task)->has_raised ? Py_XNewRef(((TaskObject *)task)->value) : NULL;
 
-    return task != Py_None && ((TaskObject *)task)->has_raised ? Py_XNewRef(((TaskObject *)task)->value) : NULL;
+    Py_XDECREF(task);
+    return cause;
 }
 
 /* Takes the task that failed first off the list of failures that nobody has looked at. */

@@ -190,7 +190,7 @@ void task_reset(TaskObject *self)
     Py_CLEAR(self->cause);
     self->handle = PARLA_TASK_NONE;
     self->status = 0;
-    self->was_cancelled = self->has_raised = self->has_started = self->is_foreign = false;
+    self->was_cancelled = self->has_raised = self->has_started = self->is_foreign = self->is_many = false;
     self->phase = TASK_NAMED;
 }
 
@@ -380,7 +380,7 @@ static PyObject *task_add_done_callback(TaskObject *self, PyObject *function)
 
 /* --- Attributes --- */
 
-static const char *state_text(TaskObject *self)
+const char *task_state_text(TaskObject *self)
 {
     if (self->is_foreign) {
         return "foreign";
@@ -402,7 +402,7 @@ static PyObject *task_get_state(TaskObject *self, void *unused)
 {
     (void)unused;
     (void)task_has_ended(self);
-    return PyUnicode_FromString(state_text(self));
+    return PyUnicode_FromString(task_state_text(self));
 }
 
 static PyObject *task_get_name(TaskObject *self, void *unused)
@@ -411,8 +411,7 @@ static PyObject *task_get_name(TaskObject *self, void *unused)
     return Py_NewRef(self->name);
 }
 
-/* The rows of the runtime's device table for the devices that the body got. */
-static PyObject *device_rows(TaskObject *self)
+PyObject *task_device_rows(TaskObject *self)
 {
     Py_ssize_t n = self->devices ? PyTuple_GET_SIZE(self->devices) : self->has_started;
     PyObject *rows = PyTuple_New(n);
@@ -435,7 +434,7 @@ static PyObject *task_get_devices(TaskObject *self, void *unused)
     PyObject *rows, *devices;
 
     (void)unused;
-    rows = device_rows(self);
+    rows = task_device_rows(self);
     devices = rows ? PyObject_CallOneArg(self->state->hooks[HOOK_DEVICES], rows) : NULL;
     Py_XDECREF(rows);
     return devices;
@@ -449,10 +448,10 @@ static PyObject *task_repr(TaskObject *self)
     if (self->is_foreign) {
         return PyUnicode_FromFormat("<Task '%U' of rank %d>", self->name, self->rank);
     }
-    text = PyUnicode_FromFormat("<Task '%U' %s", self->name, state_text(self));
-    rows = device_rows(self);
+    text = PyUnicode_FromFormat("<Task '%U' %s", self->name, task_state_text(self));
+    rows = task_device_rows(self);
     for (Py_ssize_t i = 0; text && rows && i < PyTuple_GET_SIZE(rows); i++) {
-        PyObject *name = PyTuple_GET_ITEM(PyTuple_GET_ITEM(rows, i), 3);
+        PyObject *name = PyTuple_GET_ITEM(PyTuple_GET_ITEM(rows, i), TASK_ROW_NAME);
 
         Py_SETREF(text, PyUnicode_FromFormat(i ? "%U, %U" : "%U on %U", text, name));
     }
@@ -478,11 +477,13 @@ PyDoc_STRVAR(callback_doc,
 
 PyDoc_STRVAR(
     why_doc,
-    "why()\n--\n\nTell why a task in flight runs where it runs, or why it does not run yet. Does not block.\n\n"
-    "Ask while it is queued, or in its body: ``get_current_task().why()``. Returns a dict: \"policy\", \"choice\" (which of\n"
-    "the placements was taken, -1 before that), \"passed\" (how many tasks took resources meanwhile), \"expected_s\", and\n"
-    "\"candidates\": for each device that was looked at a dict with \"device\", \"verdict\" (in words), \"cost\" (of the\n"
-    "policy; None if it was not asked), \"choice\" and \"member\".");
+    "why()\n--\n\nTell why a task runs where it runs, why it does not run yet, or how it ended. Does not block.\n\n"
+    "Returns a dict. \"state\", \"devices\" (names of those that its body got) and \"error\" (what it raised or why it was cancelled,\n"
+    "as text; None if it did not fail) are there in any case. While it is queued, or in its body\n"
+    "(``get_current_task().why()``), also \"policy\", \"choice\" (which of the placements was taken, -1 before that), \"passed\"\n"
+    "(how many tasks took resources meanwhile), \"expected_s\", and \"candidates\": for each device that was looked at a dict with\n"
+    "\"device\", \"verdict\" (in words), \"cost\" (of the policy; None if it was not asked), \"choice\" and \"member\". Of a task that has\n"
+    "ended these are None, and there are no candidates. Asking for an error counts as looking at it.");
 
 static PyMethodDef task_methods[] = {
     {"result", (PyCFunction)(void (*)(void))task_result_method, METH_VARARGS | METH_KEYWORDS, result_doc},

@@ -46,6 +46,7 @@ typedef struct TaskObject {
     bool has_raised;    /* `value` is an exception */
     bool is_foreign;    /* runs at another rank: counts as ended here, and has no outcome */
     int rank;           /* where a foreign task runs */
+    bool is_many;       /* of spawn_many: several threads may be in its calls at once, and `value` is the list of results */
     bool has_started;
     bool is_rooted; /* the garbage collector does not see `work`, a function, and `context` (capture.h) */
 } TaskObject;
@@ -87,6 +88,13 @@ PyObject *task_why(TaskObject *self, PyObject *unused);
 
 /* The exception of an ended task, None if it is done. New reference, NULL only if making it fails. */
 PyObject *task_exception(TaskObject *self);
+
+/* The rows of the runtime's device table for the devices that the body got, a tuple of tuples with their names at TASK_ROW_NAME. */
+enum { TASK_ROW_NAME = 3 };
+PyObject *task_device_rows(TaskObject *self);
+
+/* The state in one word. Settle the end first (task_has_ended). */
+const char *task_state_text(TaskObject *self);
 
 /* The exception that a cancelled task follows from, or NULL. The task that raised it was settled before and lives until somebody has
  * looked at it; one that is gone leaves its words in the failure. From: the settling of its end. New reference; no exception is set. */

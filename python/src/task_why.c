@@ -45,22 +45,53 @@ static PyObject *judgement_list(RuntimeObject *runtime, const parla_judgement *j
     return list;
 }
 
-PyObject *task_why(TaskObject *self, PyObject *unused)
+/* "ValueError: what it says", or None. Counts as looking at the failure. */
+static PyObject *error_text(TaskObject *self)
+{
+    PyObject *exception = task_exception(self), *text, *type_name;
+
+    if (!exception || exception == Py_None) {
+        return exception;
+    }
+    type_name = PyType_GetName(Py_TYPE(exception));
+    text = type_name ? PyUnicode_FromFormat("%U: %S", type_name, exception) : NULL;
+    Py_XDECREF(type_name);
+    Py_DECREF(exception);
+    return text;
+}
+
+/* Adds "state", "devices" (names of those that the body got) and "error". Takes over `result`. */
+static PyObject *with_state(TaskObject *self, PyObject *result)
+{
+    PyObject *rows = task_device_rows(self), *devices = rows ? PyList_New(0) : NULL, *error = NULL, *state = NULL;
+    bool is_whole = devices != NULL;
+
+    for (Py_ssize_t i = 0; is_whole && i < PyTuple_GET_SIZE(rows); i++) {
+        is_whole = PyList_Append(devices, PyTuple_GET_ITEM(PyTuple_GET_ITEM(rows, i), TASK_ROW_NAME)) == 0;
+    }
+    error = !is_whole ? NULL : self->phase == TASK_ENDED ? error_text(self) : Py_NewRef(Py_None);
+    state = error ? PyUnicode_FromString(task_state_text(self)) : NULL;
+    is_whole = state && PyDict_SetItemString(result, "state", state) == 0 &&
+               PyDict_SetItemString(result, "devices", devices) == 0 && PyDict_SetItemString(result, "error", error) == 0;
+    Py_XDECREF(rows);
+    Py_XDECREF(devices);
+    Py_XDECREF(error);
+    Py_XDECREF(state);
+    if (!is_whole) {
+        Py_CLEAR(result);
+    }
+    return result;
+}
+
+/* The placement of a task in flight. */
+static PyObject *explain(TaskObject *self)
 {
     enum { MAX_JUDGEMENTS = 256 };
     parla_explanation why = {.size = sizeof why};
-    parla_judgement *judgements;
+    parla_judgement *judgements = PyMem_Calloc(MAX_JUDGEMENTS, sizeof *judgements);
     PyObject *list = NULL, *result = NULL;
     int code;
 
-    (void)unused;
-    if (task_has_ended(self) || !self->runtime || !self->runtime->is_usable) {
-        error_format(self->state, EXCEPTION_StateError,
-                     "task '%U' is not in flight: ask while it is queued, or in its body with get_current_task().why()",
-                     self->name);
-        return NULL;
-    }
-    judgements = PyMem_Calloc(MAX_JUDGEMENTS, sizeof *judgements);
     if (!judgements) {
         return PyErr_NoMemory();
     }
@@ -77,4 +108,27 @@ PyObject *task_why(TaskObject *self, PyObject *unused)
     Py_XDECREF(list);
     PyMem_Free(judgements);
     return result;
+}
+
+PyObject *task_why(TaskObject *self, PyObject *unused)
+{
+    bool has_ended = task_has_ended(self);
+    PyObject *result;
+
+    (void)unused;
+    if (self->is_foreign) {
+        error_format(self->state, EXCEPTION_StateError, "task '%U' runs at rank %d: ask there", self->name, self->rank);
+        return NULL;
+    }
+    if (has_ended) {
+        result = Py_BuildValue("{s:O,s:O,s:O,s:O,s:[]}", "policy", Py_None, "choice", Py_None, "passed", Py_None, "expected_s",
+                               Py_None, "candidates");
+    } else if (self->runtime && self->runtime->is_usable) {
+        result = explain(self);
+    } else {
+        error_format(self->state, EXCEPTION_StateError,
+                     "task '%U' was not spawned in a runtime that is still there: nothing was decided", self->name);
+        return NULL;
+    }
+    return result ? with_state(self, result) : NULL;
 }

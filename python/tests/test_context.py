@@ -1,5 +1,7 @@
 """What a body learns about where it runs: contexts, loops over devices, streams, events."""
 
+import threading
+
 import numpy as np
 import parla
 import pytest
@@ -101,6 +103,60 @@ def test_parfor(sims):
         return results, one
 
     assert on(BOTH, body) == ([(0, gpu(0)), (1, gpu(1))], [1])
+
+
+def test_threads_of_a_parfor_see_the_local_arrays(sims):
+    halves = [array.asarray(np.arange(4.0)), array.asarray(np.arange(4.0))]
+    other = array.asarray(np.zeros(2))
+    lease = []
+
+    def body():
+        lease.append(parla._parla.lend())
+
+        @get_current_context().parfor()
+        def addresses(leaf):
+            mine = halves[leaf.position]
+            assert mine[1] == 1.0 and type(mine + 1) is np.ndarray
+            mine[0] = leaf.position + 5
+            mine.array[1:] *= 2
+            with pytest.raises(parla.StateError, match="not named"):
+                other.array  # noqa: B018
+            return mine.array.ctypes.data
+
+        own = [half.array.ctypes.data for half in halves]
+        assert addresses == own
+        assert parla._parla.in_body()
+
+    spawn(placement=BOTH, inout=[(halves[0], 0), (halves[1], 1)])(body).result()
+    assert [half.array.tolist() for half in halves] == [[5, 2, 4, 6], [6, 2, 4, 6]]
+    assert not parla._parla.in_body()
+
+
+def test_a_thread_that_outlives_its_parfor_is_outside(sims, gate):
+    whole = array.asarray(np.arange(4.0))
+    seen = []
+    borrowed = threading.Event()
+
+    def later(lease):
+        parla._parla.borrow(lease)
+        inside = parla._parla.in_body()
+        borrowed.set()
+        gate.wait()
+        seen.append((inside, parla._parla.in_body(), whole.array.tolist()))
+        parla._parla.borrow(None)
+
+    def body():
+        lease = parla._parla.lend()
+        threads.append(threading.Thread(target=later, args=(lease,)))
+        threads[0].start()
+        borrowed.wait()
+        parla._parla.revoke(lease)
+
+    threads = []
+    spawn(inout=[whole])(body).result()
+    gate.set()
+    threads[0].join()
+    assert seen == [(True, False, [0, 1, 2, 3])]
 
 
 def test_parfor_raises(sims):

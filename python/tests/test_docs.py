@@ -70,7 +70,7 @@ def test_types_of_a_program(tmp_path):
     pytest.importorskip("mypy")
     program = tmp_path / "program.py"
     program.write_text(
-        "from parla import Parla, Task, TaskSpace, spawn\n"
+        "from parla import Parla, Task, TaskSpace, spawn, spawn_many\n"
         "T = TaskSpace('T')\n"
         "with Parla(n_workers=1):\n"
         "    @spawn(T[0], retries=1, ndevices=1)\n"
@@ -81,6 +81,7 @@ def test_types_of_a_program(tmp_path):
         "    async def later() -> str:\n"
         "        return str(await body)\n"
         "    s: str = later.result()\n"
+        "    squares: list[int] = spawn_many(lambda i: i * i, 3, name='squares').result()\n"
         "reveal_type(later)\n"
     )
     command = [sys.executable, "-m", "mypy", "--follow-imports=silent", f"--cache-dir={tmp_path}", str(program)]

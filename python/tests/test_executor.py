@@ -2,17 +2,34 @@
 
 import asyncio
 import concurrent.futures
+import importlib
+import pkgutil
 import subprocess
 import sys
 import threading
 import time
+import types
 import unittest
 
 import parla
 import pytest
 from parla import Parla, ParlaExecutor
 
-cpython = pytest.importorskip("test.test_concurrent_futures", reason="CPython's test package is not installed (libpython3-testsuite)")
+tests_of_cpython = pytest.importorskip(
+    "test.test_concurrent_futures", reason="CPython's test package is not installed (libpython3-testsuite)"
+)
+
+
+def find_tests():
+    """Return CPython's tests in one namespace: a module up to 3.12, a package with a module for each subject later."""
+    found = types.SimpleNamespace(**vars(tests_of_cpython))
+    for _, name, _ in pkgutil.iter_modules(getattr(tests_of_cpython, "__path__", ())):
+        if name in ("util", "executor", "test_wait", "test_as_completed", "test_shutdown", "test_init"):
+            vars(found).update(vars(importlib.import_module(f"test.test_concurrent_futures.{name}")))
+    return found
+
+
+cpython = find_tests()
 
 
 class ParlaMixin(cpython.ExecutorMixin):

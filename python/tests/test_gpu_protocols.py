@@ -8,7 +8,7 @@ import numpy as np
 import parla
 import pytest
 from gpu_fixtures import cards, cupy, fake, needs_cuda, no_cupy, other  # noqa: F401
-from parla import _parla, get_current_stream, gpu, spawn
+from parla import _device_array, _parla, get_current_stream, gpu, spawn
 from parla.array import asarray, asnumpy, clone_here, copy, get_memory, is_array, register
 
 pytestmark = needs_cuda
@@ -138,7 +138,7 @@ def test_what_dlpack_cannot_say_is_refused(cards, no_cupy):
         assert not read_only(local.__dlpack__(copy=True))
 
     on(gpu(0), body, input=[a])
-    with pytest.raises(AttributeError, match="__cuda_array_interface__"):
+    with pytest.raises(AttributeError, match="'array' is not in memory of a CUDA device here"):
         a.__cuda_array_interface__
 
 
@@ -363,3 +363,15 @@ def test_cupys_arrays_are_taken_in(cards, cupy):
     kept = on(gpu(0), lambda: clone_here(np.arange(5.0)))
     assert isinstance(kept, cupy.ndarray)
     assert (np.asarray(asarray(kept)) == np.arange(5.0)).all()
+
+
+def test_strides_that_have_lost_their_sign(monkeypatch):
+    """CuPy's capsules hold (2**64 - 8) // 8 for a stride of -8 bytes."""
+
+    class Array:
+        def __dlpack__(self, **how):
+            return None
+
+    found = "holder", 1000, (2, 3), (3, 2**61 - 1), (2, 64, 1), (2, 0), False
+    monkeypatch.setattr(_parla, "dlpack_import", lambda capsule: found)
+    assert _device_array._by_dlpack(Array(), -1)[1].strides == (24, -8)

@@ -58,12 +58,33 @@ CASES = {
             T[1].result()
         print(T[0].state, T[1].state, ran)
     """,
+    "in a spawn that waits for room": """
+        # Each body spawns the next one, past the bound: tasks end, but there is never room.
+        def again():
+            try:
+                spawn()(again)
+            except parla.StateError:
+                pass  # the runtime is stopping
+        n = 0
+        try:
+            with Parla(n_workers=1, window=10):
+                for i in range(10):
+                    spawn()(again)
+                started.set()
+                ready()
+                while True:
+                    spawn()(again)
+                    n += 1
+        except KeyboardInterrupt:
+            print("few" if n < 1000 else n)
+    """,
 }
 
 EXPECTED = {
     "at the end of the block": "done cancelled ['long']\n",
     "in result()": "done cancelled ['long']\n",
     "handled in the block": "done done ['long', 'next']\n",
+    "in a spawn that waits for room": "few\n",
 }
 
 

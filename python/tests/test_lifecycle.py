@@ -1,5 +1,6 @@
 """Parla: start, stop, options, and what it leaves behind."""
 
+import ctypes
 import json
 import os
 import subprocess
@@ -29,6 +30,14 @@ def test_threads_are_gone():
         with Parla(n_workers=3):
             spawn()(lambda: None)
     assert len(os.listdir("/proc/self/task")) <= before + 1
+
+
+def test_the_lock_is_found_by_who_started_the_runtime():
+    """Extensions ask PyGILState_Ensure for the lock that their thread has; one that is not found any more is waited for without end."""
+    for devices in ("cpu", "sim:1"):
+        with parla.Parla(devices=devices, n_workers=2):
+            parla.spawn(placement=[parla.gpu, parla.cpu])(lambda: None).result()
+        assert ctypes.pythonapi.PyGILState_Check() == 1
 
 
 def test_reusable_object():
@@ -63,6 +72,15 @@ def test_not_active():
         ({"nonsense": 1}, TypeError, "nonsense"),
         ({"devices": "warp:3"}, ValueError, "warp"),
         ({"policy": "best"}, ValueError, "best"),
+        ({"bind": "cores"}, ValueError, "bind='cores': expected auto, core or none"),
+        ({"bind": 1}, TypeError, "str"),
+        ({"window": -1}, ValueError, r"window=\): expected a number of tasks, 0 for no bound"),
+        ({"window": 2**63}, ValueError, "window="),
+        ({"window": 1.5}, ValueError, "window="),
+        ({"window": True}, ValueError, "window="),
+        ({"stall": -1}, ValueError, r"stall=\): expected seconds"),
+        ({"stall": float("nan")}, ValueError, "stall="),
+        ({"stall": "soon"}, ValueError, "stall="),
     ],
 )
 def test_bad_options(options, error, words):
@@ -100,6 +118,7 @@ with parla.Parla(n_workers=1):
 
 
 def test_libraries_that_are_loaded_later_are_held_too():
+    pytest.importorskip("scipy")
     subprocess.run([sys.executable, "-c", LATE_IMPORT], check=True, timeout=60)
 
 
@@ -162,6 +181,37 @@ def test_a_task_outlives_its_runtime():
     assert "done" in repr(done)
     with pytest.raises(parla.StateError):
         named.result()
+
+
+def test_a_thread_that_waits_for_a_name_is_told_at_the_end():
+    for _ in range(10):
+        told, begins = [], threading.Event()
+        name = parla.TaskSpace("T")[0]
+
+        def wait(name=name, told=told, begins=begins):
+            begins.set()
+            try:
+                name.result()
+            except parla.ParlaError as error:
+                told.append(error)
+
+        with Parla(n_workers=1):
+            thread = threading.Thread(target=wait)
+            thread.start()
+            assert begins.wait(20)
+        thread.join()
+        assert len(told) == 1
+
+
+@pytest.mark.parametrize("is_awaited", [False, True])
+def test_bodies_that_wait_for_each_other_are_told_at_the_end(is_awaited):
+    for _ in range(10):
+        space = parla.TaskSpace("T")
+        with pytest.raises(parla.StuckError, match="T_"), Parla(n_workers=2):
+            spawn(space[0])(lambda space=space: space[1].result())
+            spawn(space[1])(lambda space=space: space[0].result())
+            if is_awaited:
+                space[0].result()
 
 
 def test_a_block_that_is_never_left():

@@ -1,11 +1,14 @@
 """No leak: counts of objects and bytes are flat over many tasks."""
 
+import contextlib
 import gc
+import os
 import sys
 import tracemalloc
 
+import numpy as np
 import pytest
-from parla import Parla, TaskSpace, spawn
+from parla import Parla, TaskSpace, array, cpu, spawn
 
 
 class Payload:
@@ -105,3 +108,65 @@ def test_a_cycle_through_a_task_is_collected():
         del space, payload, body
     gc.collect()
     assert Payload.count == 0
+
+
+# --- The process itself: what no counter of ours sees ---
+
+
+def resident_bytes():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def make_tasks(n):
+    for _ in range(n // 1000):
+        for task in [spawn(args=(i,))(abs) for i in range(1000)]:
+            task.result()
+
+
+def make_spaces(n):
+    for i in range(n):
+        space = TaskSpace("T")
+        task = spawn(space[0], [space[0:0]])(int) if i % 2 else spawn(space["a", i])(int)
+        if i % 1000 == 999:
+            task.result()
+
+
+def make_arrays(n):
+    content = np.zeros(4)
+    for i in range(n):
+        task = spawn(inout=[array.asarray(content.copy())], placement=cpu)(int)
+        if i % 1000 == 999:
+            task.result()
+
+
+def make_runtimes(n):
+    for i in range(n):
+        with Parla(n_workers=1):
+            assert spawn(args=(i,))(abs).result() == i
+
+
+IN_SOAK = "PARLA_TEST_SEED" in os.environ
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("work", "n", "n_in_soak"),
+    [
+        (make_tasks, 50_000, 1_000_000),
+        (make_spaces, 50_000, 1_000_000),
+        (make_arrays, 5_000, 1_000_000),
+        (make_runtimes, 100, 10_000),
+    ],
+)
+def test_the_process_does_not_grow(work, n, n_in_soak):
+    """The second half of many needs no more memory than the first one left; ci/soak makes a million of each, and 10,000 runtimes."""
+    n = n_in_soak if IN_SOAK else n
+    with contextlib.nullcontext() if work is make_runtimes else Parla(n_workers=2):
+        work(n // 2)
+        gc.collect()
+        before = resident_bytes()
+        work(n // 2)
+        gc.collect()
+        grown = resident_bytes() - before
+    assert grown < 4 * 2**20 + n, f"{grown / (n / 2):.1f} bytes for each"

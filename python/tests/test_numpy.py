@@ -224,6 +224,26 @@ def test_a_registered_type(sims, registered):
     assert parla.clone_here(tensor).tolist() == [0, 2, 4, 6]
 
 
+def test_what_a_property_raises_is_told_as_it_is(rt):
+    class Bad(Tensor):
+        pass
+
+    def wrap(values):
+        return values.no_such_thing
+
+    array.register(Bad, lambda bad: bad.values, wrap)
+    try:
+        wrapped = array.asarray(Bad(np.arange(3.0)))
+        with pytest.raises(AttributeError, match="no_such_thing"):
+            wrapped.array  # noqa: B018
+        with pytest.raises(AttributeError, match="not in memory of a CUDA device"):
+            wrapped.__cuda_array_interface__  # noqa: B018
+        with pytest.raises(AttributeError, match="PArray has no attribute 'nonsense'"):
+            wrapped.nonsense  # noqa: B018
+    finally:
+        parla._adapters._by_type.clear()
+
+
 def test_a_registered_type_as_an_argument_of_spawn(rt, registered):
     numbers = standard_array.array("d", [1, 2, 3])
 

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from parla import InvalidError, Parla, StateError, cpu, gpu, spawn
+from parla import InvalidError, Parla, ResourceError, StateError, cpu, gpu, spawn
 from parla.array import asarray, empty
 
 
@@ -148,3 +148,32 @@ def test_members_of_a_gang_write_their_parts(devices):
     assert np.asarray(a).tolist() == [1] * 5 + [2] * 5
     with pytest.raises(InvalidError, match="written on member 0"):
         spawn(placement=[(gpu(0), gpu(1))], output=[(a[:6], 0), (a[5:], 1)])(body)
+
+
+def test_an_array_larger_than_a_device_is_used_by_slices():
+    with Parla(devices="sim:2,mem=64KiB"):
+        a = asarray(np.zeros((64, 1024)))
+        expected = np.zeros((64, 1024))
+        for i in range(40):
+            rows = slice(i * 5 % 60, i * 5 % 60 + 3)
+
+            @spawn(placement=gpu(i % 2), inout=[a[rows, ::2]])
+            def step():
+                part = a[rows, ::2].array
+                part *= 2
+                part += i
+
+            expected[rows, ::2] = expected[rows, ::2] * 2 + i
+        assert np.array_equal(np.asarray(a), expected)
+        with pytest.raises(ResourceError, match="524288 bytes"):
+            spawn(placement=gpu, inout=[a])(lambda: None)
+
+
+def test_who_holds_the_memory_is_told_with_where_it_was_made():
+    with Parla(devices="sim:1,mem=64KiB,failcopy=1"):
+        first = empty(5000)
+        second = empty(5000)
+        spawn(placement=gpu, output=[first])(lambda: None).result()
+        failure = spawn(placement=gpu, output=[second])(lambda: None).exception()
+        line = test_who_holds_the_memory_is_told_with_where_it_was_made.__code__.co_firstlineno + 2
+        assert f"(40000, made at {__file__}:{line})" in str(failure)

@@ -113,6 +113,14 @@ def test_wait(rt, gate):
     assert all(task.done() for task in space)
 
 
+def test_the_module_is_also_the_function_of_its_name(rt):
+    from parla import tasks
+
+    a, b = spawn(args=(1,))(abs), spawn(args=(2,))(abs)
+    assert tasks(a, [b]).result() == [1, 2]
+    assert tasks.tasks(a, [b]) == tasks(a, b)
+
+
 def test_collections():
     space = TaskSpace("T")
     both = Tasks(space[0:2], space[5], name="mine")

@@ -1,6 +1,9 @@
 """Contexts and interpreters in contexts, from Python."""
 
+import importlib.util
 import os
+import pathlib
+import subprocess
 import sys
 import threading
 
@@ -11,6 +14,7 @@ from parla import Parla, spawn, vlc
 from parla._parla import ParlaError, ResourceError, TaskTimeout, UnsupportedError
 
 pytestmark = pytest.mark.skipif("san.so" in os.environ.get("LD_PRELOAD", ""), reason="sanitizers cannot follow dlmopen")
+ROOM = {"GLIBC_TUNABLES": "glibc.rtld.nns=16:glibc.rtld.optional_static_tls=65536"}
 N_CPUS = len(os.sched_getaffinity(0))
 
 
@@ -183,3 +187,120 @@ def test_interpreters_are_kept(interpreters):
     again.close()
     after = vlc.limits()
     assert after["n_contexts"] + after["n_parked"] <= before["n_contexts"] + before["n_parked"] + 1
+
+
+class Elsewhere:
+    """An array of another library: known by DLPack alone."""
+
+    def __init__(self, array, device=1):
+        self.array, self.device = array, device
+
+    def __dlpack__(self, **wishes):
+        return self.array.__dlpack__(**wishes)
+
+    def __dlpack_device__(self):
+        return (self.device, 0)
+
+
+def test_buffers_and_dlpack_are_shared(interpreters):
+    import array
+
+    def fill(view, value):
+        for i in range(len(view)):
+            view[i] = value + i
+        return type(view).__name__, view.format
+
+    numbers = array.array("d", [0, 0, 0, 0])
+    assert interpreters.call(fill, memoryview(numbers)[::2], 5) == ("memoryview", "d")
+    assert numbers.tolist() == [5, 0, 6, 0]
+    raw = bytearray(3)
+    assert interpreters.call(fill, memoryview(raw), 1) == ("memoryview", "B")
+    assert raw == b"\1\2\3"
+    with pytest.raises((TypeError, ValueError), match="read-only"):
+        interpreters.call(fill, memoryview(b"abc"), 1)
+    values = np.arange(5.0)
+    address, total = interpreters.call(lambda a: (a.__array_interface__["data"][0], float(a.sum())), Elsewhere(values))
+    assert address == values.__array_interface__["data"][0]
+    assert total == 10
+    with pytest.raises(TypeError, match="on a device"):
+        interpreters.call(len, Elsewhere(values, device=2))
+
+
+def test_openblas_in_a_context_is_held_to_its_cpus():
+    """Threads that OpenBLAS makes in a body of a task are as many as the pool's cores, whatever the process has."""
+    import ctypes
+
+    with vlc.Pool(2, n_cpus=1, share=True) as pool:
+        try:
+            libraries = {context._address(): context.load("libopenblas.so.0") for context in pool.contexts}
+        except ParlaError as error:
+            if "No such file" in str(error):
+                pytest.skip("OpenBLAS is not installed")
+            raise
+
+        def product(n):
+            blas = libraries[vlc.current()]
+            a, out = np.full((n, n), 2.0), np.zeros((n, n))
+            pointers = [ctypes.c_void_p(x.ctypes.data) for x in (a, a, out)]
+            one = ctypes.c_double(1)
+            blas.cblas_dgemm(101, 111, 111, n, n, n, one, pointers[0], n, pointers[1], n, ctypes.c_double(0), pointers[2], n)
+            return blas.openblas_get_num_threads(), float(out[0, 0])
+
+        with Parla(devices="cpu", n_workers=2):
+            tasks = [spawn(vlc=pool, cores=1, args=(n,))(product) for n in (16, 64, 128, 256)]
+            assert [task.result() for task in tasks] == [(1, 4.0 * n) for n in (16, 64, 128, 256)]
+
+
+MPI_PROGRAM = """
+import os
+import numpy as np
+import parla.mpi
+from mpi4py import MPI
+from parla import Parla, spawn, vlc
+
+world = MPI.COMM_WORLD
+rank, other = world.rank, (world.rank + 1) % world.size
+
+def compute(pool):
+    own = os.sched_getaffinity(0)
+    assert all(set(int(c) for c in context.info()["cpus"].split(",")) <= own for context in pool.contexts)
+    sums, theirs, tasks = np.zeros(4), np.zeros(4), []
+    for i in range(4):
+
+        @spawn(vlc=pool)
+        def body():
+            sums[i] = sum(range(1000 * (i + 1))) + rank
+
+        tasks.append(body)
+
+    @spawn(dependencies=tasks)
+    async def exchange():
+        await parla.mpi.request([world.Irecv(theirs, source=other), world.Isend(sums, dest=other)])
+
+    exchange.result()
+    wanted = np.array([sum(range(1000 * (i + 1))) for i in range(4)], dtype=float)
+    assert (sums == wanted + rank).all() and (theirs == wanted + other).all()
+    try:
+        pool.call(lambda: __import__("mpi4py"))
+    except ImportError as error:
+        assert "once in a process" in str(error)
+    else:
+        raise AssertionError("mpi4py was imported inside")
+    return len(pool)
+
+with Parla(n_workers=1, mpi=world), vlc.PythonPool(2, n_cpus=1, share=True) as pool:
+    n = world.allreduce(compute(pool))
+if rank == 0:
+    print(n, flush=True)
+"""
+
+
+def test_two_ranks_with_two_interpreters_each(tmp_path):
+    if importlib.util.find_spec("parla._mpi") is None or importlib.util.find_spec("mpi4py") is None:
+        pytest.skip("built without MPI, or mpi4py is not installed")
+    program = tmp_path / "program.py"
+    program.write_text(MPI_PROGRAM)
+    run = pathlib.Path(__file__).resolve().parents[2] / "ctest" / "mpi" / "run.sh"
+    done = subprocess.run([run, "2", "60", sys.executable, program], capture_output=True, text=True, check=False, env=os.environ | ROOM)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.split() == ["4"]

@@ -52,9 +52,61 @@ def test_why_it_does_not_run_yet(sims, gate):
     [text] = verdicts(why).values()
     assert "share" in text
     gate.set()
+    assert why["state"] in ("waiting", "ready")
+    assert why["devices"] == []
     second.result()
-    with pytest.raises(StateError, match="not in flight"):
-        second.why()
+
+
+def test_a_task_that_has_ended_tells_where_it_ran(sims):
+    @spawn(placement=gpu(1))
+    def task():
+        pass
+
+    @spawn
+    def plain():
+        pass
+
+    task.result()
+    plain.result()
+    why = task.why()
+    assert why["state"] == "done"
+    assert why["error"] is None
+    assert why["candidates"] == []
+    [name] = why["devices"]
+    assert name.startswith("gpu[1]")
+    assert [one.startswith("cpu[0]") for one in plain.why()["devices"]] == [True]
+
+
+def test_a_task_that_has_failed_tells_its_error(sims):
+    @spawn(placement=gpu(0))
+    def bad():
+        raise ValueError("a number is wrong")
+
+    @spawn(dependencies=[bad])
+    def follows():
+        pass
+
+    follows.wait()
+    why = bad.why()
+    assert why["state"] == "failed"
+    assert why["error"] == "ValueError: a number is wrong"
+    assert [one.startswith("gpu[0]") for one in why["devices"]] == [True]
+    after = follows.why()
+    assert after["state"] == "cancelled"
+    assert after["devices"] == []
+    assert after["error"].startswith("TaskCancelled: ")
+    assert "bad" in after["error"]
+
+
+def test_a_task_tells_its_end_after_the_runtime_is_gone():
+    with Parla(1):
+
+        @spawn
+        def task():
+            return 1
+
+    assert task.why()["state"] == "done"
+    assert len(task.why()["devices"]) == 1
 
 
 def test_a_plain_task_has_no_candidates(rt, gate):
@@ -99,23 +151,6 @@ def test_the_last_of_the_retries_is_raised(rt):
     assert len(tries) == 3
 
 
-def test_spawning_beyond_the_window_does_not_hang(monkeypatch):
-    """The thread that spawns holds the GIL, which the bodies need."""
-    monkeypatch.setenv("PARLA_WINDOW", "50")
-    n = 3000
-    done = []
-    with Parla(n_workers=2):
-        for i in range(n):
-            spawn(args=(i,))(done.append)
-
-        @spawn
-        def outer():
-            for i in range(n, 2 * n):
-                spawn(args=(i,))(done.append)
-
-    assert sorted(done) == list(range(2 * n))
-
-
 # --- What is told -------------------------------------------------------------------------------------------------------------------
 
 
@@ -141,11 +176,12 @@ def test_a_pending_name_cannot_be_spawned_again(rt, gate):
     gate.set()
 
 
-def test_the_watchdog_tells_who_waits_for_whom(monkeypatch, capfd, gate):
-    monkeypatch.setenv("PARLA_STALL_S", "1")
+@pytest.mark.parametrize("options", [{}, {"stall": 0.05}])
+def test_the_watchdog_tells_who_waits_for_whom(options, monkeypatch, capfd, gate):
+    monkeypatch.setenv("PARLA_STALL_S", "1" if not options else "0")
     told = ""
     space = parla.TaskSpace("W")
-    with Parla(n_workers=1):
+    with Parla(n_workers=1, **options):
         spawn(space[0])(gate.wait)
         spawn(space[1], dependencies=[space[0]])(lambda: None)
         while "W_1 waits for W_0" not in told:  # the time limit of the test ends it

@@ -4,6 +4,8 @@ SciPy's own wrappers hold the GIL while they compute, so two tasks would take tu
 routines for Cython programs, as capsules; called through ctypes they are the same routines of the same library, and ctypes
 releases the GIL around each call.
 
+Tiles on a GPU are CuPy's arrays, and blas_cuda.py does the same with them.
+
 Tiles are two-dimensional float64 arrays whose rows are contiguous. BLAS counts by columns, so it sees the transpose of each
 tile: a lower triangle is asked for as an upper one, and the order of the factors of a product is swapped. All routines here
 use the lower triangle.
@@ -58,10 +60,15 @@ _dgemm = _routine(
 def potrf(a):
     """Overwrite the lower triangle of `a` (n, n) with its Cholesky factor; the rest is left as it is."""
     n = _same(a.shape[0], a.shape[1])
+    minor = _on_gpu().potrf(a) if _is_on_gpu(a) else _potrf(a, n)
+    if minor > 0:
+        raise NotPositiveDefinite(f"the leading minor of order {minor} of {n} is not positive")
+
+
+def _potrf(a, n):
     info = ctypes.c_int(0)
     _dpotrf(b"U", _int(n), *_tile(a), ctypes.byref(info))
-    if info.value > 0:
-        raise NotPositiveDefinite(f"the leading minor of order {info.value} of {n} is not positive")
+    return info.value
 
 
 def trsm(triangle, b, *, right=False, transposed=False):
@@ -70,6 +77,8 @@ def trsm(triangle, b, *, right=False, transposed=False):
     `transposed` solves with Lᵀ in place of L; `right` solves X L = b, with L (n, n).
     """
     _same(triangle.shape[0], triangle.shape[1], b.shape[1 if right else 0])
+    if _is_on_gpu(b):
+        return _on_gpu().trsm(triangle, b, right, transposed)
     _dtrsm(
         *(b"L" if right else b"R", b"U", b"T" if transposed else b"N", b"N"),
         *(_int(b.shape[1]), _int(b.shape[0]), _ADD, *_tile(triangle), *_tile(b)),
@@ -79,6 +88,8 @@ def trsm(triangle, b, *, right=False, transposed=False):
 def syrk(a, c):
     """Subtract a aᵀ from the lower triangle of `c`, with a (n, k) and c (n, n)."""
     n = _same(c.shape[0], c.shape[1], a.shape[0])
+    if _is_on_gpu(c):
+        return _on_gpu().syrk(a, c)
     _dsyrk(b"U", b"T", _int(n), _int(a.shape[1]), _SUBTRACT, *_tile(a), _ADD, *_tile(c))
 
 
@@ -87,10 +98,22 @@ def gemm(a, b, c, *, transpose_a=False, transpose_b=False, add=False):
     m, k = reversed(a.shape) if transpose_a else a.shape
     inner, n = reversed(b.shape) if transpose_b else b.shape
     _same((m, k, n), (c.shape[0], inner, c.shape[1]))
+    if _is_on_gpu(c):
+        return _on_gpu().gemm(a, b, c, transpose_a, transpose_b, add)
     _dgemm(
         *(b"T" if transpose_b else b"N", b"T" if transpose_a else b"N", _int(n), _int(m), _int(k)),
         *(_ADD if add else _SUBTRACT, *_tile(b), *_tile(a), _ADD, *_tile(c)),
     )
+
+
+def _is_on_gpu(tile):
+    return hasattr(tile, "__cuda_array_interface__")
+
+
+def _on_gpu():
+    from gp import blas_cuda  # needs CuPy
+
+    return blas_cuda
 
 
 def _same(first, *others):

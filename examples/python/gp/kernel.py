@@ -7,6 +7,7 @@ are in years, values in ppm.
 from __future__ import annotations
 
 import numpy as np
+from parla.array import get_array_module
 
 TREND_SIZE, TREND_YEARS = 66.0, 67.0
 SEASON_SIZE, SEASON_DECAY_YEARS, SEASON_SMOOTHNESS = 2.4, 90.0, 1.3
@@ -36,9 +37,14 @@ def covariance(lag, same):
 
 def between_observations(time):
     """Return f(i, j), the covariance of observations i and j (broadcast arrays of indices into `time`)."""
-    return lambda i, j: covariance(time[i] - time[j], i == j)
+    return lambda i, j: covariance(_take(time, i) - _take(time, j), i == j)
 
 
 def to_predicted(time, predicted):
     """Return f(i, j), the covariance of observation i and predicted observation j, which are never the same one."""
-    return lambda i, j: covariance(time[i] - predicted[j], False)
+    return lambda i, j: covariance(_take(time, i) - _take(predicted, j), False)
+
+
+def _take(values, indices):
+    """Return values[indices] where the indices are: on the GPU of the task that asks, or here."""
+    return get_array_module(indices).asarray(values)[indices]

@@ -57,4 +57,4 @@ def _add_squares(half, out, name):
 def _log_diagonal(diagonal, out, name):
     @spawn(name, placement=diagonal, input=[diagonal], output=[out])
     def log_diagonal():
-        out.array[0] = math.fsum(np.log(np.diagonal(diagonal.array)))
+        out.array[0] = math.fsum(np.log(np.diagonal(diagonal.array)).tolist())

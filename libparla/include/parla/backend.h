@@ -12,7 +12,7 @@
 
 PARLA_BEGIN_DECLS
 
-#define PARLA_BACKEND_ABI 3
+#define PARLA_BACKEND_ABI 4
 
 /* One item of a device string: KIND[:COUNT_OR_INDEX][,option=value…], already split and checked by the core. */
 typedef struct parla_device_spec {
@@ -23,15 +23,30 @@ typedef struct parla_device_spec {
     double link_bytes_per_s; /* link=, or 0: as fast as it goes */
     int64_t link_latency_ns; /* lat=, or 0 */
     const parla_memory_source *memory; /* for devices that are simulated in host memory; NULL: plain memory */
+    void *clock;                       /* the library's own: of simulated devices with time=virtual; else NULL */
+    /* Faults of simulated devices, counted from 1; 0 is none. */
+    int64_t fail_alloc_n, fail_copy_n; /* failalloc=, failcopy=: that one fails */
+    int64_t late_copy_n, late_ns;      /* late=: that copy takes so much longer */
+    int64_t lost_n;                    /* lost=: that allocation, copy or body and all later ones fail */
 } parla_device_spec;
+
+/* Buffers in which copies between a device and host memory that is not page-locked go through host_alloc: powers of 2 from least_bytes to
+ * most_bytes, no more than limit_bytes in use at once. All 0: such copies go directly. */
+typedef struct parla_staging {
+    size_t least_bytes, most_bytes, limit_bytes;
+} parla_staging;
 
 /* Filled by open. */
 typedef struct parla_device_traits {
     parla_arch arch;
-    size_t memory_bytes; /* usable for arrays and reservations */
-    int n_queues;        /* compute queues worth opening; 0: bodies run on worker threads */
-    char name[64];       /* model, for people */
-    char uuid[40];       /* of the card, as its vendor prints it; "" if it has none */
+    size_t memory_bytes;     /* usable for arrays and reservations */
+    int n_queues;            /* compute queues worth opening; 0: bodies run on worker threads */
+    char name[64];           /* model, for people */
+    char uuid[40];           /* of the card, as its vendor prints it; "" if it has none */
+    double link_bytes_per_s; /* of copies to it, where that is known; 0: it is measured */
+    int64_t link_latency_ns; /* the same */
+    parla_staging staging;
+    bool is_host_memory; /* any thread of the host may read and write what alloc gives */
 } parla_device_traits;
 
 typedef struct parla_backend {
@@ -54,6 +69,8 @@ typedef struct parla_backend {
     /* Host memory that copies of this device are fastest with (page-locked where that matters), for staging. PARLA_E_NOMEM. */
     int (*host_alloc)(void *device, void **out, size_t n_bytes);
     void (*host_free)(void *device, void *memory, size_t n_bytes);
+    /* Is this host memory that copies of the device need no staging for, whoever has taken it? NULL: none is. */
+    bool (*is_page_locked)(void *device, const void *memory);
     /* Queues a copy between boxes of equal shape; `dst_device`/`src_device` are devices of this or the cpu backend (NULL for host memory
      * that no device owns). PARLA_E_UNSUPPORTED declines the route, and the core stages through the host; a backend whose devices have
      * memory of their own need not copy from host to host. A failure found later is reported by the next event on the queue. */

@@ -5,7 +5,8 @@
  * runtime is destroyed its content is written back to host memory and it can be used with another. Thread-safe.
  *
  * Content is kept apart by regions (parla_access): different parts may be current on different devices. A part that was never written
- * may be read if some other part named with it was; what is found there means nothing. */
+ * may be read if some other part named with it was; what is found there means nothing. On a device only the regions that tasks name there
+ * take memory, so an array may be larger than a device; on the host all of it does. */
 #ifndef PARLA_DATA_H
 #define PARLA_DATA_H
 
@@ -20,10 +21,14 @@ typedef struct parla_data_options {
                                else the array starts as this memory (any strides), which must live until release is called */
     void (*release)(void *ctx); /* called once when the host memory is no longer used; may be NULL. From: any thread */
     void *ctx;
-    const char *name; /* for messages; copied; may be NULL */
+    const char *name;   /* for messages; copied; may be NULL */
+    const char *source; /* where it is made ("file:line"), for messages; copied; may be NULL */
 } parla_data_options;
 
-#define PARLA_DATA_OPTIONS_INIT ((parla_data_options){.size = sizeof(parla_data_options)})
+#define PARLA_TEXT_OF(x) #x
+#define PARLA_LINE_TEXT(line) PARLA_TEXT_OF(line)
+#define PARLA_DATA_OPTIONS_INIT                                                                                                    \
+    ((parla_data_options){.size = sizeof(parla_data_options), .source = __FILE__ ":" PARLA_LINE_TEXT(__LINE__)})
 
 /* Owns: the caller holds one reference on *out. */
 PARLA_API PARLA_MUST_USE int parla_data_create(parla_data **out, const parla_data_options *options);
@@ -42,13 +47,14 @@ typedef struct parla_instance {
     int i_device; /* 0 is the host */
 } parla_instance;
 
-/* The instance of the i-th access on the task's device; valid while the body runs. The box is the whole array's, of which the elements of
- * the access's region are current (those that were ever written), and others perhaps not. Writing through an instance accessed PARLA_IN is
- * an error that is not detected here. Errors: PARLA_E_INVALID if there is no such access or it is PARLA_ORDER. */
+/* The instance of the i-th access on the task's device; valid while the body runs. The box is to be indexed like the whole array; memory
+ * lies behind the elements of the access's region, which are current (those that were ever written), but perhaps not behind others.
+ * Where regions of one array on one member meet, and the task writes one of them, they are the same memory. Writing through an instance
+ * accessed PARLA_IN is an error that is not detected here. Errors: PARLA_E_INVALID if there is no such access or it is PARLA_ORDER. */
 PARLA_API PARLA_MUST_USE int parla_context_instance(const parla_context *context, size_t i_access, parla_instance *out);
 
-/* For an access with PARLA_ORDER: an instance that is valid for its region, wherever it lies; if parts of the region are on different
- * devices they are brought together on one that has some. Errors: PARLA_E_STATE if nothing was ever written. */
+/* For an access with PARLA_ORDER: an instance that is valid for its region, wherever it lies; if parts of the region are apart
+ * they are brought together on a device that has some, or on the host. Errors: PARLA_E_STATE if nothing was ever written. */
 PARLA_API PARLA_MUST_USE int parla_context_source(const parla_context *context, size_t i_access, parla_instance *out);
 
 /* Brings the array to the host, waiting for the tasks that it depends on, and pins it there: PARLA_IN to read (tasks may read too),

@@ -21,6 +21,9 @@ typedef struct parla_device_info {
     uint64_t n_tasks;      /* tasks ended there */
     uint64_t busy_ns;      /* time in bodies there */
     int ordinal;           /* which device of its kind it is, as the kind counts them: several may be the same one */
+    uint64_t last_ns; /* when a body, or a copy in the device's queue, last ended there: since the start, in the devices' time */
+    size_t staging_bytes;      /* host memory in which copies to and from it are held on their way now */
+    size_t most_staging_bytes; /* the most that it ever was */
 } parla_device_info;
 
 PARLA_API int parla_device_count(const parla_runtime *rt);
@@ -30,6 +33,10 @@ PARLA_API int parla_device_count_arch(const parla_runtime *rt, parla_arch arch);
 
 /* Errors: PARLA_E_NO_DEVICE. */
 PARLA_API PARLA_MUST_USE int parla_device_query(const parla_runtime *rt, int i_device, parla_device_info *out);
+
+/* Whether any thread of the host may read and write memory of the device: the CPU's and that of simulated devices. Negative: whether that holds
+ * for all devices. False for one that there is not. */
+PARLA_API bool parla_device_is_host_memory(const parla_runtime *rt, int i_device);
 
 /* The index of device `number` of an architecture. Errors: PARLA_E_NO_DEVICE, whose detail lists what exists. */
 PARLA_API PARLA_MUST_USE int parla_device_find(const parla_runtime *rt, parla_arch arch, int number, int *out);

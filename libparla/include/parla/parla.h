@@ -19,6 +19,7 @@
 #include <parla/receipt.h>
 #include <parla/replay.h>
 #include <parla/runtime.h>
+#include <parla/sim.h>
 #include <parla/space.h>
 #include <parla/strided.h>
 #include <parla/task.h>

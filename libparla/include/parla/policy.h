@@ -22,12 +22,13 @@ typedef struct parla_candidate {
     int n_devices;           /* in the runtime */
     int n_holders;           /* tasks that have it already, or have been promised to it */
     int width;               /* how many of them run at once: workers or queues */
-    double backlog_ns;       /* until those are done, as expected */
+    double backlog_ns;       /* until those are done, and those that wait for the device before it, as expected */
     double expected_ns;      /* the task's own time: the median of its kernel's last runs there with as much data, or a guess */
     double spread_ns;        /* median deviation of those runs from their median; 0 for a guess */
     int n_runs;              /* how many runs that rests on; 0: a guess */
     size_t missing_bytes;    /* to be copied there first */
-    double link_bytes_per_s; /* as measured on the links to it; 0: nothing was copied yet */
+    double link_bytes_per_s; /* of the links to it, as known or measured, now or in an earlier run; 0: not known */
+    double link_latency_ns;  /* to set up a copy to it; 0: not known */
     bool has_hint;           /* the task prefers some devices … */
     bool is_preferred;       /* … this is one of them */
     unsigned turn;           /* the device whose turn it is */

@@ -14,8 +14,8 @@ PARLA_BEGIN_DECLS
 /* --- A range of indices ----------------------------------------------------------------------------------------------------- */
 
 /* Spawns a task whose body is called once for each index 0 … n - 1, in any order, on any workers, several at a time;
- * parla_context_index tells which. It ends when all calls are over. Of `options` count body, arg, on_end, name, flags, deps, n_deps; the
- * other members have to be as PARLA_TASK_OPTIONS_INIT leaves them.
+ * parla_context_index tells which. It ends when all calls are over. Of `options` count body, arg, on_end, name, flags, task, deps, n_deps;
+ * the other members have to be as PARLA_TASK_OPTIONS_INIT leaves them.
  * A call that fails does not keep the others from being made; the first failure is the task's. Once somebody has asked to cancel it, calls
  * that have not begun are left out, and the task fails with PARLA_E_CANCELLED.
  * Errors: as parla_task_spawn; PARLA_E_INVALID for members that do not count. */

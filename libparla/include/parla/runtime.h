@@ -20,10 +20,11 @@ typedef struct parla_runner {
     void (*thread_end)(void *ctx);   /* on each worker thread after its last task */
     /* Calls body(context, arg) and returns what it returned. */
     int (*run)(void *ctx, parla_body body, parla_context *context, void *arg);
-    /* Around the time that a spawn stays because the window is full, on the thread that spawns: gives up what bodies need (a lock of the
-     * language) and takes it back. Without block_begin no spawn stays. block_end gets what block_begin returned. */
-    void *(*block_begin)(void *ctx);
-    void (*block_end)(void *ctx, void *state);
+    /* With it, run may keep what its bodies need (a lock of the language) when it returns: several bodies in a row then take it once. rest
+     * gives it back. It is called on the same thread before that does anything but take and run the next such body: before it sleeps, polls,
+     * runs a body that is not managed or has devices or arrays, goes on with the body that it was in before, or ends. How long run keeps it
+     * while others want it is run's own matter. */
+    void (*rest)(void *ctx);
     bool guests_help; /* bodies may also run on threads of the application that wait, or spawn beyond the window */
 } parla_runner;
 
@@ -33,7 +34,7 @@ typedef struct parla_options {
                                    affinity mask (a launcher's binding) and its control group's quota */
     const char *devices;        /* NULL: PARLA_DEVICES, else "cpu"; see parla_devices_grammar() */
     const char *policy;         /* NULL: PARLA_POLICY, else "locality"; also "eager", "round_robin" */
-    const char *trace;          /* file for the trace, written when the runtime is destroyed; NULL: PARLA_TRACE, else none */
+    const char *trace;          /* file for the trace, written at the end, {rank} in it is the rank; NULL: PARLA_TRACE, else none */
     const parla_runner *runner; /* copied; NULL: bodies are called directly */
     /* Where workers run; NULL: PARLA_BIND, else "auto". "core": each is bound to a core of its own, in the order of the machine, and steals
      * from the nearest first; "none": they run anywhere in the affinity mask of the thread that creates the runtime; "auto": as "core"
@@ -61,6 +62,11 @@ PARLA_API PARLA_MUST_USE int parla_runtime_create(parla_runtime **out, const par
  * parla_runtime_wait. NULL is allowed. From: any thread, but not from inside a task of this runtime (it then only logs an error). */
 PARLA_API void parla_runtime_destroy(parla_runtime *rt);
 
+/* The first half of that: cancels what has not started, also names that were never spawned and pending events, tells those who wait, and
+ * returns when every task has ended. Nothing can be spawned any more, but the runtime is still there: for who has to see his own threads
+ * leave the library before it is destroyed. From: as parla_runtime_destroy. */
+PARLA_API void parla_runtime_stop(parla_runtime *rt);
+
 /* Waits until every task spawned so far, and every task that those spawn, has ended.
  * timeout_ns: nanoseconds, or PARLA_FOREVER.
  * From:   any thread that runs no task. Without a timeout it runs ready tasks itself, whichever (see parla_runner.guests_help).
@@ -76,6 +82,12 @@ PARLA_API PARLA_MUST_USE int parla_runtime_wait(parla_runtime *rt, int64_t timeo
  * Owns:    *out is a reference for the caller, dropped with parla_failure_unref.
  * Returns: 0 and sets *out, or PARLA_PENDING if there is none. */
 PARLA_API PARLA_MUST_USE int parla_runtime_take_failure(parla_runtime *rt, parla_failure **out);
+
+/* For bindings with a parla_runner, whose bodies need a lock of the language that a thread holds when it spawns: such a spawn never stays for
+ * the window. parla_window_is_full says, at the cost of a comparison, that a spawn by this thread would stay now; parla_window_wait stays as
+ * long as it would have. In between the binding gives its lock up, and sees to it that nobody destroys the runtime meanwhile. */
+PARLA_API bool parla_window_is_full(parla_runtime *rt);
+PARLA_API void parla_window_wait(parla_runtime *rt);
 
 /* Cancels every task that has not started. Running ones see parla_context_is_cancelled. Returns how many were cancelled. */
 PARLA_API size_t parla_runtime_cancel_all(parla_runtime *rt);

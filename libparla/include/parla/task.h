@@ -96,7 +96,10 @@ typedef struct parla_access {
 
 /* --- Spawn ------------------------------------------------------------------------------------------------------------------ */
 
-enum { PARLA_TASK_MANAGED = 1 /* the body is called through the runtime's parla_runner */ };
+enum {
+    PARLA_TASK_MANAGED = 1,    /* the body is called through the runtime's parla_runner */
+    PARLA_TASK_NO_RUNAHEAD = 2 /* nothing that depends on it starts before the work is done that it left in queues of devices */
+};
 
 typedef struct parla_task_options {
     size_t size; /* sizeof(parla_task_options); PARLA_TASK_OPTIONS_INIT sets it */

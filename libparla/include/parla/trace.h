@@ -15,7 +15,8 @@ PARLA_API PARLA_MUST_USE int parla_trace_start(parla_runtime *rt);
 PARLA_API void parla_trace_stop(parla_runtime *rt);
 
 /* Writes what was recorded so far. One "process" (rank), one row per worker and per device queue, an arrow for each dependency.
- * Times are microseconds since the start. Errors: PARLA_E_SYSTEM if the file cannot be written; PARLA_E_STATE if nothing was recorded. */
+ * Times are microseconds since the start. {rank} in `path` becomes the rank that the job's launcher (mpirun, srun) says.
+ * Errors: PARLA_E_SYSTEM if the file cannot be written; PARLA_E_STATE if nothing was recorded; PARLA_E_NOMEM. */
 PARLA_API PARLA_MUST_USE int parla_trace_write(parla_runtime *rt, const char *path);
 
 /* Adds a named span on this thread's row, for phases of a program. `name` is copied. From: any thread. No-ops when off. */

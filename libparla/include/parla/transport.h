@@ -15,7 +15,8 @@ PARLA_BEGIN_DECLS
 /* status: 0, or PARLA_E_TRANSPORT, or PARLA_E_CANCELLED. Must not block; may post operations. */
 typedef void (*parla_transfer_done)(void *ctx, int status);
 
-/* Memory that a transfer reads or writes. The device tells what kind of memory it is (0: the host). */
+/* Memory that a transfer reads or writes. The device tells what kind of memory it is (0: the host). The transports that there are take memory
+ * of the host only: parla_device_is_host_memory. */
 typedef struct parla_transfer_memory {
     parla_strided box;
     int i_device;

@@ -1,7 +1,7 @@
 /* atomic.h - atomic accesses named after the order that they give; the only way the sources touch shared words.
  *
  * There are no standalone fences: ThreadSanitizer does not model them. Where a store must be seen before a later load of another word
- * (spawn against sleep), all four accesses use the _seq forms, which lie in one total order. */
+ * all four accesses use the _seq forms, which lie in one total order; where one side does it for each task, fence.h makes the other pay. */
 #ifndef PL_BASE_ATOMIC_H
 #define PL_BASE_ATOMIC_H
 

@@ -9,7 +9,8 @@
  * Races:
  *   pop against steal, one item left: pop stores bottom = b (D1) before it loads top (D2); steal loads top (D3) before it loads bottom (D4).
  *     All four are in one total order, so not both miss each other; if both see the item the compare-and-swap on top decides.
- *   push against steal: the item's slot is written before bottom (D1, release) and read after it (D4, acquire).
+ *   push against steal: the item's slot is written before bottom (D0, release) and read after it (D4, acquire). D0 need not be in the total
+ *     order of the four: a D4 that follows a D1 in it reads that D1 or something later, whatever the order of the pushes in between.
  *   grow against steal: a thief that read the old ring finds there the same items at the same indices, since old rings are kept until fini;
  *     its compare-and-swap fails if the item was taken meanwhile.
  * Slots are atomic because a slow thief may read a slot that the owner overwrites; what it read is then thrown away. */
@@ -20,12 +21,6 @@
 #include <parla/error.h>
 #include <sched.h>
 #include <stdlib.h>
-
-struct pl_deque_ring {
-    int64_t mask;
-    pl_deque_ring *older;
-    _Atomic(void *) slots[];
-};
 
 #ifndef PL_DEQUE_FIRST_CAPACITY /* smaller in tests of the protocol, so that growing is seen */
 #define PL_DEQUE_FIRST_CAPACITY 256
@@ -63,7 +58,7 @@ void pl_deque_fini(pl_deque *deque)
     pl_store_relaxed(&deque->ring, (pl_deque_ring *)NULL);
 }
 
-static PL_COLD pl_deque_ring *grow(pl_deque *deque, pl_deque_ring *old, int64_t top, int64_t bottom)
+PL_COLD pl_deque_ring *pl_deque_grow(pl_deque *deque, pl_deque_ring *old, int64_t top, int64_t bottom)
 {
     pl_deque_ring *ring = ring_create(2 * (old->mask + 1), old);
     if (!ring)
@@ -72,21 +67,6 @@ static PL_COLD pl_deque_ring *grow(pl_deque *deque, pl_deque_ring *old, int64_t 
         pl_store_relaxed(&ring->slots[i & ring->mask], pl_load_relaxed(&old->slots[i & old->mask]));
     pl_store_release(&deque->ring, ring); /* pairs with steal: slots before the ring */
     return ring;
-}
-
-int pl_deque_push(pl_deque *deque, void *item)
-{
-    int64_t bottom = pl_load_relaxed(&deque->bottom);
-    int64_t top = pl_load_acquire(&deque->top_shared);
-    pl_deque_ring *ring = pl_load_relaxed(&deque->ring);
-    if (pl_unlikely(bottom - top > ring->mask)) {
-        ring = grow(deque, ring, top, bottom);
-        if (!ring)
-            return PARLA_E_NOMEM;
-    }
-    pl_store_relaxed(&ring->slots[bottom & ring->mask], item);
-    pl_store_seq(&deque->bottom, bottom + 1); /* D1; pairs with D4: the slot before bottom */
-    return 0;
 }
 
 void *pl_deque_pop(pl_deque *deque)

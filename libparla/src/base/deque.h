@@ -4,10 +4,15 @@
 #ifndef PL_BASE_DEQUE_H
 #define PL_BASE_DEQUE_H
 
-#include "base/atomic.h"
-#include "base/compiler.h"
+#include "base/fence.h"
 
-typedef struct pl_deque_ring pl_deque_ring;
+#include <parla/error.h>
+
+typedef struct pl_deque_ring {
+    int64_t mask;
+    struct pl_deque_ring *older;
+    _Atomic(void *) slots[];
+} pl_deque_ring;
 
 typedef struct pl_deque {
     _Alignas(PL_CACHE_LINE) _Atomic int64_t top_shared; /* thieves and the owner's last item */
@@ -19,8 +24,25 @@ int pl_deque_init(pl_deque *deque);
 /* No other thread uses the deque any more; items left in it are forgotten. */
 void pl_deque_fini(pl_deque *deque);
 
-/* Owner only. Sequentially consistent against pl_deque_looks_empty, so that a pusher who then sees no sleeper may go on. */
-int pl_deque_push(pl_deque *deque, void *item);
+/* Owner only: a ring of twice the size, or NULL. */
+pl_deque_ring *pl_deque_grow(pl_deque *deque, pl_deque_ring *old, int64_t top, int64_t bottom);
+
+/* Owner only. A light store (fence.h) against a heavy fence before pl_deque_looks_empty, so that a pusher who then sees no sleeper may go
+ * on. */
+static inline int pl_deque_push(pl_deque *deque, void *item)
+{
+    int64_t bottom = pl_load_relaxed(&deque->bottom);
+    int64_t top = pl_load_acquire(&deque->top_shared);
+    pl_deque_ring *ring = pl_load_relaxed(&deque->ring);
+    if (pl_unlikely(bottom - top > ring->mask)) {
+        ring = pl_deque_grow(deque, ring, top, bottom);
+        if (!ring)
+            return PARLA_E_NOMEM;
+    }
+    pl_store_relaxed(&ring->slots[bottom & ring->mask], item);
+    pl_store_light(&deque->bottom, bottom + 1); /* D0; pairs with D4: the slot before bottom */
+    return 0;
+}
 /* Owner only: the newest item, or NULL. */
 void *pl_deque_pop(pl_deque *deque);
 /* Any thread: the oldest item, or NULL if empty; *out_lost tells that another thread was faster (try again). */

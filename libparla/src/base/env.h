@@ -13,7 +13,7 @@
     X(PARLA_SPIN_US, "20, or 0 if workers take all cores",                                                                         \
       "microseconds that an idle worker looks for work before it sleeps, 0 to 1000000")                                            \
     X(PARLA_STALL_S, "0", "seconds without the end of a task after which a watchdog tells who waits for whom; 0: none")            \
-    X(PARLA_TRACE, "", "file for the trace of a runtime, written when it is destroyed; none if empty")                             \
+    X(PARLA_TRACE, "", "file for the trace of a runtime, written when it is destroyed, one for each rank; none if empty")          \
     X(PARLA_TRANSPORT, "ucx, or mpi where UCX cannot be used",                                                                     \
       "what blocks travel by between the ranks of an MPI job: ucx or mpi")                                                         \
     X(PARLA_WINDOW, "4194304", "tasks in flight beyond which a thread that spawns helps or sleeps; 0: no bound")                   \

@@ -13,6 +13,7 @@
 #include <string.h>
 
 static _Thread_local char detail[PL_ERROR_DETAIL_BYTES];
+PL_HOT_THREAD_LOCAL bool pl_error_has_detail;
 
 const char *parla_error_name(int code)
 {
@@ -48,13 +49,14 @@ const char *parla_error_text(int code)
     }
 }
 
-const char *parla_error_detail(void) { return detail; }
+const char *parla_error_detail(void) { return pl_error_has_detail ? detail : ""; }
 
 PARLA_PRINTF(2, 0) static void set_detail(int code, const char *format, va_list arguments)
 {
     char text[PL_ERROR_DETAIL_BYTES]; /* not `detail` at once: the arguments may point into that */
     size_t length = pl_text_format_v(text, sizeof text, format, arguments);
     memcpy(detail, text, length + 1);
+    pl_error_has_detail = true;
     parla_log(PARLA_LOG_DEBUG, "%s: %s", parla_error_name(code), detail);
 }
 
@@ -75,5 +77,3 @@ int parla_error_set(int code, const char *format, ...)
     va_end(arguments);
     return code;
 }
-
-void pl_error_clear(void) { detail[0] = '\0'; }

@@ -23,7 +23,6 @@ enum { FREE, HELD, CONTENDED };
 
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static pl_lock *known; /* under list_lock */
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
 static void before_fork(void) { pthread_mutex_lock(&list_lock); }
 static void after_fork(void) { pthread_mutex_unlock(&list_lock); }
@@ -38,11 +37,11 @@ static void renew_all(void)
             lock->on_fork();
 }
 
-static void watch_forks(void) { pthread_atfork(before_fork, after_fork, renew_all); }
+/* When the library is loaded: done at first use, a fork at that moment would leave the child with a half-done once. */
+__attribute__((constructor)) static void watch_forks(void) { pthread_atfork(before_fork, after_fork, renew_all); }
 
 static PL_COLD void make_known(pl_lock *lock)
 {
-    pthread_once(&fork_once, watch_forks);
     pthread_mutex_lock(&list_lock);
     const pl_lock *one = known;
     while (one && one != lock)

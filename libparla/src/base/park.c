@@ -8,7 +8,8 @@
  *   S3 sleeps while the epoch is that of S1     W3 epoch += 1, sleepers -= 1 (all: = 0), futex wake
  *
  * S1, S2, W1, W2 are sequentially consistent. If W2 misses S1 then W1 precedes S2 in their total order, and the sleeper sees the condition.
- * If W2 sees it, W3 changes the epoch, and the sleeper does not fall asleep or is woken. The futex wake of W3 may reach a sleeper that
+ * W1 may be a light store instead, with a heavy fence between S1 and S2: fence.h says why one of W2 and S2 still sees the other's.
+ * If W2 sees S1, W3 changes the epoch, and the sleeper does not fall asleep or is woken. The futex wake of W3 may reach a sleeper that
  * announced itself after W3, whose epoch has not passed: it passes the wake on before it sleeps again (S4), since the one that W3 claimed
  * counts as woken, and no later waker would look after it.
  *
@@ -91,5 +92,5 @@ static void wake(pl_park *park, bool all)
     futex_wake(park, all ? INT_MAX : 1);
 }
 
-void pl_park_wake_one(pl_park *park) { wake(park, false); }
+void pl_park_wake_sleeper(pl_park *park) { wake(park, false); }
 void pl_park_wake_all(pl_park *park) { wake(park, true); }

@@ -1,7 +1,8 @@
 /* park.h - sleeping until something happens, without losing a wake-up: an eventcount.
  *
  * A sleeper announces itself (prepare), looks once more at what it waits for, and then either sleeps (commit) or goes on (cancel).
- * Whoever makes that something true does so with a sequentially consistent access and then calls wake. The proof is in park.c. */
+ * Whoever makes that something true does so with a sequentially consistent access and then calls wake. The proof is in park.c.
+ * Or with a light store (fence.h), if the sleeper then has a heavy fence between prepare and its look. */
 #ifndef PL_BASE_PARK_H
 #define PL_BASE_PARK_H
 
@@ -23,7 +24,12 @@ void pl_park_cancel(pl_park *park, uint64_t key);
 int pl_park_commit(pl_park *park, uint64_t key, uint64_t deadline_ns);
 
 /* Wakes one sleeper, or all. No system call and no write when nobody sleeps. */
-void pl_park_wake_one(pl_park *park);
+void pl_park_wake_sleeper(pl_park *park);
+static inline void pl_park_wake_one(pl_park *park)
+{
+    if (pl_unlikely((uint32_t)pl_load_seq(&park->word) != 0)) /* W2 */
+        pl_park_wake_sleeper(park);
+}
 void pl_park_wake_all(pl_park *park);
 
 /* Does anybody sleep? A hint. */

@@ -224,7 +224,7 @@ static void enter_mark(pl_mark *mark, bool writes)
 void pl_order_enter(pl_use *use, pl_use *const *before, size_t n, pl_wait *waits)
 {
     for (size_t i = 0; i < n; i++) {
-        waits[i] = (pl_wait){.follower = use, .next = before[i]->followers};
+        waits[i] = (pl_wait){.follower = use, .before = before[i], .next = before[i]->followers};
         before[i]->followers = &waits[i];
     }
     use->n_before = (int)n;
@@ -243,10 +243,13 @@ void pl_order_leave(pl_tiles *tiles, pl_use *use, pl_use **out_free)
     }
     use->has_left = true;
     for (pl_wait *wait = use->followers; wait; wait = wait->next) {
-        if (--wait->follower->n_before > 0)
+        pl_use *follower = wait->follower;
+        wait->before = NULL;
+        follower->n_launched -= wait->is_launched;
+        if (--follower->n_before > follower->n_launched)
             continue;
-        wait->follower->next_left = *out_free;
-        *out_free = wait->follower;
+        follower->next_left = *out_free;
+        *out_free = follower;
     }
     use->followers = NULL;
 }

@@ -23,6 +23,8 @@ typedef struct pl_part pl_part;
 
 typedef struct pl_wait {
     pl_use *follower;
+    pl_use *before;       /* that is waited for; NULL: it has left */
+    bool is_launched;     /* the follower may go on behind the work of that one's task (sched/ahead.c) */
     struct pl_wait *next; /* in the list of the use that is waited for */
 } pl_wait;
 
@@ -50,7 +52,15 @@ struct pl_part {
     bool is_alone;      /* reads, but comes after the readers before it, too */
     bool may_be_absent; /* begins without content if nothing was ever written */
     bool is_coarse;     /* covers more than its region: the rest must stay as it is */
-    pl_mark *marks;     /* &own, or malloc'ed */
+
+    /* What the placed path (sched) keeps with it: pieces (sched/piece.c). */
+    pl_part *lead;                /* of its piece; leads itself if it is that */
+    pl_part *next_lead;           /* of a lead: in the list of its use */
+    pl_span *box;                 /* of a lead: around its piece, steps of 1; NULL: all of the array */
+    uint8_t piece_mode;           /* of a lead: of all in its piece */
+    struct pl_instance *instance; /* of a lead: where its piece lies, pinned; or NULL */
+
+    pl_mark *marks; /* &own, or malloc'ed */
     uint32_t n_marks, capacity;
     pl_mark own;
 };
@@ -61,7 +71,8 @@ struct pl_use {
     uint8_t order_mode; /* of its parts together; 0: another use of the task orders for this one */
     /* The order; under the owner's lock. */
     pl_part *parts;     /* that it orders */
-    int n_before;       /* uses that it still waits for */
+    int n_before;       /* uses that it still waits for, … */
+    int n_launched;     /* … and how many of those waits are launched */
     pl_wait *followers; /* that wait for it */
     bool is_ghost;      /* its task has ended before its turn */
     bool has_left;
@@ -69,6 +80,7 @@ struct pl_use {
     uint64_t seen_by;    /* the last one that was told to wait for it, */
     uint64_t content_by; /* and the last one that was told to depend on it */
     pl_use *next_left;   /* for pl_order_leave's caller */
+    bool is_soft;        /* something is before it, all of it launched; counted in its task's record */
 
     /* What the placed path (sched) keeps with it. */
     uint8_t mode;         /* of all that the body does there */
@@ -77,7 +89,7 @@ struct pl_use {
     bool is_in_place;     /* PARLA_ORDER: wherever a current copy is */
     bool is_written;      /* of an ordering use: some use of the task writes the array */
     bool may_be_absent;   /* begins without content if nothing was ever written */
-    int16_t i_device;     /* where its pinned instance is, or -1 */
+    pl_part *leads;       /* its pieces */
     pl_use *next_waiting; /* among those that wait for movements of the array */
 };
 
@@ -109,8 +121,8 @@ PARLA_MUST_USE int pl_order_look(pl_tiles *tiles, pl_use *use, pl_uses *before, 
 /* Puts a use behind all others: `before` is what pl_order_look found. `waits` has n elements and lives until the use has left. */
 void pl_order_enter(pl_use *use, pl_use *const *before, size_t n, pl_wait *waits);
 
-/* Takes out a use with n_before == 0, marks and all. Followers that have nothing before them any more are put in front of *out_free (by
- * next_left). */
+/* Takes out a use with n_before == 0, marks and all. Followers that have nothing before them any more, or only what is launched, are put in
+ * front of *out_free (by next_left). */
 void pl_order_leave(pl_tiles *tiles, pl_use *use, pl_use **out_free);
 
 #endif

@@ -5,24 +5,24 @@
 
 #include <parla/task.h>
 
-static int choose_source(uint64_t valid, const uint64_t *link_bytes)
+static int choose_source(uint64_t valid, const uint64_t *costs)
 {
     int best = PL_SOURCE_ABSENT;
     for (uint64_t left = valid & ~UINT64_C(1); left; left &= left - 1) {
         int i = __builtin_ctzll(left);
-        if (best < 0 || link_bytes[i] < link_bytes[best])
+        if (best < 0 || costs[i] < costs[best])
             best = i;
     }
-    if (best < 0 && (valid & 1))
+    if ((valid & 1) && (best < 0 || costs[0] < costs[best]))
         best = 0;
     return best;
 }
 
-pl_coherence_step pl_coherence_plan(pl_coherence now, int i_device, int mode, const uint64_t *link_bytes)
+pl_coherence_step pl_coherence_plan(pl_coherence now, int i_device, int mode, const uint64_t *costs)
 {
     pl_coherence_step step = {.source = PL_SOURCE_NONE, .after = now};
     if ((mode & PARLA_IN) && !pl_coherence_is_valid(now, i_device)) {
-        step.source = choose_source(now.valid, link_bytes);
+        step.source = choose_source(now.valid, costs);
         if (step.source == PL_SOURCE_ABSENT)
             return step;
         step.after = pl_coherence_fetched(now, i_device);

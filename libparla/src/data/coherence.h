@@ -32,9 +32,9 @@ typedef struct pl_coherence_step {
     pl_coherence after; /* the state then */
 } pl_coherence_step;
 
-/* An access with PARLA_IN, PARLA_OUT or PARLA_INOUT on device i_device. link_bytes[i] is how much was copied from device i to
- * i_device so far: the least used link from a device is taken, and the host (device 0) only if no device has a current copy. */
-pl_coherence_step pl_coherence_plan(pl_coherence now, int i_device, int mode, const uint64_t *link_bytes);
+/* An access with PARLA_IN, PARLA_OUT or PARLA_INOUT on device i_device. costs[i] is what a copy from device i to i_device costs, for each i
+ * that has a current one: the least is taken, and the host (device 0) only if it costs less than any device. */
+pl_coherence_step pl_coherence_plan(pl_coherence now, int i_device, int mode, const uint64_t *costs);
 
 pl_copy_state pl_coherence_state(pl_coherence now, int i_device);
 

@@ -3,6 +3,7 @@
  * What tasks do with arrays is joined in sched/; the public functions that need a runtime are in api_data.c. */
 #include "data/data.h"
 
+#include "base/break.h"
 #include "base/compiler.h"
 #include "base/error.h"
 #include "base/lock.h"
@@ -46,7 +47,7 @@ static void set_shape(parla_data *data, const parla_strided *host)
     data->host.memory = host->base;
     data->host.box = *host;
     data->host.is_given = true;
-    pl_data_set_coherence(data, &data->tiles.root, pl_coherence_written(0));
+    pl_data_written(data, &data->tiles.root, &data->host);
 }
 
 int parla_data_create(parla_data **out, const parla_data_options *options)
@@ -56,18 +57,22 @@ int parla_data_create(parla_data **out, const parla_data_options *options)
     if (rc < 0)
         return rc;
     parla_data *data = calloc(1, sizeof *data);
-    char *name = options->name ? strdup(options->name) : NULL;
-    if (!data || (options->name && !name)) {
+    char *name = options->name ? strdup(options->name) : NULL, *source = options->source ? strdup(options->source) : NULL;
+    if (!data || (options->name && !name) || (options->source && !source)) {
         free(data);
         free(name);
+        free(source);
         return pl_error_set(PARLA_E_NOMEM, "no memory for an array object");
     }
     atomic_init(&data->refs_shared, 1);
     data->n_bytes = n_bytes;
     data->name = name;
+    data->source = source;
     data->release = options->release;
     data->ctx = options->ctx;
     data->host.data = data;
+    data->host.is_whole = true;
+    data->host.n_bytes = n_bytes;
     pl_tiles_init(&data->tiles, options->host.ndim, options->host.extent);
     set_shape(data, &options->host);
     *out = data;
@@ -100,10 +105,6 @@ int pl_data_open_instances(parla_data *data, int n_devices)
     data->others = calloc((size_t)data->n_others, sizeof data->others[0]);
     if (!data->others)
         return pl_error_set(PARLA_E_NOMEM, "no memory for the copies of %s", pl_data_label(data));
-    for (int i = 0; i < data->n_others; i++) {
-        data->others[i].data = data;
-        data->others[i].i_device = i + 1;
-    }
     return 0;
 }
 
@@ -134,40 +135,114 @@ void pl_data_destroy(parla_data *data)
     pl_instance_free_detached(&data->host);
     if (data->release)
         data->release(data->ctx);
+    free(data->source);
     free(data->name);
     free(data);
 }
 
 /* --- Where the content is ----------------------------------------------------------------------------------------------------- */
 
-static void account(parla_data *data, const pl_tile *leaf, pl_coherence after)
+/* Adds a leaf to the accounts of its homes, or takes it away. */
+static void account(const parla_data *data, const pl_tile *leaf, bool adds)
 {
     size_t n = pl_data_tile_bytes(data, leaf);
-    int owner = pl_coherence_owner(leaf->coherence), next_owner = pl_coherence_owner(after);
-    for (uint64_t left = leaf->coherence.valid & ~after.valid; left; left &= left - 1)
-        pl_data_instance(data, __builtin_ctzll(left))->current_bytes -= n;
-    for (uint64_t left = after.valid & ~leaf->coherence.valid; left; left &= left - 1)
-        pl_data_instance(data, __builtin_ctzll(left))->current_bytes += n;
-    if (owner >= 0)
-        pl_data_instance(data, owner)->sole_bytes -= n;
-    if (next_owner >= 0)
-        pl_data_instance(data, next_owner)->sole_bytes += n;
+    const pl_home *list = pl_homes_list(&leaf->homes);
+    pl_instance *sole = pl_homes_sole(&leaf->homes);
+    n = adds ? n : (size_t)0 - n;
+    for (uint32_t i = 0; i < leaf->homes.n; i++)
+        if (!list[i].is_arriving)
+            list[i].instance->current_bytes += n;
+    if (sole)
+        sole->sole_bytes += n;
 }
 
-void pl_data_set_coherence(parla_data *data, pl_tile *leaf, pl_coherence after)
+/* The masks go by the rules for devices (coherence.h), and are what the homes add up to. */
+static void set_coherence(pl_tile *leaf, pl_coherence after)
 {
-    if (leaf->coherence.valid != after.valid)
-        account(data, leaf, after);
-    leaf->coherence = after;
+    pl_coherence summary = pl_homes_summary(&leaf->homes);
+    PL_ASSERT((after.valid == summary.valid && after.arriving == summary.arriving) || pl_is_broken(PL_BREAK_STALE) ||
+              pl_is_broken(PL_BREAK_ARRIVE) || pl_is_broken(PL_BREAK_SETTLE));
+    leaf->coherence = summary;
+    (void)after;
 }
 
-void pl_data_forget_copy(parla_data *data, int i_device)
+void pl_data_leaving(parla_data *data, pl_tile *leaf, pl_instance *to)
+{
+    (void)data;
+    pl_homes_add(&leaf->homes, to, true);
+    set_coherence(leaf, pl_coherence_leaving(leaf->coherence, to->i_device));
+}
+
+void pl_data_arrived(parla_data *data, pl_tile *leaf, pl_instance *to, bool is_whole)
+{
+    if (!pl_homes_is_arriving(&leaf->homes, to)) { /* by a rule broken on purpose, somebody has written it meanwhile */
+        PL_ASSERT(pl_is_broken(PL_BREAK_ARRIVE) || pl_is_broken(PL_BREAK_SETTLE));
+        if (!pl_homes_find(&leaf->homes, to) && pl_homes_reserve(&leaf->homes, 1) == 0)
+            pl_homes_add(&leaf->homes, to, true);
+        else
+            return;
+    }
+    account(data, leaf, false);
+    pl_homes_arrive(&leaf->homes, to, is_whole);
+    account(data, leaf, true);
+    set_coherence(leaf, pl_coherence_arrived(leaf->coherence, to->i_device, is_whole));
+}
+
+void pl_data_written(parla_data *data, pl_tile *leaf, pl_instance *to)
+{
+    if (leaf->homes.n == 1 && pl_homes_is_current(&leaf->homes, to))
+        return;
+    bool stays = pl_is_broken(PL_BREAK_STALE) && (pl_homes_find(&leaf->homes, to) || pl_homes_reserve(&leaf->homes, 1) == 0);
+    account(data, leaf, false);
+    if (!stays)
+        pl_homes_set(&leaf->homes, to);
+    else if (!pl_homes_find(&leaf->homes, to))
+        pl_homes_add(&leaf->homes, to, false);
+    account(data, leaf, true);
+    set_coherence(leaf, pl_coherence_written(to->i_device));
+}
+
+void pl_data_lost(parla_data *data, pl_tile *leaf)
+{
+    account(data, leaf, false);
+    pl_homes_clear(&leaf->homes);
+    leaf->coherence = (pl_coherence){0};
+}
+
+static void drop(parla_data *data, pl_tile *leaf, pl_instance *instance, bool is_evicted)
+{
+    account(data, leaf, false);
+    pl_homes_drop(&leaf->homes, instance);
+    account(data, leaf, true);
+    bool is_elsewhere_there = pl_homes_current_on(&leaf->homes, instance->i_device) != NULL;
+    set_coherence(leaf, is_elsewhere_there ? leaf->coherence : pl_coherence_dropped(leaf->coherence, instance->i_device));
+    if (is_evicted && !is_elsewhere_there)
+        leaf->evicted |= UINT64_C(1) << instance->i_device;
+}
+
+void pl_data_forget(parla_data *data, pl_instance *instance, bool is_evicted)
 {
     pl_tile *root = &data->tiles.root;
-    for (pl_tile *leaf = pl_tile_first(root); leaf; leaf = pl_tile_next(leaf, root))
-        pl_data_set_coherence(data, leaf, pl_coherence_dropped(leaf->coherence, i_device));
+    for (pl_tile *leaf = pl_tile_first(root); leaf && instance->current_bytes > 0; leaf = pl_tile_next(leaf, root))
+        if (pl_homes_is_current(&leaf->homes, instance))
+            drop(data, leaf, instance, is_evicted);
     pl_tile_hold(root);
     pl_tile_release(&data->tiles, root);
+}
+
+pl_instance *pl_data_find(parla_data *data, int i_device, const pl_span *spans, pl_tile *near)
+{
+    pl_instance *at = pl_data_first(data, i_device);
+    const pl_homes *homes = near ? &pl_tile_first(near)->homes : NULL;
+    const pl_home *list = homes ? pl_homes_list(homes) : NULL;
+    if (i_device == 0 || !at)
+        return at;
+    for (uint32_t i = 0; homes && i < homes->n; i++)
+        if (list[i].instance->i_device == i_device && pl_instance_covers(list[i].instance, spans))
+            return list[i].instance;
+    while (at && !pl_instance_covers(at, spans))
+        at = at->next;
+    return at;
 }
 
 bool pl_data_has_content(parla_data *data)

@@ -18,6 +18,7 @@ struct parla_data {
     parla_strided shape; /* as the user gave it */
     size_t n_bytes;      /* of one copy */
     char *name;          /* NULL: none */
+    char *source;        /* where it was made; NULL: not told */
     void (*release)(void *ctx);
     void *ctx;
 
@@ -28,7 +29,7 @@ struct parla_data {
     /* Under the placed lock or, without a runtime, the attachment lock. */
     pl_tiles tiles;
     pl_instance host;
-    pl_instance *others; /* on devices 1 … n_others, while attached */
+    pl_instance **others; /* the first one on each of the devices 1 … n_others, while attached */
     int n_others;
 
     /* Under the placed lock. */
@@ -42,10 +43,15 @@ void pl_attachment_unlock(void);
 
 static inline parla_runtime *pl_data_runtime(parla_data *data) { return pl_load_acquire(&data->rt_shared); }
 
-static inline pl_instance *pl_data_instance(parla_data *data, int i_device)
+/* The instances of a device that have memory: for (at = pl_data_first(…); at; at = at->next). */
+static inline pl_instance *pl_data_first(parla_data *data, int i_device)
 {
-    return i_device == 0 ? &data->host : &data->others[i_device - 1];
+    return i_device > 0 ? data->others[i_device - 1] : data->host.memory ? &data->host : NULL;
 }
+
+/* An instance on a device that covers a box (NULL: all of the array); of several one where a tile is current. NULL: there is none. The
+ * tile may be NULL. */
+pl_instance *pl_data_find(parla_data *data, int i_device, const pl_span *spans, pl_tile *near);
 
 /* Drops a reference that is not the last one. */
 static inline void pl_data_unref_shared(parla_data *data) { pl_sub_acq_rel(&data->refs_shared, 1); }
@@ -58,7 +64,7 @@ static inline bool pl_data_unref_last(parla_data *data) { return pl_sub_acq_rel(
 bool pl_data_ref_if_alive(parla_data *data);
 static inline bool pl_data_is_alive(parla_data *data) { return pl_load_relaxed(&data->refs_shared) > 0; }
 
-/* Makes room for copies on devices 1 … n_devices - 1. Errors: PARLA_E_NOMEM. */
+/* Makes room for lists of instances on devices 1 … n_devices - 1. Errors: PARLA_E_NOMEM. */
 PARLA_MUST_USE int pl_data_open_instances(parla_data *data, int n_devices);
 /* All of those have been freed. */
 void pl_data_close_instances(parla_data *data);
@@ -84,11 +90,17 @@ static inline size_t pl_data_tile_bytes(const parla_data *data, const pl_tile *t
     return (size_t)tile->n_items * data->shape.item_bytes;
 }
 
-/* Changes where the content of a leaf is current; keeps the copies' accounts. */
-void pl_data_set_coherence(parla_data *data, pl_tile *leaf, pl_coherence after);
+/* Changes of where the content of a leaf is, which keep the instances' accounts (I3 of instance.h). */
+/* Content begins to arrive in an instance; there is room for it in the leaf's homes. */
+void pl_data_leaving(parla_data *data, pl_tile *leaf, pl_instance *to);
+void pl_data_arrived(parla_data *data, pl_tile *leaf, pl_instance *to, bool is_whole);
+/* It is current in one instance only, and arrives nowhere. */
+void pl_data_written(parla_data *data, pl_tile *leaf, pl_instance *to);
+/* There is none any more. */
+void pl_data_lost(parla_data *data, pl_tile *leaf);
 
-/* Forgets the copy on a device, which is spare or not wanted any more. */
-void pl_data_forget_copy(parla_data *data, int i_device);
+/* Forgets what is current in an instance that is spare or not wanted any more. is_evicted: to make room (pl_tile.evicted). */
+void pl_data_forget(parla_data *data, pl_instance *instance, bool is_evicted);
 
 /* Was anything ever written? */
 bool pl_data_has_content(parla_data *data);

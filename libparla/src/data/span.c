@@ -81,6 +81,17 @@ pl_span pl_span_meet(const pl_span *a, const pl_span *b)
     return low < end ? (pl_span){low, end - low, 1} : nothing;
 }
 
+pl_span pl_span_join(const pl_span *a, const pl_span *b)
+{
+    if (a->n == 0 || b->n == 0) {
+        const pl_span *other = a->n == 0 ? b : a;
+        return (pl_span){other->start, other->n == 0 ? 0 : pl_span_last(other) - other->start + 1, 1};
+    }
+    int64_t low = a->start < b->start ? a->start : b->start;
+    int64_t last_a = pl_span_last(a), last_b = pl_span_last(b);
+    return (pl_span){low, (last_a > last_b ? last_a : last_b) - low + 1, 1};
+}
+
 bool pl_spans_meet(const pl_span *a, const pl_span *b, int ndim)
 {
     for (int k = 0; k < ndim; k++)

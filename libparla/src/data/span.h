@@ -18,6 +18,9 @@ pl_span pl_span_of_range(const parla_range *range);
 /* The indices in both: evenly spaced again. */
 pl_span pl_span_meet(const pl_span *a, const pl_span *b);
 
+/* The interval, with a step of 1, from the first index of either to the last. */
+pl_span pl_span_join(const pl_span *a, const pl_span *b);
+
 /* Do two boxes of `ndim` spans have an element in common? */
 bool pl_spans_meet(const pl_span *a, const pl_span *b, int ndim);
 

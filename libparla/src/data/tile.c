@@ -29,6 +29,7 @@ void pl_tiles_init(pl_tiles *tiles, int ndim, const int64_t *extent)
 static void free_tile(pl_tile *tile)
 {
     parla_failure_unref(tile->spoilt);
+    pl_homes_clear(&tile->homes);
     free(tile->children);
     free(tile);
 }
@@ -45,6 +46,7 @@ void pl_tiles_fini(pl_tiles *tiles)
 {
     free_children(&tiles->root);
     free(tiles->root.children);
+    pl_homes_clear(&tiles->root.homes);
     parla_failure_unref(tiles->root.spoilt);
 }
 
@@ -84,14 +86,25 @@ void pl_tile_box(const pl_tiles *tiles, const pl_tile *tile, pl_span *out)
             out[k] = (pl_span){0, tiles->extent[k], 1};
 }
 
+void pl_tile_stretch(const pl_tiles *tiles, const pl_tile *tile, pl_span *box)
+{
+    pl_span spans[PARLA_MAX_NDIM];
+    pl_tile_box(tiles, tile, spans);
+    for (int k = 0; k < tiles->ndim; k++)
+        box[k] = pl_span_join(&box[k], &spans[k]);
+}
+
 /* --- Content ------------------------------------------------------------------------------------------------------------------ */
 
+/* There is room for its homes. */
 static void give_content(pl_tile *to, const pl_tile *from)
 {
     to->coherence = from->coherence;
+    pl_homes_copy(&to->homes, &from->homes);
     to->poison = from->poison;
     to->is_lost = from->is_lost;
     to->evicted = from->evicted;
+    to->aimed = from->aimed;
     to->spoilt = from->spoilt ? parla_failure_ref(from->spoilt) : NULL;
     if (to->poison)
         to->poison->n_tiles++;
@@ -107,13 +120,24 @@ static void drop_content(pl_tile *tile)
     tile->is_lost = false;
     tile->evicted = 0;
     tile->coherence = (pl_coherence){0};
+    pl_homes_clear(&tile->homes);
+}
+
+/* The same, and the other loses it: takes no memory. */
+static void take_content(pl_tile *to, pl_tile *from)
+{
+    pl_homes homes = from->homes;
+    from->homes = (pl_homes){0};
+    give_content(to, from);
+    to->homes = homes;
 }
 
 static bool has_equal_content(const pl_tile *a, const pl_tile *b)
 {
-    return (a->coherence.valid == b->coherence.valid || pl_is_broken(PL_BREAK_JOIN)) &&
-           a->coherence.arriving == b->coherence.arriving && a->poison == b->poison && a->spoilt == b->spoilt &&
-           a->is_lost == b->is_lost && a->evicted == b->evicted;
+    bool is_here =
+        a->coherence.valid == b->coherence.valid && (pl_is_broken(PL_BREAK_PLACE) || pl_homes_are_equal(&a->homes, &b->homes));
+    return (is_here || pl_is_broken(PL_BREAK_JOIN)) && a->coherence.arriving == b->coherence.arriving && a->poison == b->poison &&
+           a->spoilt == b->spoilt && a->is_lost == b->is_lost && a->evicted == b->evicted;
 }
 
 /* --- Splitting ---------------------------------------------------------------------------------------------------------------- */
@@ -143,8 +167,10 @@ static int grow(pl_tile *parent, int n_more)
 static pl_tile *piece_of(const pl_tile *leaf, pl_tile *parent, int64_t n_along, pl_span span)
 {
     pl_tile *tile = calloc(1, sizeof *tile);
-    if (!tile)
+    if (!tile || pl_homes_reserve_copy(&tile->homes, &leaf->homes) < 0) {
+        free(tile);
         return NULL;
+    }
     tile->parent = parent;
     tile->span = span;
     tile->n_items = leaf->n_items / n_along * span.n;
@@ -154,7 +180,7 @@ static pl_tile *piece_of(const pl_tile *leaf, pl_tile *parent, int64_t n_along, 
 static int no_memory(pl_tile **pieces, int n)
 {
     for (int i = 0; i < n; i++)
-        free(pieces[i]);
+        free_tile(pieces[i]);
     return pl_error_set(PARLA_E_NOMEM, "no memory for the tiles of an array");
 }
 
@@ -199,7 +225,7 @@ static int replace_in_list(pl_tiles *tiles, pl_tile *leaf, int64_t n_along, cons
     if (rc < 0) {
         for (int i = 0; i < n_made; i++)
             if (pieces[i] != leaf)
-                free(pieces[i]);
+                free_tile(pieces[i]);
         return no_memory(NULL, 0);
     }
     for (int i = 0; i < n; i++)
@@ -436,7 +462,7 @@ static bool is_all_equal(const pl_tile *parent)
 /* All children are equal and free. */
 static void become_leaf(pl_tiles *tiles, pl_tile *parent)
 {
-    give_content(parent, parent->children[0]);
+    take_content(parent, parent->children[0]);
     for (int i = 0; i < parent->n_children; i++) {
         drop_content(parent->children[i]);
         free_tile(parent->children[i]);

@@ -10,7 +10,7 @@
  *
  * A region is covered by nodes: the largest ones that lie inside it. Who uses a region holds them, and while a node is held it stays: its
  * children may be split further or put together, but it does not become part of anything larger. All elements of a leaf share one content
- * (where it is current, whether it is spoilt); inner nodes have none. Order stands at any node (access.h).
+ * (in which instances it is current, whether it is spoilt); inner nodes have none. Order stands at any node (access.h).
  *
  * There are at most PL_TILES_MAX tiles. Beyond that a region is covered coarsely: by nodes that reach beyond it.
  *
@@ -18,7 +18,7 @@
 #ifndef PL_DATA_TILE_H
 #define PL_DATA_TILE_H
 
-#include "data/coherence.h"
+#include "data/homes.h"
 #include "data/span.h"
 
 #include <parla/strided.h>
@@ -49,10 +49,12 @@ struct pl_tile {
     uint32_t n_holds;
 
     /* Content, of a leaf. */
-    pl_coherence coherence;
+    pl_coherence coherence;       /* by device, */
+    pl_homes homes;               /* and in which instances */
     pl_poison *poison;            /* NULL: none */
     struct parla_failure *spoilt; /* how the last writer whose turn is over failed, a reference; NULL: it did not */
     bool is_lost;                 /* there was content, which could not be kept */
+    uint64_t aimed;               /* bit i: a queued task that uses it waits for device i; a hint (sched/aim.c) */
     uint64_t evicted;             /* bit i: it was current on device i, and dropped there to make room */
 };
 
@@ -83,6 +85,8 @@ void pl_tile_tidy(pl_tiles *tiles, pl_tile *top);
 
 /* The box of a tile. */
 void pl_tile_box(const pl_tiles *tiles, const pl_tile *tile, pl_span *out);
+/* Makes a box of steps of 1 large enough for a tile's. */
+void pl_tile_stretch(const pl_tiles *tiles, const pl_tile *tile, pl_span *box);
 
 /* All nodes from `top` down, each before its children: begin with at == top. NULL after the last. */
 pl_tile *pl_tile_walk(const pl_tile *at, const pl_tile *top);

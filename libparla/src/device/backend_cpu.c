@@ -42,7 +42,7 @@ static int cpu_open(void **out_device, const parla_device_spec *spec, parla_devi
 {
     struct utsname machine;
     int n_cores = count_cores();
-    *out_traits = (parla_device_traits){.arch = PARLA_ARCH_CPU};
+    *out_traits = (parla_device_traits){.arch = PARLA_ARCH_CPU, .is_host_memory = true};
     out_traits->memory_bytes = spec->memory_bytes > 0 ? spec->memory_bytes : pl_host_memory_bytes();
     pl_text_format(out_traits->name, sizeof out_traits->name, "%s, %d core%s", uname(&machine) == 0 ? machine.machine : "host",
                    n_cores, n_cores == 1 ? "" : "s");

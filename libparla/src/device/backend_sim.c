@@ -2,8 +2,13 @@
  *
  * Each device has a memory limit of its own, queues that are threads (sim_queue.c), events, and a link to the rest of the machine with an
  * optional bandwidth and latency: a copy then takes at least the latency plus its bytes over the bandwidth, of the slower of the two
- * devices. Faults are injected by count. What it does not imitate: a separate address space; a body that touches memory of another
- * simulated device is not caught, except that debug builds overwrite freed memory.
+ * devices. In modelled time (time=virtual) nobody sleeps: copies and kernels take theirs on the runtime's clock (sim_clock.h). What it does
+ * not imitate: a separate address space; a body that touches memory of another simulated device is not caught, except that debug builds
+ * overwrite freed memory.
+ *
+ * Faults are injected by count, by the device's string or parla_sim_inject: an allocation or a copy that fails, a copy that is late. A device
+ * that is lost refuses all memory and all bodies, and its copies move nothing and fail. What its copy queue has to tell about earlier
+ * copies is still told, and memory can be given back.
  *
  * Lock: the device's, a leaf; it guards the memory count and the fault counters. */
 #include "device/backends.h"
@@ -31,11 +36,15 @@ typedef struct sim_device {
     double link_bytes_per_s; /* 0: as fast as memcpy */
     int64_t link_latency_ns;
     const parla_memory_source *source; /* of its arena; NULL: plain memory */
+    pl_sim_clock *clock;               /* NULL: real time */
 
     pthread_mutex_t lock; /* guards what follows */
     size_t used_bytes;    /* <= memory_bytes */
     int64_t fail_alloc_n; /* counts down; the allocation or copy that reaches 0 fails; 0 is off */
     int64_t fail_copy_n;
+    int64_t late_copy_n, lost_n;
+    int64_t late_ns; /* constant */
+    bool is_lost;
     int n_queues_opened;
 } sim_device;
 
@@ -43,6 +52,7 @@ typedef struct sim_device {
 typedef struct sim_stream {
     sim_device *device;
     pl_sim_queue *queue;
+    bool has_copies; /* a copy queue; under the device's lock */
 } sim_stream;
 
 static int sim_probe(void) { return INT_MAX; }
@@ -57,9 +67,18 @@ static int sim_open(void **out_device, const parla_device_spec *spec, parla_devi
     device->link_bytes_per_s = spec->link_bytes_per_s;
     device->link_latency_ns = spec->link_latency_ns;
     device->source = spec->memory;
+    device->clock = spec->clock;
+    device->fail_alloc_n = spec->fail_alloc_n;
+    device->fail_copy_n = spec->fail_copy_n;
+    device->late_copy_n = spec->late_copy_n;
+    device->late_ns = spec->late_ns;
+    device->lost_n = spec->lost_n;
     pthread_mutex_init(&device->lock, NULL);
 
-    *out_traits = (parla_device_traits){.arch = PARLA_ARCH_GPU, .memory_bytes = device->memory_bytes, .n_queues = 1};
+    *out_traits =
+        (parla_device_traits){.arch = PARLA_ARCH_GPU, .memory_bytes = device->memory_bytes, .n_queues = 1, .is_host_memory = true};
+    out_traits->link_bytes_per_s = spec->link_bytes_per_s;
+    out_traits->link_latency_ns = spec->link_latency_ns;
     pl_text_format(out_traits->name, sizeof out_traits->name, "simulated GPU in host memory");
     *out_device = device;
     return 0;
@@ -78,11 +97,25 @@ static void sim_close(void *handle)
 /* Counts one event towards a fault; true if this is the one that fails. Needs the lock. */
 static bool count_down_locked(int64_t *n_left) { return *n_left > 0 && --*n_left == 0; }
 
+/* Counts one operation towards the loss of the device; true if it is lost. Needs the lock. */
+static bool is_lost_locked(sim_device *device)
+{
+    device->is_lost = count_down_locked(&device->lost_n) || device->is_lost;
+    return device->is_lost;
+}
+
+static int lost(const sim_device *device)
+{
+    return pl_error_set(PARLA_E_DEVICE, "simulated device %d is lost, as its string asked (lost=)", device->ordinal);
+}
+
 static int take_memory_locked(sim_device *device, size_t n_bytes)
 {
+    if (is_lost_locked(device))
+        return lost(device);
     if (count_down_locked(&device->fail_alloc_n))
         return pl_error_set(PARLA_E_DEVICE_MEMORY,
-                            "an allocation of %zu bytes on simulated device %d failed, as parla_sim_inject asked", n_bytes,
+                            "an allocation of %zu bytes on simulated device %d failed, as a fault was injected", n_bytes,
                             device->ordinal);
     if (n_bytes > device->memory_bytes - device->used_bytes)
         return pl_error_set(PARLA_E_DEVICE_MEMORY, "simulated device %d has %zu of its %zu bytes left; %zu were asked for",
@@ -202,7 +235,10 @@ static int sim_copy(void *handle, void *dst_device, const parla_strided *dst, vo
     op.least_ns = link_time_ns(device, other, parla_strided_bytes(dst));
 
     pthread_mutex_lock(&device->lock);
+    stream->has_copies = true;
     op.is_faulty = count_down_locked(&device->fail_copy_n);
+    op.is_faulty = is_lost_locked(device) || op.is_faulty;
+    op.least_ns += count_down_locked(&device->late_copy_n) ? device->late_ns : 0;
     pthread_mutex_unlock(&device->lock);
     return pl_sim_queue_push(stream->queue, &op);
 }
@@ -229,7 +265,8 @@ static int sim_queue_open(void *handle, void **out_queue)
     char name[16];
     pl_text_format(name, sizeof name, "sim%d.q%d", device->ordinal, i_queue);
     stream->device = device;
-    int rc = pl_sim_queue_open(&stream->queue, name);
+    stream->has_copies = false;
+    int rc = pl_sim_queue_open(&stream->queue, name, device->clock);
     if (rc < 0) {
         free(stream);
         return rc;
@@ -248,7 +285,12 @@ static void sim_queue_close(void *handle)
 static int sim_queue_call(void *handle, void (*function)(void *arg), void *arg)
 {
     sim_stream *stream = handle;
-    return pl_sim_queue_push(stream->queue, &(pl_sim_op){.kind = PL_SIM_CALL, .function = function, .arg = arg});
+    sim_device *device = stream->device;
+    pthread_mutex_lock(&device->lock);
+    bool is_refused = !stream->has_copies && is_lost_locked(device); /* what a copy queue calls is how its copies went */
+    pthread_mutex_unlock(&device->lock);
+    return is_refused ? lost(device)
+                      : pl_sim_queue_push(stream->queue, &(pl_sim_op){.kind = PL_SIM_CALL, .function = function, .arg = arg});
 }
 
 /* Pushes an operation on an event with a reference for the queue. */
@@ -264,7 +306,7 @@ static int push_event(sim_stream *stream, pl_sim_op op)
 static int sim_event_record(void *handle, void **out_event)
 {
     pl_sim_event *event;
-    int rc = pl_sim_event_create(&event);
+    int rc = pl_sim_event_create(&event, ((sim_stream *)handle)->device->clock);
     if (rc < 0)
         return rc;
     rc = push_event(handle, (pl_sim_op){.kind = PL_SIM_RECORD, .event = event});
@@ -282,7 +324,7 @@ static int sim_queue_wait(void *handle, void *event)
 }
 
 static int sim_event_query(void *event) { return pl_sim_event_query(event); }
-static int sim_event_wait(void *event) { return pl_sim_event_wait(event); }
+static int sim_event_wait(void *event) { return pl_sim_queue_wait_for(event); }
 static void sim_event_free(void *event) { pl_sim_event_unref(event); }
 static void *sim_queue_native(void *queue) { return queue; }
 

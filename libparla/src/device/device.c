@@ -11,11 +11,13 @@
 #include "device/device.h"
 
 #include "base/atomic.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "device/backends.h"
 #include "device/copy.h"
 #include "device/lease.h"
+#include "device/links.h"
 #include "device/spec.h"
 #include "device/watch.h"
 
@@ -50,6 +52,7 @@ static void close_copies(pl_device *device)
 static void close_device(pl_device *device)
 {
     pthread_mutex_destroy(&device->copy_lock);
+    pl_staging_fini(&device->staging);
     if (device->lease)
         pl_lease_unref(device->lease);
     else
@@ -83,10 +86,12 @@ static int open_device(pl_devices *devices, const pl_spec_item *item)
     *device = (pl_device){.index = devices->n, .backend = item->backend, .free_vcus = 1.0};
     parla_device_spec spec = item->spec;
     spec.memory = devices->memory.alloc ? &devices->memory : NULL;
+    spec.clock = item->backend == &pl_backend_sim ? devices->clock : NULL;
     int rc = item->backend->open(&device->handle, &spec, &device->traits);
     if (rc < 0)
         return rc;
     pthread_mutex_init(&device->copy_lock, NULL);
+    pl_staging_init(&device->staging, device->backend, device->handle, &device->traits.staging);
     device->arch = device->traits.arch;
     device->ordinal = item->spec.ordinal;
     device->number = devices->n_arch[device->arch];
@@ -116,12 +121,11 @@ static int open_all(pl_devices *devices, const pl_spec *spec)
     devices->links = calloc(n * n, sizeof devices->links[0]);
     if (!devices->list || !devices->links)
         return pl_error_set(PARLA_E_NOMEM, "no memory for the list of devices");
-    for (int i = 0; i < spec->n; i++) {
-        int rc = open_device(devices, &spec->items[i]);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
+    int rc = spec->is_virtual ? pl_sim_clock_create(&devices->clock) : 0;
+    devices->origin_ns = rc == 0 ? pl_devices_now_ns(devices) : 0;
+    for (int i = 0; i < spec->n && rc == 0; i++)
+        rc = open_device(devices, &spec->items[i]);
+    return rc;
 }
 
 int pl_devices_open(pl_devices *out, const char *spec) { return pl_devices_open_in(out, spec, NULL); }
@@ -140,24 +144,37 @@ int pl_devices_open_in(pl_devices *out, const char *spec, const parla_memory_sou
     rc = open_all(out, &parsed);
     if (rc < 0)
         pl_devices_close(out);
+    else
+        pl_links_recall(out);
     return rc;
 }
 
 void pl_devices_close(pl_devices *devices)
 {
+    pl_sim_clock_force(devices->clock); /* nobody is left who could rest */
     pl_copy_drain(devices);
     for (int i = 0; i < devices->n; i++)
         close_compute_queues(&devices->list[i]);
     pl_copy_drain(devices);
     for (int i = 0; i < devices->n; i++)
         close_copies(&devices->list[i]);
+    if (devices->links)
+        pl_links_keep(devices);
     while (devices->n > 0)
         close_device(&devices->list[--devices->n]);
+    pl_sim_clock_destroy(devices->clock);
     free(devices->links);
     free(devices->list);
     pthread_cond_destroy(&devices->flight_over);
     pthread_mutex_destroy(&devices->flight_lock);
     *devices = (pl_devices){0};
+}
+
+uint64_t pl_devices_now_ns(const pl_devices *devices) { return devices->clock ? pl_sim_clock_now_ns(devices->clock) : pl_now_ns(); }
+
+void pl_device_note_end(const pl_devices *devices, pl_device *device)
+{
+    pl_store_relaxed(&device->last_ns, pl_devices_now_ns(devices) - devices->origin_ns);
 }
 
 int pl_device_alloc(pl_device *device, void **out, size_t n_bytes) { return device->backend->alloc(device->handle, out, n_bytes); }
@@ -169,6 +186,7 @@ void pl_device_free(pl_device *device, void *memory, size_t n_bytes)
 }
 
 bool pl_device_runs_bodies(const pl_device *device) { return device->n_queues > 0 && device->backend->queue_call; }
+bool pl_device_is_filled(const pl_device *device) { return device->n_queues > 0 && !device->backend->queue_call; }
 
 int pl_queue_run(pl_device *device, int i_queue, void (*function)(void *arg), void *arg)
 {
@@ -231,7 +249,9 @@ int pl_devices_query(const pl_devices *devices, int i_device, parla_device_info 
         .n_tasks = pl_load_relaxed(&device->n_tasks),
         .busy_ns = pl_load_relaxed(&device->busy_ns),
         .ordinal = device->ordinal,
+        .last_ns = pl_load_relaxed(&device->last_ns),
     };
+    pl_staging_query(&device->staging, &info.staging_bytes, &info.most_staging_bytes);
     return give(out, out->size, &info, sizeof info);
 }
 

@@ -5,6 +5,9 @@
 #ifndef PL_DEVICE_DEVICE_H
 #define PL_DEVICE_DEVICE_H
 
+#include "device/sim_clock.h"
+#include "device/staging.h"
+
 #include <parla/backend.h>
 #include <parla/data.h>
 #include <parla/device.h>
@@ -14,11 +17,15 @@
 /* Public snapshots name valid instances in a 64-bit mask, so a runtime has no more devices than that, the CPU included. */
 #define PL_MAX_DEVICES 64
 
-/* Traffic from one device to another since the start. All fields are atomic: read them with pl_load_relaxed. */
+/* Traffic from one device to another since the start, and what was known of it before (links.h). */
 typedef struct pl_link {
+    /* Read them with pl_load_relaxed. */
     _Atomic uint64_t n_copies;
     _Atomic uint64_t n_bytes;
     _Atomic uint64_t busy_ns;
+    _Atomic uint64_t n_small, small_bytes, small_ns; /* those of them that are short */
+    /* Constant; 0: not known. */
+    double kept_bytes_per_s, kept_latency_ns;
 } pl_link;
 
 struct pl_watch;
@@ -40,6 +47,7 @@ typedef struct pl_device {
     struct pl_watch *watch; /* finds the end of copies where the backend cannot call back; else NULL */
 
     pthread_mutex_t copy_lock; /* keeps a copy, its event and its call next to each other in the copy queue */
+    pl_staging staging;        /* of copies to and from it that cannot go directly */
     uint64_t copy_done_ns;     /* when the copy queue last finished a copy; only for the thread that ends its copies */
 
     /* Guarded by the scheduler's placed lock. */
@@ -50,6 +58,7 @@ typedef struct pl_device {
     /* Atomic. */
     _Atomic uint64_t n_tasks;
     _Atomic uint64_t busy_ns;
+    _Atomic uint64_t last_ns; /* since origin_ns, when a body or a copy into it last ended there */
 } pl_device;
 
 typedef struct pl_devices {
@@ -62,6 +71,8 @@ typedef struct pl_devices {
     pthread_cond_t flight_over;  /* n_flying fell to 0 */
     int n_flying;                /* copies accepted whose done callback has not returned */
     parla_memory_source memory;  /* its functions are NULL if there is none */
+    uint64_t origin_ns;          /* when they were opened, in their time */
+    pl_sim_clock *clock;         /* all but the CPU live in modelled time; NULL: in real time */
 } pl_devices;
 
 /* Opens the devices that `spec` names (parla_devices_grammar); NULL and "" mean "cpu".
@@ -76,21 +87,40 @@ PARLA_MUST_USE int pl_devices_open_in(pl_devices *out, const char *spec, const p
  * still use the devices. From: no queue's thread. */
 void pl_devices_close(pl_devices *devices);
 
+/* The time that work on devices is measured in: modelled, or pl_now_ns. */
+uint64_t pl_devices_now_ns(const pl_devices *devices);
+
+/* Something of a device has just ended. */
+void pl_device_note_end(const pl_devices *devices, pl_device *device);
+
 /* Memory of a device, aligned to 64 bytes; no accounting. `n_bytes` 0 gives a pointer that can be freed.
  * Errors: PARLA_E_DEVICE_MEMORY. */
 PARLA_MUST_USE int pl_device_alloc(pl_device *device, void **out, size_t n_bytes);
 void pl_device_free(pl_device *device, void *memory, size_t n_bytes);
 
 /* Copies between two instances of equal shape, which must stay allocated until done. On success done(arg, status) is called exactly once:
- * on a thread of the device's, or, between two boxes of the host, on this thread before the call returns. done must not block; it may
- * start further copies and queue bodies. On error done is not called.
+ * on a thread of the device's, or, between two boxes of the host and for copies that fail while they begin, on this thread before the call
+ * returns. done must not block; it may start further copies and queue bodies. On error done is not called.
  * From:   any thread that holds no lock which done takes.
  * Errors: PARLA_E_INVALID if the shapes differ or a device does not exist; PARLA_E_UNSUPPORTED; PARLA_E_NOMEM. */
 PARLA_MUST_USE int pl_copy_async(pl_devices *devices, const parla_instance *dst, const parla_instance *src,
                                  void (*done)(void *arg, int status), void *arg);
 
+/* Events that a copy waits for in the queues of its devices: of one backend; queues of others have nothing to do with them. */
+typedef struct pl_copy_order {
+    const parla_backend *backend;
+    void **events;
+    size_t n;
+} pl_copy_order;
+
+/* The same behind events, which stay until done. */
+PARLA_MUST_USE int pl_copy_async_behind(pl_devices *devices, const parla_instance *dst, const parla_instance *src,
+                                        const pl_copy_order *order, void (*done)(void *arg, int status), void *arg);
+
 /* True if the device runs bodies on the threads of its own queues (simulated devices do): use pl_queue_run for them. */
 bool pl_device_runs_bodies(const pl_device *device);
+/* True if bodies run on workers and leave work in the device's queues. */
+bool pl_device_is_filled(const pl_device *device);
 
 /* Runs function(arg) on the thread of compute queue i_queue, in order. Errors: PARLA_E_UNSUPPORTED unless pl_device_runs_bodies. */
 PARLA_MUST_USE int pl_queue_run(pl_device *device, int i_queue, void (*function)(void *arg), void *arg);

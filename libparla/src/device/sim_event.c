@@ -6,22 +6,25 @@
 
 #include "base/atomic.h"
 #include "base/error.h"
+#include "device/sim_clock.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
 struct pl_sim_event {
+    pl_sim_clock *clock; /* constant; NULL in real time */
     _Atomic int n_refs;
     _Atomic int status; /* PARLA_PENDING until it has passed */
     pthread_mutex_t lock;
     pthread_cond_t passed;
 };
 
-int pl_sim_event_create(pl_sim_event **out)
+int pl_sim_event_create(pl_sim_event **out, pl_sim_clock *clock)
 {
     pl_sim_event *event = malloc(sizeof *event);
     if (!event)
         return pl_error_set(PARLA_E_NOMEM, "no memory for an event");
+    event->clock = clock;
     atomic_init(&event->n_refs, 1);
     atomic_init(&event->status, PARLA_PENDING);
     pthread_mutex_init(&event->lock, NULL);
@@ -55,9 +58,11 @@ int pl_sim_event_wait(pl_sim_event *event)
 {
     if (pl_sim_event_query(event) != PARLA_PENDING)
         return pl_sim_event_query(event);
+    pl_sim_clock_force(event->clock);
     pthread_mutex_lock(&event->lock);
     while (pl_sim_event_query(event) == PARLA_PENDING)
         pthread_cond_wait(&event->passed, &event->lock);
     pthread_mutex_unlock(&event->lock);
+    pl_sim_clock_unforce(event->clock);
     return pl_sim_event_query(event);
 }

@@ -1,7 +1,7 @@
 /* spec.c - the parser of device strings.
  *
  *   string  = "" | "auto" | part { "," part }
- *   part    = kind [ ":" number ] | option "=" quantity          an option belongs to the devices of the part before it
+ *   part    = kind [ ":" number ] | option "=" value             an option belongs to the devices of the part before it
  *
  * A kind that has as many devices as are asked for (its probe says INT_MAX: sim) takes a count; any other takes the index of one of
  * its devices, and means all of them without one. Spaces between parts are allowed. Each error says what was found, where, and what is
@@ -20,24 +20,39 @@
 #define LIST_BYTES 256
 #define LARGEST 4e18 /* of a quantity; fits into 63 bits */
 
-typedef enum option { OPTION_NONE, OPTION_MEM, OPTION_LINK, OPTION_LAT } option;
+typedef enum option {
+    OPTION_NONE,
+    OPTION_MEM,
+    OPTION_LINK,
+    OPTION_LAT,
+    OPTION_TIME,
+    OPTION_FAIL_ALLOC,
+    OPTION_FAIL_COPY,
+    OPTION_LATE,
+    OPTION_LOST
+} option;
 
 typedef struct parser {
     const char *text;
     const char *at;
     pl_spec spec;
-    int i_part;      /* first device of the part that options belong to; spec.n if it named none yet */
-    int n_of_kind;   /* simulated devices so far */
-    bool has_cpu;    /* named in the string */
-    bool has_device; /* some part was a device, so options may follow */
+    int i_part;                    /* first device of the part that options belong to; spec.n if it named none yet */
+    int n_of_kind;                 /* simulated devices so far */
+    bool has_cpu;                  /* named in the string */
+    bool has_device;               /* some part was a device, so options may follow */
+    bool has_time[PL_MAX_DEVICES]; /* time= was given for it … */
+    int n_virtual;                 /* … and was virtual for so many */
 } parser;
 
 const char *parla_devices_grammar(void)
 {
     return "\"auto\" (every real GPU, else the CPU alone), or a list joined by commas of: cpu (always there, as device 0); sim or sim:COUNT "
            "(simulated GPUs); another kind, such as cuda (all its devices) or cuda:INDEX (one of them). A device may be followed by "
-           "options: mem=SIZE (memory limit, such as 512MiB or 1.5GB), and for sim link=SIZE/s (bandwidth, such as 20GB/s) and "
-           "lat=TIME (latency, such as 5us). Examples: \"cpu\", \"sim:2\", \"sim:4,mem=1GiB,link=20GB/s,lat=5us\", \"cuda:0,cuda:0\"";
+           "options: mem=SIZE (memory limit, such as 512MiB or 1.5GB), and for sim link=SIZE/s (bandwidth, such as 20GB/s), "
+           "lat=TIME (latency, such as 5us), time=virtual (modelled time, for all devices or none), and faults: failalloc=N and failcopy=N "
+           "(the N-th allocation or copy of each device fails), late=N/TIME (the N-th copy takes so much longer), lost=N (the N-th "
+           "allocation, copy or body and all later ones fail). Examples: \"cpu\", \"sim:2\", "
+           "\"sim:4,mem=1GiB,link=20GB/s,lat=5us\", \"sim:4,link=20GB/s,time=virtual\", \"cuda:0,cuda:0\"";
 }
 
 static int malformed(const parser *p, const char *at, const char *what)
@@ -188,11 +203,86 @@ static int set_option(parser *p, const char *begin, const char *value, option wh
 
 static option find_option(const char *word, size_t length)
 {
-    if (is_word(word, length, "mem"))
-        return OPTION_MEM;
-    if (is_word(word, length, "link"))
-        return OPTION_LINK;
-    return is_word(word, length, "lat") ? OPTION_LAT : OPTION_NONE;
+    static const char *const names[] = {
+        [OPTION_MEM] = "mem",
+        [OPTION_LINK] = "link",
+        [OPTION_LAT] = "lat",
+        [OPTION_TIME] = "time",
+        [OPTION_FAIL_ALLOC] = "failalloc",
+        [OPTION_FAIL_COPY] = "failcopy",
+        [OPTION_LATE] = "late",
+        [OPTION_LOST] = "lost",
+    };
+    for (option which = OPTION_MEM; which <= OPTION_LOST; which++)
+        if (is_word(word, length, names[which]))
+            return which;
+    return OPTION_NONE;
+}
+
+/* Reads "virtual" or "real". */
+static int read_time(parser *p, const char *begin)
+{
+    const char *value = p->at;
+    size_t length = strcspn(value, ", \t");
+    bool is_virtual = is_word(value, length, "virtual");
+    if (!is_virtual && !is_word(value, length, "real"))
+        return malformed(p, value, "\"virtual\" or \"real\" is missing");
+    p->at += length;
+    int last = p->i_part == 0 ? 0 : p->spec.n - 1;
+    for (int i = p->i_part; i <= last; i++) {
+        if (p->spec.items[i].backend->probe() != INT_MAX)
+            return malformed(p, begin, "an option of simulated devices only");
+        if (p->has_time[i])
+            return malformed(p, begin, "an option is given twice");
+        p->has_time[i] = true;
+        p->n_virtual += is_virtual;
+    }
+    return 0;
+}
+
+static int64_t *fault_of(parla_device_spec *spec, option which)
+{
+    return which == OPTION_FAIL_ALLOC  ? &spec->fail_alloc_n
+           : which == OPTION_FAIL_COPY ? &spec->fail_copy_n
+           : which == OPTION_LATE      ? &spec->late_copy_n
+                                       : &spec->lost_n;
+}
+
+static int set_fault(parser *p, const char *begin, option which, int64_t n, int64_t late_ns)
+{
+    int last = p->i_part == 0 ? 0 : p->spec.n - 1;
+    for (int i = p->i_part; i <= last; i++) {
+        parla_device_spec *spec = &p->spec.items[i].spec;
+        if (p->spec.items[i].backend->probe() != INT_MAX)
+            return malformed(p, begin, "an option of simulated devices only");
+        if (*fault_of(spec, which) != 0)
+            return malformed(p, begin, "an option is given twice");
+        *fault_of(spec, which) = n;
+        if (which == OPTION_LATE)
+            spec->late_ns = late_ns;
+    }
+    return 0;
+}
+
+/* Reads a number from 1 and, for OPTION_LATE, "/" and a time. */
+static int read_fault(parser *p, const char *begin, option which)
+{
+    const char *value = p->at, *end;
+    double late_ns = 0;
+    int64_t n = 0;
+    for (; *p->at >= '0' && *p->at <= '9'; p->at++)
+        n = n < INT32_MAX ? n * 10 + (*p->at - '0') : n;
+    if (n == 0)
+        return malformed(p, value, "a number from 1 is missing");
+    if (which == OPTION_LATE) {
+        end = *p->at == '/' ? pl_quantity_read(p->at + 1, pl_units_ns, &late_ns) : NULL;
+        if (!end || late_ns > LARGEST)
+            return malformed(p, p->at, "a slash and a time are missing");
+        p->at = end;
+    }
+    if (!is_end_of_word(*p->at))
+        return malformed(p, p->at, "a comma is missing");
+    return set_fault(p, begin, which, n, (int64_t)late_ns);
 }
 
 static int read_option(parser *p, const char *begin, size_t length)
@@ -204,6 +294,10 @@ static int read_option(parser *p, const char *begin, size_t length)
         return malformed(p, begin, "an option without a device before it");
     const char *value = ++p->at;
     double quantity;
+    if (which == OPTION_TIME)
+        return read_time(p, begin);
+    if (which >= OPTION_FAIL_ALLOC)
+        return read_fault(p, begin, which);
     const char *end = pl_quantity_read(value, which == OPTION_LAT ? pl_units_ns : pl_units_bytes, &quantity);
     if (end && which == OPTION_LINK && end[0] == '/' && end[1] == 's')
         end += 2;
@@ -235,6 +329,13 @@ static int read_list(parser *p)
         p->at++;
         rc = read_part(p);
     }
+    if (rc == 0 && p->n_virtual > 0 && p->n_virtual < p->spec.n - 1)
+        return pl_error_set(
+            PARLA_E_CONFIG,
+            "devices \"%s\": time=virtual is given for %d of %d devices; there is one time for all, so give it to each "
+            "part, and to no device that is not simulated",
+            p->text, p->n_virtual, p->spec.n - 1);
+    p->spec.is_virtual = p->n_virtual > 0;
     return rc;
 }
 

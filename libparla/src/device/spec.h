@@ -13,6 +13,7 @@ typedef struct pl_spec_item {
 typedef struct pl_spec {
     pl_spec_item items[PL_MAX_DEVICES];
     int n;
+    bool is_virtual; /* all devices but the CPU are simulated in modelled time */
 } pl_spec;
 
 /* NULL and "" name the CPU alone. Errors: PARLA_E_CONFIG, PARLA_E_NO_DEVICE, as pl_devices_open. */

@@ -95,9 +95,8 @@ static void detach_locked(parla_runtime *rt, parla_data *data, pl_todo *todo)
         leaf->is_lost = leaf->is_lost || (leaf->coherence.valid && !(leaf->coherence.valid & 1));
     }
     for (int i = 1; i < place->devices.n; i++)
-        pl_data_forget_copy(data, i);
-    for (int i = 1; i < place->devices.n; i++)
-        pl_instance_free(&place->sites[i].store, pl_data_instance(data, i));
+        for (pl_instance *at; (at = pl_data_first(data, i)) != NULL; pl_instance_free(&place->sites[i].store, at))
+            pl_data_forget(data, at, false);
     pl_instance_disown(&place->sites[0].store, &data->host);
     pl_data_close_instances(data);
     if (data->prev_attached)
@@ -177,14 +176,14 @@ static void lose_spoilt(parla_runtime *rt, parla_data *data)
     for (pl_tile *leaf = pl_tile_first(root); leaf; leaf = pl_tile_next(leaf, root)) {
         if (!leaf->poison && !leaf->spoilt)
             continue;
-        pl_data_set_coherence(data, leaf, (pl_coherence){0});
+        pl_data_lost(data, leaf);
         leaf->is_lost = true;
     }
     pl_place_unlock(rt);
 }
 
-/* The next leaf whose content is not on the host, with its box and the device that has it; NULL if there is none. */
-static pl_tile *find_content(parla_runtime *rt, parla_data *data, pl_span *box, int *out_device)
+/* The next leaf whose content is not on the host, with its box and an instance that has it; NULL if there is none. */
+static pl_tile *find_content(parla_runtime *rt, parla_data *data, pl_span *box, pl_instance **out_from)
 {
     pl_tile *root = &data->tiles.root;
     pl_place_lock(rt);
@@ -192,24 +191,26 @@ static pl_tile *find_content(parla_runtime *rt, parla_data *data, pl_span *box, 
     while (leaf && (!leaf->coherence.valid || (leaf->coherence.valid & 1)))
         leaf = pl_tile_next(leaf, root);
     if (leaf) {
-        *out_device = __builtin_ctzll(leaf->coherence.valid);
+        *out_from = pl_homes_current_on(&leaf->homes, __builtin_ctzll(leaf->coherence.valid));
         pl_tile_box(&data->tiles, leaf, box);
     }
     pl_place_unlock(rt);
     return leaf;
 }
 
+/* The copies on devices are about to go anyway, and this takes no memory. */
 static void note_brought(parla_runtime *rt, parla_data *data, pl_tile *leaf)
 {
     pl_place_lock(rt);
-    pl_data_set_coherence(data, leaf, pl_coherence_fetched(leaf->coherence, 0));
+    pl_data_written(data, leaf, &data->host);
     pl_place_unlock(rt);
 }
 
 static int alloc_host(parla_runtime *rt, parla_data *data)
 {
     pl_place_lock(rt);
-    int rc = data->host.memory ? 0 : pl_instance_alloc(&rt->place.sites[0].store, &data->host);
+    pl_instance *host;
+    int rc = data->host.memory ? 0 : pl_instance_create(&rt->place.sites[0].store, data, NULL, &host);
     pl_place_unlock(rt);
     return rc;
 }
@@ -220,12 +221,13 @@ static void bring_home(parla_runtime *rt, parla_data *data)
 {
     pl_span box[PARLA_MAX_NDIM];
     pl_tile *leaf;
-    int i_device, rc = 0;
+    pl_instance *from;
+    int rc = 0;
     lose_spoilt(rt, data);
-    while (rc == 0 && (leaf = find_content(rt, data, box, &i_device)) != NULL) {
+    while (rc == 0 && (leaf = find_content(rt, data, box, &from)) != NULL) {
         rc = alloc_host(rt, data);
         if (rc == 0)
-            rc = copy_and_wait(rt, &data->host, pl_data_instance(data, i_device), box);
+            rc = copy_and_wait(rt, &data->host, from, box);
         if (rc == 0)
             note_brought(rt, data, leaf);
     }

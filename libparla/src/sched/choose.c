@@ -1,9 +1,11 @@
 /* choose.c - which alternative and which devices a task gets: what fits, then what the policy finds cheapest.
  *
  * A patient policy may prefer a device that has no turn free to one that has: the task then waits, for a device that is busy will
- * have a turn again. It never waits for memory or shares while another device fits. Guarded by rt->place.lock. */
+ * have a turn again (aim.c). It never waits for memory or shares while another device fits. Guarded by rt->place.lock. */
+#include "device/links.h"
+#include "sched/aim.h"
 #include "sched/assign.h"
-#include "sched/placed.h"
+#include "sched/policy.h"
 
 #include <float.h>
 #include <math.h>
@@ -15,18 +17,6 @@ static const double vcu_tolerance = 1e-9;
 static const double guessed_task_ns = 20e3;
 
 /* --- What fits ---------------------------------------------------------------------------------------------------------------- */
-
-/* Bytes of the arrays of a member that lie unpinned on a device: they stay when room is made for the task. */
-static size_t own_idle_bytes(const pl_placed *placed, size_t member, int i_device)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < placed->n_uses; i++) {
-        const pl_use *use = &placed->uses[i];
-        if (!use->is_in_place && use->member == member && pl_data_instance(use->data, i_device)->is_listed)
-            n += use->data->n_bytes;
-    }
-    return n;
-}
 
 typedef struct finding {
     pl_fit fit;
@@ -40,8 +30,9 @@ static finding fit_of(const pl_site *site, const pl_placed *placed, size_t k, ui
     const pl_device *device = site->store.device;
     bool grows = pl_site_is_used(site) || pl_lease_is_going(device->lease); /* asked before what is free */
     size_t free_bytes = pl_free_bytes(device);
-    size_t need = member->memory_bytes + pl_missing_bytes(placed, k, device->index);
-    bool has_room = need <= free_bytes || need - free_bytes <= site->store.idle_bytes - own_idle_bytes(placed, k, device->index);
+    pl_need of_arrays = pl_need_of(placed, k, device->index);
+    size_t need = member->memory_bytes + of_arrays.missing_bytes;
+    bool has_room = need <= free_bytes || need - free_bytes <= site->store.idle_bytes - of_arrays.idle_bytes;
     bool has_share = member->vcus <= device->free_vcus + vcu_tolerance;
     if ((!has_room || !has_share) && !grows)
         return (finding){PL_HOPELESS, PARLA_VERDICT_HOPELESS};
@@ -52,25 +43,15 @@ static finding fit_of(const pl_site *site, const pl_placed *placed, size_t k, ui
     bool needs_turn = k == 0 && !placed->is_transfer; /* the body runs on member 0 */
     if (needs_turn && site->n_handed >= site->max_handed)
         return (finding){PL_NO_TURN, PARLA_VERDICT_BUSY};
-    return (finding){PL_FITS, PARLA_VERDICT_COSTS_MORE}; /* until it is chosen */
+    if (needs_turn && site->n_handed >= site->n_at_once && need > free_bytes)
+        return (finding){PL_NOT_AHEAD, PARLA_VERDICT_NO_MEMORY}; /* nothing is evicted for what could still wait */
+    return (finding){PL_FITS, PARLA_VERDICT_COSTS_MORE};         /* until it is chosen */
 }
 
 /* --- What it costs ------------------------------------------------------------------------------------------------------------ */
 
-/* Bytes for each second of all links to a device together. */
-static double measured_speed(const pl_devices *devices, int i_device)
-{
-    double n_bytes = 0, busy_ns = 0;
-    for (int i = 0; i < devices->n; i++) {
-        const pl_link *link = &devices->links[i * devices->n + i_device];
-        n_bytes += (double)pl_load_relaxed(&link->n_bytes);
-        busy_ns += (double)pl_load_relaxed(&link->busy_ns);
-    }
-    return busy_ns > 0 ? n_bytes / busy_ns * 1e9 : 0;
-}
-
-/* Bytes that have to be copied to a device for a member. */
-static size_t bytes_to_move(const pl_placed *placed, size_t member, int i_device)
+/* Bytes that have to be copied to a device for a member. What is on its way there is not; nor, with_aims, what queued tasks want there. */
+static size_t bytes_to_move(const pl_placed *placed, size_t member, int i_device, bool with_aims)
 {
     size_t n = 0;
     for (size_t i = 0; i < placed->n_accesses; i++) {
@@ -79,9 +60,11 @@ static size_t bytes_to_move(const pl_placed *placed, size_t member, int i_device
             continue;
         for (uint32_t k = 0; k < part->n_marks; k++) {
             pl_tile *top = part->marks[k].tile;
-            for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top))
-                if (leaf->coherence.valid && !pl_coherence_is_valid(leaf->coherence, i_device))
+            for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top)) {
+                uint64_t holders = leaf->coherence.valid | leaf->coherence.arriving | (with_aims ? leaf->aimed : 0);
+                if (leaf->coherence.valid && !(holders >> i_device & 1))
                     n += pl_data_tile_bytes(part->use->data, leaf);
+            }
         }
     }
     return n;
@@ -95,7 +78,7 @@ static double mean_task_ns(pl_device *device)
 
 /* Without a run of the kernel there, what it took elsewhere at best: then the queues and the copies decide, and the device is tried once
  * others are busy. Without a run anywhere, what tasks take there on average. */
-static pl_expectation expectation_of(parla_runtime *rt, const pl_placed *placed, int i_device)
+pl_expectation pl_expectation_of(parla_runtime *rt, const pl_placed *placed, int i_device)
 {
     pl_expectation here = pl_history_find(&rt->place.history, placed->kernel, i_device, placed->n_bytes);
     if (here.n_runs > 0)
@@ -110,22 +93,24 @@ static pl_expectation expectation_of(parla_runtime *rt, const pl_placed *placed,
     return here;
 }
 
-static double cost_of(parla_runtime *rt, const pl_placed *placed, size_t k, const pl_site *site)
+double pl_cost_of(parla_runtime *rt, const pl_placed *placed, size_t k, const pl_site *site, double backlog_ns, bool with_aims)
 {
     pl_device *device = site->store.device;
-    pl_expectation expected = expectation_of(rt, placed, device->index);
+    pl_expectation expected = pl_expectation_of(rt, placed, device->index);
+    pl_link_speed speed = pl_links_speed_to(&rt->place.devices, device->index);
     int width = pl_device_runs_bodies(device) ? device->n_queues : rt->n_workers;
     parla_candidate candidate = {
         .i_device = device->index,
         .n_devices = rt->place.devices.n,
         .n_holders = site->n_holders,
         .width = width,
-        .backlog_ns = site->backlog_ns / width,
+        .backlog_ns = backlog_ns / width,
         .expected_ns = expected.median_ns,
         .spread_ns = expected.deviation_ns,
         .n_runs = expected.n_runs,
-        .missing_bytes = bytes_to_move(placed, k, device->index),
-        .link_bytes_per_s = measured_speed(&rt->place.devices, device->index),
+        .missing_bytes = bytes_to_move(placed, k, device->index, with_aims),
+        .link_bytes_per_s = speed.bytes_per_s,
+        .link_latency_ns = speed.latency_ns,
         .has_hint = placed->prefer != 0,
         .is_preferred = placed->prefer >> device->index & 1,
         .turn = rt->place.turn,
@@ -155,17 +140,18 @@ static uint64_t followed_device(const pl_placed *placed)
 }
 
 /* The devices that member k may have. */
-static uint64_t devices_of(const pl_placed *placed, size_t k)
+uint64_t pl_devices_of(const pl_placed *placed, size_t k)
 {
     if (placed->is_resumed)
         return UINT64_C(1) << placed->devices[k];
     uint64_t devices = placed->members[placed->alternatives[placed->i_alternative].first + k].devices;
-    return placed->follows ? devices & followed_device(placed) : devices;
+    uint64_t followed = placed->follows ? devices & followed_device(placed) : 0;
+    return followed ? followed : devices; /* where most of the region is, all of it may have no room */
 }
 
 /* What is asked of each candidate, besides the task. */
 typedef struct question {
-    uint64_t open, excluded;
+    uint64_t open, excluded, asked;
 } question;
 
 /* Looks at a device for member k, and keeps what was found for parla_task_explain. The policy is asked only where the answer counts. */
@@ -181,8 +167,8 @@ static pl_fit judge(parla_runtime *rt, pl_placed *placed, size_t k, int i_device
                           .member = (uint8_t)k,
                           .i_device = (uint8_t)i_device,
                           .verdict = (uint8_t)found.verdict};
-    if (found.fit == PL_FITS || (found.fit == PL_NO_TURN && busy_counts)) {
-        *out_cost = cost_of(rt, placed, k, site);
+    if (found.fit == PL_FITS || ((found.fit == PL_NO_TURN || found.fit == PL_NOT_AHEAD) && busy_counts)) {
+        *out_cost = pl_cost_of(rt, placed, k, site, site->backlog_ns + pl_aim_ahead_ns(placed, site), false);
         judged->was_asked = true;
         judged->cost = (float)*out_cost;
     }
@@ -199,10 +185,12 @@ typedef struct offer {
 static offer single_offer(parla_runtime *rt, pl_placed *placed, const question *q)
 {
     offer best = {.fit = PL_HOPELESS, .cost = INFINITY};
-    for (uint64_t left = devices_of(placed, 0); left; left &= left - 1) {
+    for (uint64_t left = pl_devices_of(placed, 0); left; left &= left - 1) {
         int i = __builtin_ctzll(left);
         double cost = INFINITY;
         pl_fit fit = judge(rt, placed, 0, i, q, rt->place.policy->is_patient, &cost);
+        if (!(q->asked >> i & 1))
+            continue; /* looked at for parla_task_explain only */
         if (cost < best.cost) {
             best.fit = fit;
             best.cost = cost;
@@ -224,7 +212,7 @@ static offer gang_offer(parla_runtime *rt, pl_placed *placed, const question *q)
     memset(cost, 0, n * PL_ASSIGN_MAX * sizeof cost[0]);
     for (size_t k = 0; k < n; k++) {
         bool some = false;
-        for (uint64_t left = devices_of(placed, k); left; left &= left - 1) {
+        for (uint64_t left = pl_devices_of(placed, k); left; left &= left - 1) {
             int i = __builtin_ctzll(left);
             pl_fit fit = judge(rt, placed, k, i, q, false, &cost[k * PL_ASSIGN_MAX + (size_t)i]);
             some = some || fit != PL_HOPELESS;
@@ -249,7 +237,7 @@ static void take(parla_runtime *rt, pl_placed *placed, const offer *best)
     placed->n_devices = (int)placed->alternatives[placed->i_alternative].n;
     for (int k = 0; k < placed->n_devices; k++)
         placed->devices[k] = best->devices[k];
-    pl_expectation expected = expectation_of(rt, placed, placed->devices[0]);
+    pl_expectation expected = pl_expectation_of(rt, placed, placed->devices[0]);
     placed->expected_ns = expected.median_ns + expected.deviation_ns;
     for (size_t i = 0; i < placed->n_judged; i++) {
         pl_judged *judged = &placed->judged[i];
@@ -258,9 +246,9 @@ static void take(parla_runtime *rt, pl_placed *placed, const offer *best)
     }
 }
 
-pl_fit pl_choose(parla_runtime *rt, pl_placed *placed, uint64_t open, uint64_t excluded)
+pl_fit pl_choose(parla_runtime *rt, pl_placed *placed, uint64_t open, uint64_t excluded, uint64_t asked)
 {
-    const question q = {open, excluded};
+    const question q = {open, excluded, asked};
     offer best = {.fit = PL_HOPELESS, .cost = INFINITY};
     size_t i_best = placed->i_alternative;
     size_t begin = placed->is_resumed ? i_best : 0, end = placed->is_resumed ? i_best + 1 : placed->n_alternatives;
@@ -276,5 +264,7 @@ pl_fit pl_choose(parla_runtime *rt, pl_placed *placed, uint64_t open, uint64_t e
     placed->i_alternative = i_best;
     if (best.fit == PL_FITS)
         take(rt, placed, &best);
+    else if (best.cost < INFINITY && placed->aim >= 0)
+        pl_aim_at(rt, placed, best.devices[0]); /* where it waits for a turn */
     return best.fit;
 }

@@ -16,7 +16,7 @@ static const parla_demand any_demand = {.arch = PARLA_ARCH_ANY, .number = PARLA_
 /* --- Making room for a record: one block of memory ---------------------------------------------------------------------------- */
 
 typedef struct sizes {
-    size_t n_alternatives, n_members, n_accesses, n_devices;
+    size_t n_alternatives, n_members, n_accesses, n_devices, n_spans;
 } sizes;
 
 static size_t align_up(size_t n) { return (n + 15) & ~(size_t)15; }
@@ -28,7 +28,8 @@ static pl_placed *placed_alloc(const sizes *n)
     size_t alternatives = align_up(n->n_alternatives * sizeof(pl_alternative));
     size_t uses = align_up(n->n_accesses * sizeof(pl_use));
     size_t judged = align_up(n->n_members * n->n_devices * sizeof(pl_judged));
-    char *memory = calloc(1, head + members + alternatives + uses + judged + n->n_accesses * sizeof(pl_part));
+    size_t parts = align_up(n->n_accesses * sizeof(pl_part));
+    char *memory = calloc(1, head + members + alternatives + uses + judged + parts + n->n_spans * sizeof(pl_span));
     if (!memory)
         return NULL;
     pl_placed *placed = (pl_placed *)memory;
@@ -40,7 +41,9 @@ static pl_placed *placed_alloc(const sizes *n)
     placed->uses = (pl_use *)memory;
     memory += uses;
     placed->judged = (pl_judged *)memory;
-    placed->parts = (pl_part *)(memory + judged);
+    memory += judged;
+    placed->parts = (pl_part *)memory;
+    placed->spans = (pl_span *)(memory + parts);
     return placed;
 }
 
@@ -103,11 +106,23 @@ static pl_use *ordering_use(pl_placed *placed, const parla_data *data)
 static pl_use *add_use(pl_placed *placed, const parla_access *access)
 {
     pl_use *use = &placed->uses[placed->n_uses++];
-    *use = (pl_use){.data = access->data, .owner = placed, .member = (uint8_t)access->member, .i_device = -1};
+    *use = (pl_use){.data = access->data, .owner = placed, .member = (uint8_t)access->member};
     use->is_in_place = access->mode & PARLA_ORDER;
     use->is_untouched = use->is_in_place && (access->mode & PL_MODE_ALONE);
     use->may_be_absent = true; /* until some access needs content */
     return use;
+}
+
+/* The box around a region, out of the record's room for spans. */
+static void set_box(pl_placed *placed, pl_part *part, const parla_range *region)
+{
+    int ndim = part->use->data->shape.ndim;
+    part->box = region ? placed->spans + placed->n_spans : NULL;
+    placed->n_spans += region ? (size_t)ndim : 0;
+    for (int k = 0; region && k < ndim; k++) {
+        pl_span span = pl_span_of_range(&region[k]);
+        part->box[k] = pl_span_join(&span, &span);
+    }
 }
 
 static void add_part(pl_placed *placed, const parla_access *access)
@@ -133,6 +148,8 @@ static void add_part(pl_placed *placed, const parla_access *access)
     part->mode = (uint8_t)mode;
     part->is_alone = access->mode & PL_MODE_ALONE;
     first->parts = part;
+    set_box(placed, part, access->region);
+    pl_piece_add(part);
 }
 
 /* The region of an access as spans; NULL for the whole array. */
@@ -212,18 +229,6 @@ static bool matches(const pl_device *device, const parla_demand *demand)
            (demand->number == PARLA_ANY_NUMBER || demand->number == device->number);
 }
 
-/* Bytes that the arrays of a member take on a device, if none of them is there. */
-static size_t array_bytes(const pl_placed *placed, size_t member, int i_device)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < placed->n_uses; i++) {
-        const pl_use *use = &placed->uses[i];
-        if (!use->is_in_place && use->member == member && !(i_device == 0 && use->data->host.is_given))
-            n += use->data->n_bytes;
-    }
-    return n;
-}
-
 static void describe(const parla_demand *demand, char *out, size_t n_bytes)
 {
     const char *arch = demand->arch == PARLA_ARCH_CPU ? "cpu" : demand->arch == PARLA_ARCH_GPU ? "gpu" : "device";
@@ -263,7 +268,7 @@ static int find_devices(parla_runtime *rt, const pl_placed *placed, size_t membe
         if (!matches(device, demand))
             continue;
         any = true;
-        size_t n = array_bytes(placed, member, i), total = device->traits.memory_bytes;
+        size_t n = pl_array_bytes(placed, member, i), total = device->traits.memory_bytes;
         if (demand->memory_bytes <= total && n <= total - demand->memory_bytes)
             devices |= UINT64_C(1) << i;
         if (total >= largest) {
@@ -298,6 +303,8 @@ static bool are_distinct(const pl_member *members, size_t n)
 {
     uint64_t candidates[PL_ASSIGN_MAX];
     int devices[PL_ASSIGN_MAX];
+    if (n == 1)
+        return true; /* find_devices has found one */
     for (size_t k = 0; k < n; k++)
         candidates[k] = members[k].devices;
     return pl_assign(candidates, NULL, n, devices);
@@ -374,9 +381,12 @@ static int check_lists(parla_runtime *rt, const parla_task_options *options, siz
     }
     if (options->n_choices == 0)
         out->n_members = 1;
-    for (size_t i = 0; i < options->n_accesses; i++)
-        if (options->accesses[i].member >= PL_MAX_DEVICES)
-            return pl_error_set(PARLA_E_INVALID, "access %zu: there is no member %d", i, options->accesses[i].member);
+    for (size_t i = 0; i < options->n_accesses; i++) {
+        const parla_access *access = &options->accesses[i];
+        if (access->member >= PL_MAX_DEVICES)
+            return pl_error_set(PARLA_E_INVALID, "access %zu: there is no member %d", i, access->member);
+        out->n_spans += access->data && access->region ? (size_t)access->data->shape.ndim : 0;
+    }
     return 0;
 }
 
@@ -427,15 +437,4 @@ int pl_demand_create(parla_runtime *rt, pl_task *task, const parla_task_options 
     }
     *out = placed;
     return 0;
-}
-
-size_t pl_missing_bytes(const pl_placed *placed, size_t member, int i_device)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < placed->n_uses; i++) {
-        const pl_use *use = &placed->uses[i];
-        if (!use->is_in_place && use->member == member && !pl_data_instance(use->data, i_device)->memory)
-            n += use->data->n_bytes;
-    }
-    return n;
 }

@@ -8,23 +8,19 @@
  * sequentially consistent accesses, so one sees the other. */
 #include "base/break.h"
 #include "base/error.h"
-#include "sched/runtime.h"
+#include "sched/plain.h"
 #include "task/failure.h"
 
-enum { MAX_CHAIN = 64 };
-
-void pl_push_runnable(parla_runtime *rt, pl_worker *self, pl_task *task)
+PL_COLD void pl_push_failed(parla_runtime *rt, pl_worker *self, pl_task *task)
 {
-    if (pl_likely(pl_deque_push(&self->deque, task) == 0)) {
-        pl_park_wake_one(&rt->park);
-        return;
-    }
     /* It may be cancelled at this moment, so its end has to be claimed like its turn. */
     if (pl_task_move(task, PARLA_TASK_READY, PARLA_TASK_RUNNING) || pl_task_move(task, PARLA_TASK_RESERVED, PARLA_TASK_RUNNING))
         pl_end(rt, self, task, PARLA_TASK_FAILED,
                pl_failure_create(PARLA_E_NOMEM, task->name, NULL, "no memory to queue a ready task"), false);
     pl_drop_life(rt, self, task);
 }
+
+void pl_push_runnable(parla_runtime *rt, pl_worker *self, pl_task *task) { pl_push(rt, self, task); }
 
 void pl_ready(parla_runtime *rt, pl_worker *self, pl_task *task, bool may_chain)
 {
@@ -38,20 +34,23 @@ void pl_ready(parla_runtime *rt, pl_worker *self, pl_task *task, bool may_chain)
         pl_drop_life(rt, self, task); /* cancelled meanwhile */
         return;
     }
-    if (may_chain && !self->next && self->chain < MAX_CHAIN)
+    if (may_chain && !self->next && self->chain < PL_MAX_CHAIN)
         self->next = task;
     else
-        pl_push_runnable(rt, self, task);
+        pl_push(rt, self, task);
 }
 
-void pl_release_edges(parla_runtime *rt, pl_worker *self, pl_task *task, int n, bool may_chain)
+void pl_released(parla_runtime *rt, pl_worker *self, pl_task *task, bool may_chain)
 {
-    if (pl_sub_acq_rel(&task->pending_shared, n) != n)
-        return;
     if (pl_likely(pl_task_state(task) != PARLA_TASK_CANCELLED))
         pl_ready(rt, self, task, may_chain);
     else
         pl_drop_life(rt, self, task);
+}
+
+void pl_release_edges(parla_runtime *rt, pl_worker *self, pl_task *task, int n, bool may_chain)
+{
+    pl_release(rt, self, task, n, may_chain);
 }
 
 static void set_failure(pl_task *task, parla_failure *failure)
@@ -72,7 +71,7 @@ static parla_failure *get_failure(pl_task *task, parla_task_state how)
     return failure ? failure : pl_failure_of_memory();
 }
 
-static void count_end(pl_worker *self, pl_task *task, parla_task_state how)
+static void count_failure(pl_worker *self, const pl_task *task, parla_task_state how)
 {
     if (!(task->flags & PL_FLAG_COUNTED))
         return;
@@ -80,11 +79,6 @@ static void count_end(pl_worker *self, pl_task *task, parla_task_state how)
         pl_count(&self->n_failed_shared, 1);
     else if (how == PARLA_TASK_CANCELLED)
         pl_count(&self->n_cancelled_shared, 1);
-    if (self->index < 0)
-        pl_store_seq(&self->n_ended_shared,
-                     pl_load_relaxed(&self->n_ended_shared) + 1); /* wait.c: no worker goes idle after this */
-    else
-        pl_count(&self->n_ended_shared, 1);
 }
 
 /* Outcome, callbacks, resources: all that comes before dependents and waiters may know. */
@@ -119,17 +113,15 @@ static void end_one(parla_runtime *rt, pl_worker *self, pl_task *task, parla_tas
         pl_failures_add(rt, self, task, pl_task_failure(task));
     while (edge != PL_HEAD_NONE) {
         pl_task *dependent = pl_edge_owner(&rt->slabs, edge, &edge);
-        if (pl_unlikely(how != PARLA_TASK_DONE) && pl_task_move(dependent, PARLA_TASK_WAITING, PARLA_TASK_CANCELLED))
+        if (pl_unlikely(how != PARLA_TASK_DONE) && !pl_is_broken(PL_BREAK_FOLLOW) &&
+            pl_task_move(dependent, PARLA_TASK_WAITING, PARLA_TASK_CANCELLED))
             cancel_dependent(task, dependent, list);
         else
             pl_release_edges(rt, self, dependent, pl_is_broken(PL_BREAK_RELEASE) ? 2 : 1, may_chain);
     }
     bool is_awaited = pl_load_seq(&task->waited_shared);
-    count_end(self, task, how);
-    if (pl_unlikely(is_awaited))
-        pl_notify_ended(rt);
-    if (self->index < 0 && pl_load_seq(&rt->n_rest_waiters) > 0)
-        pl_notify_rest(rt);
+    count_failure(self, task, how);
+    pl_tell_ended(rt, self, task, is_awaited);
 }
 
 void pl_end(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state how, parla_failure *failure, bool may_chain)
@@ -151,6 +143,8 @@ void pl_end(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task_state 
 static bool claim_for_cancel(parla_runtime *rt, pl_task *task)
 {
     if (pl_task_move(task, PARLA_TASK_WAITING, PARLA_TASK_CANCELLED) || pl_task_move(task, PARLA_TASK_READY, PARLA_TASK_CANCELLED))
+        return true;
+    if (pl_is_broken(PL_BREAK_RUNNING) && pl_task_move(task, PARLA_TASK_RUNNING, PARLA_TASK_CANCELLED))
         return true;
     if (!pl_task_move(task, PARLA_TASK_CREATED, PARLA_TASK_CANCELLED))
         return false;

@@ -22,7 +22,7 @@ static void look_now(parla_runtime *rt, pl_placed *placed)
 {
     if (placed->stage != PL_STAGE_QUEUED || placed->n_judged > 0)
         return;
-    (void)pl_choose(rt, placed, ~pl_kept_before(rt, placed), 0);
+    (void)pl_choose(rt, placed, ~pl_kept_before(rt, placed), 0, ~UINT64_C(0));
     if (!placed->is_resumed)
         placed->n_devices = 0;
 }

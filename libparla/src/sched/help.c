@@ -14,8 +14,9 @@
  * entry: entries and references stay equal in number, and whichever comes first runs it.
  *
  * Workers help for tasks; threads that are no workers do both, in the place of a worker that is asleep, so that never more bodies run than
- * there are workers, but in a runtime whose bodies need a prepared thread (parla_runner) only
- * if the runner says so. Waits with a limit in time and threads that run an event loop never help: a body may take longer than they have. */
+ * there are workers, but in a runtime whose bodies need a prepared thread (parla_runner) only if the runner says so. Waits with a limit in
+ * time and threads that run an event loop never help: a body may take longer than they have. */
+#include "sched/plain.h"
 #include "sched/replay.h"
 
 enum { MAX_DEPTH = 16, MAX_VISITS = 256, MAX_RUNS = 64 };
@@ -53,10 +54,10 @@ static void end(parla_runtime *rt, pl_worker *self)
 
 /* --- For tasks ------------------------------------------------------------------------------------------------------------------ */
 
-static bool is_awaited(const parla_task *tasks, size_t n_tasks, const pl_task *task)
+static bool is_awaited(const parla_task *tasks, size_t n_tasks, pl_task *task)
 {
     for (size_t i = 0; i < n_tasks; i++)
-        if (tasks[i].object == task)
+        if (tasks[i].object == task && (uint32_t)tasks[i].generation == pl_task_handle(task).generation)
             return true;
     return false;
 }
@@ -69,7 +70,7 @@ static void run_from_top(parla_runtime *rt, pl_worker *self, const parla_task *t
             pl_push_runnable(rt, self, task);
             return;
         }
-        pl_run(rt, self, task, false);
+        pl_run(rt, self, task);
     }
 }
 
@@ -129,7 +130,7 @@ static bool run_one_for(parla_runtime *rt, pl_worker *self, const parla_task *ta
             break;
     if (!s.found)
         return false;
-    pl_run(rt, self, s.found, false); /* takes the pin over as the life reference */
+    pl_run(rt, self, s.found); /* takes the pin over as the life reference */
     sweep_top(rt, self);
     return true;
 }
@@ -146,15 +147,36 @@ void pl_help_for(parla_runtime *rt, pl_worker *self, const parla_task *tasks, si
 
 /* --- With all ------------------------------------------------------------------------------------------------------------------- */
 
+static pl_task *next_of_any(parla_runtime *rt, pl_worker *self)
+{
+    pl_task *task = self->next;
+    self->next = NULL;
+    self->chain = task ? self->chain + 1 : 0;
+    return task ? task : pl_guest_take(rt, self);
+}
+
+/* Only without a body below: then a guest can take successors without a queue, as a worker does. Nobody begins without need: who has begun
+ * wakes the others that wait when he leaves off, and two of them would do so in turn for as long as there is nothing to run. */
 bool pl_help_any(parla_runtime *rt, pl_worker *self)
 {
     pl_task *task;
     int n = 0;
+    if (!self->next && !pl_has_work(rt) && !pl_is_broken(PL_BREAK_LOOK))
+        return false;
     if (!begin(rt, self))
         return false;
-    while (n < MAX_RUNS && (task = pl_guest_take(rt, self)) != NULL) {
-        pl_run(rt, self, task, false);
+    self->may_chain = true;
+    while (n < MAX_RUNS && (task = next_of_any(rt, self)) != NULL) {
+        pl_run(rt, self, task);
         n++;
+    }
+    self->may_chain = false;
+    if ((task = self->next)) { /* WAITING, READY, RESERVED, or cancelled meanwhile, which pl_run finds out */
+        self->next = NULL;
+        if (pl_task_move(task, PARLA_TASK_WAITING, PARLA_TASK_READY) || !pl_is_broken(PL_BREAK_HAND))
+            pl_push(rt, self, task);
+        else
+            pl_drop_life(rt, self, task);
     }
     end(rt, self);
     return n > 0;

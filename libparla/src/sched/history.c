@@ -3,9 +3,7 @@
  * Median and deviation are computed when a run is added, since they are asked for more often: each placement asks for each candidate. */
 #include "sched/history.h"
 
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { FIRST_SLOTS = 64 };
 
@@ -17,8 +15,9 @@ typedef struct key {
 
 struct pl_history_entry {
     key key;
-    double runs_ns[PL_HISTORY_RUNS]; /* a ring */
-    uint64_t n_added;                /* 0: a free slot */
+    double runs_ns[PL_HISTORY_RUNS];   /* a ring */
+    double sorted_ns[PL_HISTORY_RUNS]; /* the same runs, shortest first: a new one finds its place in a few steps */
+    uint64_t n_added;                  /* 0: a free slot */
     pl_expectation now;
 };
 
@@ -62,28 +61,54 @@ static bool grow(pl_history *history)
     return true;
 }
 
-static int compare(const void *a, const void *b)
+static void insert(double *sorted, int n, double value)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    int i = n;
+    for (; i > 0 && sorted[i - 1] > value; i--)
+        sorted[i] = sorted[i - 1];
+    sorted[i] = value;
 }
 
-static double median(double *values, int n)
+/* Takes out one of n values that is `value`. */
+static void take_out(double *sorted, int n, double value)
 {
-    qsort(values, (size_t)n, sizeof *values, compare);
-    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+    int i = 0;
+    while (i < n - 1 && sorted[i] < value)
+        i++;
+    for (; i < n - 1; i++)
+        sorted[i] = sorted[i + 1];
 }
 
-static pl_expectation expectation_of(const pl_history_entry *entry)
+/* The median distance from the median: distances grow from the middle to both ends, so half a merge finds it. */
+static double deviation_of(const double *sorted, int n, double median)
 {
-    double values[PL_HISTORY_RUNS];
-    pl_expectation now = {.n_runs = entry->n_added < PL_HISTORY_RUNS ? (int)entry->n_added : PL_HISTORY_RUNS};
-    memcpy(values, entry->runs_ns, sizeof values);
-    now.median_ns = median(values, now.n_runs);
-    for (int i = 0; i < now.n_runs; i++)
-        values[i] = fabs(values[i] - now.median_ns);
-    now.deviation_ns = median(values, now.n_runs);
-    return now;
+    int left = (n - 1) / 2, right = left + 1;
+    double before = 0, last = 0;
+    for (int k = 0; k <= n / 2; k++) {
+        bool is_left = right == n || (left >= 0 && median - sorted[left] <= sorted[right] - median);
+        before = last;
+        last = is_left ? median - sorted[left--] : sorted[right++] - median;
+    }
+    return n % 2 ? last : (before + last) / 2;
+}
+
+static pl_expectation expectation_of(const double *sorted, int n)
+{
+    double median = n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+    return (pl_expectation){.n_runs = n, .median_ns = median, .deviation_ns = deviation_of(sorted, n, median)};
+}
+
+/* Puts a run in the place of the oldest one. */
+static void add_run(pl_history_entry *entry, double run_ns)
+{
+    double *place = &entry->runs_ns[entry->n_added % PL_HISTORY_RUNS];
+    int n = entry->n_added < PL_HISTORY_RUNS ? (int)entry->n_added : PL_HISTORY_RUNS;
+    if (n == PL_HISTORY_RUNS)
+        take_out(entry->sorted_ns, n--, *place);
+    insert(entry->sorted_ns, n, run_ns);
+    *place = run_ns;
+    entry->n_added++;
+    entry->now = expectation_of(entry->sorted_ns, n + 1);
 }
 
 void pl_history_fini(pl_history *history)
@@ -104,8 +129,7 @@ void pl_history_add(pl_history *history, const void *kernel, int i_device, size_
         entry->key = k;
         history->n_entries++;
     }
-    entry->runs_ns[entry->n_added++ % PL_HISTORY_RUNS] = run_ns;
-    entry->now = expectation_of(entry);
+    add_run(entry, run_ns);
 }
 
 pl_expectation pl_history_find(const pl_history *history, const void *kernel, int i_device, size_t n_bytes)

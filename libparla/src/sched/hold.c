@@ -234,7 +234,7 @@ static int write_tile(void *ctx, pl_tile *top, bool is_coarse)
     const look *l = ctx;
     (void)is_coarse;
     for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top)) {
-        pl_data_set_coherence(l->data, leaf, pl_coherence_written(0));
+        pl_data_written(l->data, leaf, &l->data->host);
         leaf->is_lost = false;
     }
     return 0;

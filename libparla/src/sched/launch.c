@@ -8,9 +8,11 @@
  * taken out of a lane by the progress function alone, which one thread at a time runs. */
 #include "sched/launch.h"
 
+#include "base/break.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "sched/ahead.h"
 
 #include <parla/event.h>
 #include <parla/poll.h>
@@ -20,9 +22,14 @@
 #define RETRY_NS UINT64_C(1000000)
 #define WORDS_BYTES 512
 
+/* So many flights of one queue are followed before they are done; what then comes waits, so that neither events nor the driver's own queues
+ * grow without end. */
+enum { MAX_AHEAD = 1000 };
+
 typedef struct lane {
     void *queue;
     pl_flight *first, **last;
+    int n;
 } lane;
 
 struct pl_launches {
@@ -33,8 +40,6 @@ struct pl_launches {
     lane lanes[];
 };
 
-static bool fills_queues(const pl_device *device) { return device->n_queues > 0 && !pl_device_runs_bodies(device); }
-
 /* --- Open and close ----------------------------------------------------------------------------------------------------------- */
 
 static int poll_lanes(void *ctx);
@@ -43,7 +48,7 @@ static int count_lanes(const pl_devices *devices)
 {
     int n = 0;
     for (int i = 1; i < devices->n; i++)
-        n += fills_queues(&devices->list[i]) ? devices->list[i].n_queues : 0;
+        n += pl_device_is_filled(&devices->list[i]) ? devices->list[i].n_queues : 0;
     return n;
 }
 
@@ -59,7 +64,7 @@ int pl_launches_open(parla_runtime *rt)
     launches->rt = rt;
     pthread_mutex_init(&launches->lock, NULL);
     for (int i = 1; i < devices->n; i++)
-        for (int k = 0; fills_queues(&devices->list[i]) && k < devices->list[i].n_queues; k++)
+        for (int k = 0; pl_device_is_filled(&devices->list[i]) && k < devices->list[i].n_queues; k++)
             launches->lanes[launches->n_lanes++].queue = devices->list[i].queues[k];
     for (int i = 0; i < n; i++)
         launches->lanes[i].last = &launches->lanes[i].first;
@@ -86,7 +91,7 @@ void pl_launches_close(parla_runtime *rt)
 
 /* --- Flights ------------------------------------------------------------------------------------------------------------------ */
 
-static void flight_unref(pl_flight *flight)
+void pl_flight_unref(pl_flight *flight)
 {
     if (pl_sub_acq_rel(&flight->refs_shared, 1) != 1)
         return;
@@ -121,7 +126,8 @@ static int create(parla_context *context, pl_device *device, int i_queue, pl_fli
     return rc;
 }
 
-static void take_off(pl_launches *launches, pl_flight *flight)
+/* Returns how many fly in that queue. */
+static int take_off(pl_launches *launches, pl_flight *flight)
 {
     lane *at = launches->lanes;
     while (at->queue != flight->queue)
@@ -129,7 +135,9 @@ static void take_off(pl_launches *launches, pl_flight *flight)
     pthread_mutex_lock(&launches->lock);
     *at->last = flight;
     at->last = &flight->next;
+    int n = ++at->n;
     pthread_mutex_unlock(&launches->lock);
+    return n;
 }
 
 /* The oldest flight of a lane, or NULL. */
@@ -146,6 +154,7 @@ static void take_out(pl_launches *launches, lane *at)
     pthread_mutex_lock(&launches->lock);
     pl_flight *flight = at->first;
     at->first = flight->next;
+    at->n--;
     if (!at->first)
         at->last = &at->first;
     pthread_mutex_unlock(&launches->lock);
@@ -163,7 +172,7 @@ static void land(parla_runtime *rt, pl_flight *flight, int status)
     pl_busy_begin(self);
     pl_release_hold(rt, self, flight->task, status, words);
     pl_busy_end(rt, self);
-    flight_unref(flight);
+    pl_flight_unref(flight);
 }
 
 /* Lands what has passed in one lane; returns how many. */
@@ -211,57 +220,93 @@ bool pl_launch_is_needed(const parla_runtime *rt, const pl_task *task)
     const pl_placed *placed = pl_placed_of((pl_task *)task);
     if (placed->is_transfer || placed->i_queue < 0)
         return false;
-    return fills_queues(&rt->place.devices.list[placed->devices[0]]);
+    return pl_device_is_filled(&rt->place.devices.list[placed->devices[0]]);
 }
 
 int pl_launch_begin(parla_context *context)
 {
     const pl_device *device = device_at(context, 0);
-    if (!device->backend->body_begin)
-        return 0;
+    int rc = pl_ahead_begin(context);
+    if (rc < 0 || !device->backend->body_begin)
+        return rc;
     return device->backend->body_begin(device->handle, context->task->name ? context->task->name : "task");
 }
+
+/* What a body left in the queues of its devices. */
+typedef struct left_behind {
+    pl_flight *flights; /* by sibling; a reference each */
+    bool is_deep;       /* behind too many others */
+} left_behind;
 
 /* Waits for the body's work on its thread. */
 static int settle(pl_flight *flight)
 {
     int rc = flight->device->backend->event_wait(flight->event);
-    flight_unref(flight);
+    pl_flight_unref(flight);
     return rc;
 }
 
-static int fly(parla_context *context, pl_flight *flight)
+/* As parla_hold, of a placed task, which has room for it. */
+static void fly(parla_context *context, pl_flight *flight, left_behind *out)
 {
-    int rc = parla_hold(context, 1);
-    if (rc < 0)
-        return settle(flight);
-    take_off(context->rt->place.launches, flight);
-    return 0;
+    pl_extra *extra = pl_task_extra_or_null(context->task);
+    pl_outside_add(context->rt);
+    pl_add_acq_rel(&extra->holds_shared, 1 + (pl_load_relaxed(&extra->holds_shared) == 0));
+    pl_add_relaxed(&flight->refs_shared, 1);
+    flight->sibling = out->flights;
+    out->flights = flight;
+    out->is_deep |= take_off(context->rt->place.launches, flight) > MAX_AHEAD;
 }
 
-static int end_on(parla_context *context, pl_device *device, bool waits)
+static int end_on(parla_context *context, pl_device *device, bool waits, left_behind *out)
 {
     pl_flight *flight = NULL;
-    if (!fills_queues(device))
+    if (!pl_device_is_filled(device))
         return 0;
     int rc = create(context, device, pl_placed_of(context->task)->i_queue, &flight);
     if (rc < 0)
         return rc;
-    return waits ? settle(flight) : fly(context, flight);
+    if (waits)
+        return settle(flight);
+    fly(context, flight, out);
+    return 0;
+}
+
+static bool may_be_followed(const pl_placed *placed, const left_behind *left)
+{
+    const pl_flight *flight = left->flights;
+    bool is_held = placed->is_held && !pl_is_broken(PL_BREAK_AHEAD_HELD);
+    if (!flight || left->is_deep || placed->keeps_back || is_held)
+        return false;
+    int n = 1;
+    for (; flight->sibling; flight = flight->sibling, n++)
+        if (flight->sibling->device->backend != flight->device->backend)
+            return false;
+    return n == placed->n_devices;
 }
 
 int pl_launch_end(parla_context *context, int result)
 {
     const pl_placed *placed = pl_placed_of(context->task);
     bool waits = result == PARLA_SUSPENDED;
+    left_behind left = {NULL, false};
     for (int k = 0; k < placed->n_devices; k++) {
-        int rc = end_on(context, device_at(context, k), waits);
+        int rc = end_on(context, device_at(context, k), waits, &left);
         if (rc < 0 && result >= 0)
             result = parla_fail(context, rc, "the work of its body on %s: %s", device_at(context, k)->name, parla_error_detail());
     }
     const pl_device *device = device_at(context, 0);
     if (device->backend->body_end)
         device->backend->body_end(device->handle);
+    if (result == 0 && may_be_followed(placed, &left)) {
+        pl_ahead_launched(context, left.flights);
+        left.flights = NULL;
+    }
+    while (left.flights) {
+        pl_flight *flight = left.flights;
+        left.flights = flight->sibling;
+        pl_flight_unref(flight);
+    }
     parla_poll_kick(context->rt->place.launches->poll);
     return result;
 }

@@ -10,14 +10,17 @@
 #include "sched/placed.h"
 
 typedef struct pl_flight {
-    _Atomic int refs_shared; /* the lane's, and one for each task that is to wait for it */
+    _Atomic int refs_shared; /* the lane's, and its task's while others may start behind it (ahead.h) */
     pl_task *task;
     pl_device *device;
     void *queue;
     void *event;
     uint64_t begin_ns;
-    struct pl_flight *next; /* in its lane; under the lock of the launches */
+    struct pl_flight *next;    /* in its lane; under the lock of the launches */
+    struct pl_flight *sibling; /* of the same task, on another of its devices */
 } pl_flight;
+
+void pl_flight_unref(pl_flight *flight);
 
 /* Opens what the runtime's devices need, if any of them runs bodies on workers and has queues. Errors: PARLA_E_NOMEM. */
 PARLA_MUST_USE int pl_launches_open(parla_runtime *rt);

@@ -7,7 +7,7 @@
  * A movement holds a reference on its array and counts as outside progress (wait.c) until all that it sets off is done. */
 #include "base/clock.h"
 #include "base/error.h"
-#include "sched/placed.h"
+#include "sched/ahead.h"
 #include "task/failure.h"
 
 #include <stdlib.h>
@@ -27,10 +27,18 @@ static void set_boxes(pl_move *move)
     move->to_box = pl_box_part(&move->to->box, spans);
 }
 
+static int reserve_homes(pl_tile *top)
+{
+    int rc = 0;
+    for (pl_tile *leaf = pl_tile_first(top); rc == 0 && leaf; leaf = pl_tile_next(leaf, top))
+        rc = pl_homes_reserve(&leaf->homes, 1);
+    return rc;
+}
+
 pl_move *pl_move_create(parla_runtime *rt, pl_tile *tile, pl_instance *to, pl_instance *from, pl_todo *todo)
 {
     pl_move *move = calloc(1, sizeof *move);
-    if (!move || !pl_data_ref_if_alive(to->data)) {
+    if (!move || reserve_homes(tile) < 0 || !pl_data_ref_if_alive(to->data)) {
         free(move);
         return NULL;
     }
@@ -43,11 +51,12 @@ pl_move *pl_move_create(parla_runtime *rt, pl_tile *tile, pl_instance *to, pl_in
     set_boxes(move);
     pl_tile_hold(tile);
     for (pl_tile *leaf = pl_tile_first(tile); leaf; leaf = pl_tile_next(leaf, tile))
-        pl_data_set_coherence(move->data, leaf, pl_coherence_leaving(leaf->coherence, to->i_device));
+        pl_data_leaving(move->data, leaf, to);
     pl_instance_pin(&site_of(rt, from)->store, from);
     pl_instance_pin(&site_of(rt, to)->store, to);
     site_of(rt, from)->n_moves++;
     site_of(rt, to)->n_moves++;
+    site_of(rt, from)->sent_bytes += move->n_bytes;
     rt->place.n_busy++;
     pl_receipt_copy_begin(&rt->place.receipt);
     move->next = todo->moves;
@@ -81,7 +90,7 @@ static void end_of_room(pl_move *move, int status)
     from->has_stayed = from->has_stayed || status < 0;
     if (--from->n_leaving > 0)
         return;
-    site->leaving_bytes -= move->data->n_bytes;
+    site->leaving_bytes -= from->n_bytes;
     if (from->has_stayed) {
         from->has_stayed = false;
         from->is_kept = true;
@@ -99,10 +108,10 @@ static void note_arrival(pl_move *move, int status)
         *n_bytes += move->n_bytes;
     for (pl_tile *leaf = pl_tile_first(top); leaf; leaf = pl_tile_next(leaf, top)) {
         if (status == 0 && (leaf->evicted >> i_to & 1)) {
-            *n_bytes += move->makes_room ? 0 : pl_data_tile_bytes(move->data, leaf);
+            *n_bytes += move->makes_room || move->from->i_device == i_to ? 0 : pl_data_tile_bytes(move->data, leaf);
             leaf->evicted &= ~(UINT64_C(1) << i_to);
         }
-        pl_data_set_coherence(move->data, leaf, pl_coherence_arrived(leaf->coherence, i_to, status == 0));
+        pl_data_arrived(move->data, leaf, move->to, status == 0);
     }
     pl_tile_release(&move->data->tiles, top);
 }
@@ -114,13 +123,14 @@ static void end_locked(pl_move *move, int status, const char *detail, pl_todo *t
     pl_instance_unpin(&site_of(rt, move->to)->store, move->to);
     site_of(rt, move->from)->n_moves--;
     site_of(rt, move->to)->n_moves--;
+    site_of(rt, move->from)->sent_bytes -= move->n_bytes;
     pl_receipt_copy_end(&rt->place.receipt);
     note_arrival(move, status);
     if (move->makes_room)
         end_of_room(move, status);
     move_failure failure = {move, status, detail};
     if (status < 0)
-        pl_fetch_failed(move->data, move->to->i_device, fail_task, &failure);
+        pl_fetch_failed(move->to, fail_task, &failure);
     pl_fetch_ended(rt, move->data, todo);
 }
 
@@ -130,12 +140,14 @@ static void move_ended(void *arg, int status)
     parla_runtime *rt = move->rt;
     pl_worker *self = pl_place_self(rt);
     pl_todo todo = {0};
-    pl_trace_copy(rt->trace, pl_data_label(move->data), move->begin_ns, move->to->i_device, move->n_bytes);
+    pl_trace_copy(rt->trace, pl_data_label(move->data), move->begin_ns, pl_devices_now_ns(&rt->place.devices), move->to->i_device,
+                  move->n_bytes);
     pl_place_lock(rt);
     end_locked(move, status, status < 0 ? parla_error_text(status) : "", &todo);
     pl_pump(rt, &todo);
     pl_place_unlock_and_do(rt, self, &todo);
     pl_data_drop(move->data);
+    pl_ahead_forget(&move->followed);
     free(move);
     pl_outside_done(rt);
     pl_place_busy_end(&rt->place);
@@ -146,8 +158,8 @@ void pl_move_start(pl_move *move)
     parla_instance to = {.box = move->to_box, .i_device = move->to->i_device};
     parla_instance from = {.box = move->from_box, .i_device = move->from->i_device};
     pl_outside_add(move->rt);
-    move->begin_ns = pl_now_ns();
-    int rc = pl_copy_async(&move->rt->place.devices, &to, &from, move_ended, move);
+    move->begin_ns = pl_devices_now_ns(&move->rt->place.devices);
+    int rc = pl_copy_async_behind(&move->rt->place.devices, &to, &from, &move->followed.order, move_ended, move);
     if (rc < 0)
         move_ended(move, rc);
 }

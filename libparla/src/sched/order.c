@@ -12,7 +12,7 @@
  * needs to know what it leaves behind: if that is spoilt, it has not cured it, and fails (hold.c). */
 #include "base/break.h"
 #include "base/error.h"
-#include "sched/placed.h"
+#include "sched/ahead.h"
 #include "task/failure.h"
 
 #include <stdlib.h>
@@ -60,6 +60,8 @@ static int cover_all(pl_placed *placed, const parla_task_options *options)
     for (size_t i = 0; i < placed->n_accesses; i++)
         if (placed->parts[i].is_coarse)
             placed->parts[i].order->order_mode |= PARLA_IN;
+    if (rc == 0)
+        pl_pieces_close(placed);
     return rc < 0 ? rc : check_gang(placed);
 }
 
@@ -176,6 +178,8 @@ static void enter_all(pl_placed *placed, const pl_uses *before, pl_todo *todo)
         placed->n_unmet += n > 0;
         pl_add_relaxed(&placed->refs_shared, 1);
     }
+    placed->n_waits = n_taken;
+    pl_ahead_entered(placed);
     for (size_t i = 0; i < placed->n_accesses; i++)
         cure_part(&placed->parts[i], todo);
 }
@@ -292,16 +296,18 @@ parla_failure *pl_order_spoilt(const pl_part *part)
 
 /* --- Leaving ------------------------------------------------------------------------------------------------------------------ */
 
-/* A use that nothing is before any more: either its task may go on, or it is a ghost that leaves in its turn. */
+/* A use that nothing is before any more but, perhaps, what is launched: either its task may go on, or it is a ghost that leaves in its
+ * turn. */
 static void come_to_front(parla_runtime *rt, pl_use *use, pl_use **leaving)
 {
     pl_placed *placed = use->owner;
-    placed->n_unmet--;
-    if (use->is_ghost) {
+    pl_ahead_count_soft(use);
+    placed->n_unmet -= use->n_before == 0;
+    if (!use->is_ghost) {
+        pl_ahead_start(rt, placed);
+    } else if (use->n_before == 0) {
         use->next_left = *leaving;
         *leaving = use;
-    } else if (placed->n_unmet == 0 && placed->stage == PL_STAGE_HELD_BACK) {
-        pl_enqueue(rt, placed);
     }
 }
 

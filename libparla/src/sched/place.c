@@ -1,7 +1,10 @@
 /* place.c - the entry points of the placed path, and its beginning and end. The path is described in place.h. */
 #include "sched/place.h"
 
+#include "base/break.h"
 #include "base/error.h"
+#include "sched/ahead.h"
+#include "sched/aim.h"
 #include "sched/hold.h"
 #include "sched/launch.h"
 #include "sched/placed.h"
@@ -14,13 +17,22 @@
 
 /* --- Beginning and end -------------------------------------------------------------------------------------------------------- */
 
+/* Arrays of a task that take no more than this part of a device are kept there whole. */
+enum { WHOLE_SHARE = 32 };
+
+/* Bodies that wait behind each one of a device. More of them hide more of the copies, but cannot go elsewhere any more. */
+enum { SUPPLIED_AHEAD = 3 };
+
 static void open_site(parla_runtime *rt, int i)
 {
     pl_device *device = &rt->place.devices.list[i];
     pl_site *site = &rt->place.sites[i];
     site->store.device = device;
-    /* One body waits behind each that runs. */
-    site->max_handed = pl_device_runs_bodies(device) ? device->n_queues : rt->n_workers;
+    site->whole_bytes = device->traits.memory_bytes / WHOLE_SHARE;
+    /* One body waits behind each that runs, and on a device a few more are supplied with their arrays meanwhile. */
+    bool has_queues = pl_device_runs_bodies(device);
+    site->n_at_once = has_queues ? device->n_queues : rt->n_workers;
+    site->max_handed = has_queues ? SUPPLIED_AHEAD * device->n_queues : rt->n_workers;
 }
 
 static int open_sites(parla_runtime *rt, const parla_memory_source *memory)
@@ -52,6 +64,7 @@ int pl_place_init(parla_runtime *rt, const char *devices, const char *policy, co
     rc = pl_devices_open_in(&place->devices, devices, memory);
     if (rc < 0)
         return rc;
+    place->receipt.clock = place->devices.clock;
     rc = open_sites(rt, memory);
     if (rc < 0)
         goto close_devices;
@@ -63,6 +76,8 @@ int pl_place_init(parla_runtime *rt, const char *devices, const char *policy, co
         goto close_launches;
     pthread_mutex_init(&place->lock, NULL);
     pthread_cond_init(&place->calm, NULL);
+    if (place->devices.clock)
+        pl_sim_clock_on_rest(place->devices.clock, pl_rests_but_for_devices, rt);
     return 0;
 close_launches:
     pl_launches_close(rt);
@@ -84,6 +99,7 @@ static void wait_until_calm(pl_place *place)
 void pl_place_fini(parla_runtime *rt)
 {
     pl_place *place = &rt->place;
+    pl_sim_clock_force(place->devices.clock); /* nobody asks for a time any more */
     pl_release_forgotten(rt);
     wait_until_calm(place);
     pl_detach_all(rt);
@@ -135,7 +151,9 @@ int pl_place_prepare(parla_runtime *rt, pl_worker *self, pl_task *task, const pa
     int rc = pl_demand_create(rt, task, options, &placed);
     if (rc < 0)
         return rc;
+    pl_ahead_prepare(rt, placed, options);
     parla_task *deps = NULL;
+    placed->aim = -1;
     rc = enter(rt, self, placed, options, &deps);
     if (rc < 0) {
         pl_demand_destroy(placed);
@@ -177,8 +195,10 @@ void pl_count_end(parla_runtime *rt, pl_placed *placed)
 /* Takes the task out of wherever it is. */
 static void leave_stage(parla_runtime *rt, pl_placed *placed, pl_todo *todo)
 {
-    if (placed->stage == PL_STAGE_QUEUED)
+    if (placed->stage == PL_STAGE_QUEUED) {
         pl_ready_remove(&rt->place, placed);
+        pl_aim_drop(rt, placed);
+    }
     if (placed->stage == PL_STAGE_HANDED)
         pl_give_turn(rt, placed); /* the thread that was to call its body could not take it */
     if (placed->stage == PL_STAGE_QUEUED || placed->stage == PL_STAGE_HELD_BACK) {
@@ -188,21 +208,35 @@ static void leave_stage(parla_runtime *rt, pl_placed *placed, pl_todo *todo)
     placed->stage = PL_STAGE_ENDED;
 }
 
+/* The first run of a kernel on a device shows what others there were guessed to take. */
+static void note_run(parla_runtime *rt, const pl_placed *placed)
+{
+    int i = placed->devices[0];
+    bool is_first = rt->place.n_aiming > 0 && pl_history_find(&rt->place.history, placed->kernel, i, placed->n_bytes).n_runs == 0;
+    pl_history_add(&rt->place.history, placed->kernel, i, placed->n_bytes, (double)placed->run_ns);
+    if (is_first)
+        pl_aim_anew(rt);
+}
+
 static void end(parla_runtime *rt, pl_worker *self, pl_placed *placed, parla_task_state how)
 {
     pl_todo todo = {0};
     pl_place_lock(rt);
     if (how == PARLA_TASK_DONE && placed->run_ns > 0 && !(placed->task->flags & PL_FLAG_INTERNAL))
-        pl_history_add(&rt->place.history, placed->kernel, placed->devices[0], placed->n_bytes, (double)placed->run_ns);
+        note_run(rt, placed);
     leave_stage(rt, placed, &todo);
     pl_count_end(rt, placed);
     pl_unreserve(rt, placed);
+    pl_ahead_end(placed, how, &todo);
     pl_order_end(rt, placed, how, &todo);
+    parla_failure *spoilt_by = placed->spoilt_by;
+    placed->spoilt_by = NULL;
     pl_ready_close(&rt->place, placed);
     if (--rt->place.n_live == 0)
         pthread_cond_broadcast(&rt->place.calm);
     pl_pump(rt, &todo);
     pl_place_unlock_and_do(rt, self, &todo);
+    parla_failure_unref(spoilt_by);
     pl_order_forget_content(rt, self, placed);
     for (size_t i = 0; i < placed->n_uses; i++)
         if (placed->uses[i].order_mode && !placed->uses[i].is_ghost)
@@ -255,7 +289,7 @@ static bool enqueue_or_hold(parla_runtime *rt, pl_placed *placed)
 {
     if (placed->stage == PL_STAGE_ENDED)
         return false;
-    if (placed->n_unmet == 0)
+    if (pl_ahead_may_start(placed))
         return pl_enqueue(rt, placed);
     if (pl_task_state(placed->task) == PARLA_TASK_CANCELLED)
         return false;
@@ -296,7 +330,15 @@ void pl_place_suspend(parla_runtime *rt, pl_worker *self, pl_task *task)
     pl_place_unlock_and_do(rt, self, &todo);
 }
 
-void pl_place_ran(pl_task *task, uint64_t run_ns) { pl_placed_of(task)->run_ns += run_ns; }
+void pl_place_held(pl_task *task) { pl_placed_of(task)->is_held = true; }
+
+void pl_place_ran(pl_task *task, uint64_t run_ns)
+{
+    pl_placed *placed = pl_placed_of(task);
+    pl_devices *devices = &placed->rt->place.devices;
+    placed->run_ns += run_ns;
+    pl_device_note_end(devices, &devices->list[pl_load_relaxed(&task->i_device_shared)]);
+}
 
 /* --- Once more ---------------------------------------------------------------------------------------------------------------- */
 
@@ -331,7 +373,7 @@ static void give_all_back(parla_runtime *rt, pl_placed *placed)
 bool pl_place_retry(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *failure)
 {
     pl_placed *placed = pl_placed_of(task);
-    if (placed->n_tries_left == 0 || pl_load_seq(&task->cancel_shared))
+    if (placed->n_tries_left == (pl_is_broken(PL_BREAK_TRIES) ? -1 : 0) || pl_load_seq(&task->cancel_shared))
         return false;
     forget_try(task, failure);
     give_all_back(rt, placed);

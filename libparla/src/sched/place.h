@@ -35,6 +35,7 @@ typedef struct pl_place {
     pl_history history;             /* how long kernels took */
     size_t n_queued;                /* of those */
     uint64_t n_arrivals;            /* ages of queued tasks */
+    size_t n_aiming;                /* queued tasks that wait for one device (aim.c) */
     unsigned turn;                  /* the device after the one that was chosen last */
     struct parla_data *attached;    /* arrays that have, or may get, copies here */
     pl_receipt receipt;             /* what was moved, and why */
@@ -43,8 +44,10 @@ typedef struct pl_place {
     size_t n_busy;                  /* movements, bodies on queues, and threads that do what was decided under the lock */
     pthread_cond_t calm;            /* one of the two fell to 0 */
     struct parla_poll *blocks_poll; /* constant; sched/block.c; NULL if there is only the CPU */
-    _Atomic int n_back;             /* blocks that came back and for which no waiting task was looked for yet */
-    struct pl_launches *launches;   /* constant; sched/launch.h; NULL if no device needs it */
+    /* What guests had spawned when modelled time went on without one of them; 0: never (wait.c). */
+    _Atomic uint64_t n_spawned_alone;
+    _Atomic int n_back;           /* blocks that came back and for which no waiting task was looked for yet */
+    struct pl_launches *launches; /* constant; sched/launch.h; NULL if no device needs it */
 } pl_place;
 
 int pl_place_init(parla_runtime *rt, const char *devices, const char *policy, const parla_memory_source *memory);
@@ -73,9 +76,13 @@ void pl_place_begin(parla_runtime *rt, pl_worker *self, pl_task *task);
 void pl_place_suspend(parla_runtime *rt, pl_worker *self, pl_task *task);
 /* The body took this long; adds up over the steps of a task. From: the thread that runs it. */
 void pl_place_ran(pl_task *task, uint64_t run_ns);
+/* The body takes holds. From: its thread. */
+void pl_place_held(pl_task *task);
 /* The body of blocked->task waits on its thread from here on, or does not any more. From: that thread, for a placed task. */
 void pl_place_block(parla_runtime *rt, pl_worker *self, struct pl_blocked *blocked);
 void pl_place_unblock(parla_runtime *rt, const struct pl_blocked *blocked);
+/* Its last hold was dropped: did something fail behind which it started (ahead.h)? The task's failure then follows that one. */
+bool pl_place_follows_failure(pl_task *task);
 /* The task has failed with `failure`, a reference, or with the one that it has already (state RUNNING or LAUNCHED). True if it is tried
  * again: the failure is dropped then, and the life reference taken over. */
 bool pl_place_retry(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *failure);

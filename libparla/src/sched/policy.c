@@ -14,21 +14,20 @@
 #include "base/error.h"
 #include "base/lock.h"
 #include "base/text.h"
+#include "device/links.h"
 
 #include <string.h>
 
 enum { MAX_POLICIES = 32 };
-
-/* Stand in until something was copied: a link of 10 GB/s with 10 µs to set up a copy. */
-static const double guessed_bytes_per_s = 10e9, copy_latency_ns = 10e3;
 
 static bool is_second_choice(const parla_candidate *c) { return c->has_hint && !c->is_preferred; }
 
 static double locality_cost(void *ctx, const parla_candidate *c)
 {
     (void)ctx;
-    double bytes_per_s = c->link_bytes_per_s > 0 ? c->link_bytes_per_s : guessed_bytes_per_s;
-    double copy_ns = c->missing_bytes > 0 ? copy_latency_ns + (double)c->missing_bytes / bytes_per_s * 1e9 : 0;
+    double bytes_per_s = c->link_bytes_per_s > 0 ? c->link_bytes_per_s : PL_LINK_GUESSED_BYTES_PER_S;
+    double latency_ns = c->link_latency_ns > 0 ? c->link_latency_ns : PL_LINK_GUESSED_LATENCY_NS;
+    double copy_ns = c->missing_bytes > 0 ? latency_ns + (double)c->missing_bytes / bytes_per_s * 1e9 : 0;
     double own_ns = c->expected_ns + c->spread_ns;
     return c->backlog_ns + copy_ns + own_ns + (is_second_choice(c) ? own_ns : 0);
 }

@@ -13,7 +13,8 @@
 #include "base/break.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "sched/placed.h"
+#include "sched/ahead.h"
+#include "sched/aim.h"
 #include "sched/ready.h"
 #include "task/failure.h"
 
@@ -26,6 +27,7 @@ bool pl_enqueue(parla_runtime *rt, pl_placed *placed)
     placed->stage = PL_STAGE_QUEUED;
     placed->n_passed = 0;
     pl_ready_push(&rt->place, placed);
+    pl_aim(rt, placed);
     return true;
 }
 
@@ -42,6 +44,12 @@ static pl_site *turn_site(parla_runtime *rt, const pl_placed *placed)
     return placed->is_transfer ? NULL : &rt->place.sites[placed->devices[0]];
 }
 
+static int next_queue(pl_site *site, pl_placed *placed)
+{
+    int i_queue = pl_ahead_queue(placed);
+    return i_queue >= 0 ? i_queue : site->next_queue++ % site->store.device->n_queues;
+}
+
 static void take_turn(parla_runtime *rt, pl_placed *placed)
 {
     pl_site *site = turn_site(rt, placed);
@@ -50,7 +58,7 @@ static void take_turn(parla_runtime *rt, pl_placed *placed)
         return;
     site->n_handed++;
     if (site->store.device->n_queues > 0)
-        placed->i_queue = site->next_queue++ % site->store.device->n_queues;
+        placed->i_queue = next_queue(site, placed);
 }
 
 void pl_give_turn(parla_runtime *rt, const pl_placed *placed)
@@ -77,11 +85,26 @@ void pl_launch(parla_runtime *rt, pl_placed *placed, pl_todo *todo)
     append(&todo->launch, placed);
 }
 
+/* As a body that failed: what it followed may still fail, and is then the cause. */
+static void end_after_leads(parla_runtime *rt, pl_worker *self, pl_task *task, pl_extra *extra, parla_failure *failure)
+{
+    parla_failure *none = NULL;
+    if (!pl_cas_acq_rel(&extra->failure_shared, &none, failure))
+        parla_failure_unref(failure);
+    pl_task_move(task, PARLA_TASK_RESERVED, PARLA_TASK_LAUNCHED);
+    pl_drop_hold(rt, self, task, extra, 1);
+}
+
 void pl_give_up(parla_runtime *rt, pl_worker *self, pl_placed *placed)
 {
     pl_task *task = placed->task;
+    pl_extra *extra = pl_task_extra_or_null(task);
     parla_failure *failure = placed->failure;
     placed->failure = NULL;
+    if (pl_load_acquire(&extra->holds_shared) > 0) {
+        end_after_leads(rt, self, task, extra, failure);
+        return;
+    }
     pl_end(rt, self, task, PARLA_TASK_FAILED, failure, false);
     pl_drop_life(rt, self, task);
 }
@@ -104,7 +127,8 @@ static void run_on_queue(void *arg)
     parla_runtime *rt = placed->rt;
     pl_worker *self = pl_place_self(rt);
     name_row(rt, placed);
-    pl_run(rt, self, placed->task, true);
+    if (pl_run_begin(rt, self, placed->task))
+        pl_run_body(rt, self, placed->task, true);
     pl_outside_done(rt);
     pl_place_busy_end(&rt->place);
 }
@@ -157,6 +181,7 @@ static bool claim(parla_runtime *rt, pl_placed *placed)
     if (!placed->is_resumed && !pl_task_move(placed->task, PARLA_TASK_READY, PARLA_TASK_RESERVED))
         return false;
     pl_ready_remove(&rt->place, placed);
+    pl_aim_drop(rt, placed);
     return true;
 }
 
@@ -200,12 +225,12 @@ static int first_device(const pl_placed *placed)
     return placed->is_resumed ? placed->devices[0] : __builtin_ctzll(placed->bucket->devices);
 }
 
-static pl_fit try_place(parla_runtime *rt, pl_placed *placed, uint64_t open, pl_todo *todo)
+static pl_fit try_place(parla_runtime *rt, pl_placed *placed, uint64_t open, uint64_t asked, pl_todo *todo)
 {
     uint64_t excluded = 0;
     int refusing = first_device(placed);
     for (;;) {
-        pl_fit fit = pl_choose(rt, placed, open, excluded);
+        pl_fit fit = pl_choose(rt, placed, open, excluded, asked);
         if (fit == PL_HOPELESS)
             fail_hopeless(rt, placed, refusing, todo);
         if (fit != PL_FITS)
@@ -308,9 +333,12 @@ uint64_t pl_kept_before(parla_runtime *rt, const pl_placed *placed)
     passed before = {.n = 0};
     pl_placed *one;
     pl_ready_rewind(place);
-    while ((one = pl_ready_next(place, ~UINT64_C(0), ~UINT64_C(0))) != NULL && one != placed)
+    pl_aim_rewind(place);
+    while ((one = pl_ready_next(place, ~UINT64_C(0), ~UINT64_C(0))) != NULL && one != placed) {
+        pl_aim_pass(place, one);
         if (one->n_passed >= MAX_PASSED && before.n < PL_READY_LOOK_AHEAD)
             before.tasks[before.n++] = one;
+    }
     return kept_devices(place, &before);
 }
 
@@ -321,25 +349,39 @@ static void count_passed(passed *before, uint64_t taken)
             before->tasks[i]->n_passed++;
 }
 
-void pl_pump(parla_runtime *rt, pl_todo *todo)
+/* One walk over the queue. With only_aims a task is offered no device but the one that it waits for, and only if that has a turn. */
+static void walk(parla_runtime *rt, bool only_aims, pl_todo *todo)
 {
     pl_place *place = &rt->place;
-    if (place->n_queued == 0)
-        return;
     uint64_t kept = 0; /* for tasks that have waited too long */
     passed before = {.n = 0};
     pl_placed *placed;
     pl_ready_rewind(place);
+    pl_aim_rewind(place);
     while ((placed = pl_ready_next(place, devices_with_turns(place) & ~kept, ~kept)) != NULL) {
-        pl_fit fit = try_place(rt, placed, ~kept, todo);
+        bool has_aim = placed->aim >= 0;
+        if (only_aims && has_aim && !(devices_with_turns(place) >> placed->aim & 1))
+            continue;
+        pl_fit fit = try_place(rt, placed, ~kept, only_aims && has_aim ? UINT64_C(1) << placed->aim : ~UINT64_C(0), todo);
         if (fit == PL_FITS) {
             count_passed(&before, taken_devices(placed));
             kept = kept_devices(place, &before);
-        } else if (fit == PL_NO_ROOM && before.n < PL_READY_LOOK_AHEAD) {
+        } else if ((fit == PL_NO_ROOM || fit == PL_NOT_AHEAD) && before.n < PL_READY_LOOK_AHEAD) {
             before.tasks[before.n++] = placed;
             kept = kept_devices(place, &before);
         } else if (fit == PL_NO_TURN) {
             pl_ready_waits_for_turn(placed);
         }
+        if (fit == PL_NO_TURN || fit == PL_NOT_AHEAD)
+            pl_aim_pass(place, placed);
     }
+}
+
+void pl_pump(parla_runtime *rt, pl_todo *todo)
+{
+    if (rt->place.n_queued == 0)
+        return;
+    if (rt->place.n_aiming > 0)
+        walk(rt, true, todo);
+    walk(rt, false, todo);
 }

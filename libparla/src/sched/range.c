@@ -110,11 +110,10 @@ int parla_task_spawn_n(parla_runtime *rt, parla_task *out, size_t n, const parla
 {
     if (!options || options->size != sizeof *options || !options->body)
         return parla_task_spawn(rt, out, options); /* says what is wrong */
-    if (options->arg_bytes > 0 || pl_place_is_needed(options) || !parla_task_is_none(options->task))
-        return pl_error_set(PARLA_E_INVALID, "a range takes body, arg, on_end, name, flags and deps: %s",
-                            options->arg_bytes > 0               ? "arg_bytes has to be 0, pass a pointer"
-                            : !parla_task_is_none(options->task) ? "it starts under no name made before"
-                                                                 : "it has no devices, arrays, priority or retries");
+    if (options->arg_bytes > 0 || pl_place_is_needed(options))
+        return pl_error_set(PARLA_E_INVALID, "a range takes body, arg, on_end, name, flags, task and deps: %s",
+                            options->arg_bytes > 0 ? "arg_bytes has to be 0, pass a pointer"
+                                                   : "it has no devices, arrays, priority or retries");
     whole_args args = {.body = options->body, .arg = options->arg, .on_end = options->on_end, .n = n};
     atomic_init(&args.left_shared, n);
     parla_task_options whole = *options;

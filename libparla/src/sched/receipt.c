@@ -13,12 +13,14 @@
 
 /* --- Time --------------------------------------------------------------------------------------------------------------------- */
 
+static uint64_t now_of(const pl_receipt *receipt) { return receipt->clock ? pl_sim_clock_now_ns(receipt->clock) : pl_now_ns(); }
+
 /* Something is about to change: adds the time since the last change. */
 static void turn(pl_receipt *receipt)
 {
     if (receipt->n_copying == 0)
         return;
-    uint64_t now_ns = pl_now_ns();
+    uint64_t now_ns = now_of(receipt);
     receipt->copy_ns += now_ns - receipt->since_ns;
     if (receipt->n_running > 0)
         receipt->overlap_ns += now_ns - receipt->since_ns;
@@ -29,7 +31,7 @@ void pl_receipt_copy_begin(pl_receipt *receipt)
 {
     turn(receipt);
     if (receipt->n_copying++ == 0)
-        receipt->since_ns = pl_now_ns();
+        receipt->since_ns = now_of(receipt);
 }
 
 void pl_receipt_copy_end(pl_receipt *receipt)

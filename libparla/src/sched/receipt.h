@@ -2,9 +2,12 @@
 #ifndef PL_SCHED_RECEIPT_H
 #define PL_SCHED_RECEIPT_H
 
+#include "device/sim_clock.h"
+
 #include <stdint.h>
 
 typedef struct pl_receipt {
+    const pl_sim_clock *clock; /* constant; NULL: real time */
     uint64_t n_bytes_for_room, n_evictions, n_evicted_bytes;
     uint64_t copy_ns, overlap_ns; /* until since_ns */
     uint64_t since_ns;            /* while something is copied */

@@ -6,19 +6,17 @@
  *
  * The thread's chain of contexts grows when a body waits and the thread runs another body meanwhile. */
 #include "base/break.h"
-#include "base/clock.h"
 #include "base/error.h"
 #include "sched/launch.h"
+#include "sched/plain.h"
 #include "sched/replay.h"
 #include "task/failure.h"
 
 #include <stdlib.h>
 
-static PL_HOT_THREAD_LOCAL parla_context *current;
+PL_HOT_THREAD_LOCAL parla_context *pl_current_context;
 
-parla_context *pl_current(void) { return current; }
-
-void pl_context_set(parla_context *context) { current = context; }
+void pl_context_set(parla_context *context) { pl_current_context = context; }
 
 /* Where the task runs, for counters; the host if it is nowhere. */
 static int device_of(pl_task *task)
@@ -27,18 +25,12 @@ static int device_of(pl_task *task)
     return i == PL_NO_DEVICE ? 0 : i;
 }
 
-static int call_body(parla_runtime *rt, parla_context *context, pl_task *task)
-{
-    if ((task->flags & PL_FLAG_MANAGED) && rt->has_runner && rt->runner.run)
-        return rt->runner.run(rt->runner.ctx, task->body, context, task->arg);
-    return task->body(context, task->arg);
-}
-
 static int traced_body(parla_runtime *rt, parla_context *context, pl_task *task)
 {
-    uint64_t t0 = pl_now_ns();
-    int result = call_body(rt, context, task);
-    uint64_t t1 = pl_now_ns();
+    const pl_devices *devices = &rt->place.devices;
+    uint64_t t0 = pl_devices_now_ns(devices);
+    int result = pl_call_body(rt, context, task);
+    uint64_t t1 = pl_devices_now_ns(devices);
     int device = device_of(task);
     pl_add_relaxed(&rt->place.devices.list[device].busy_ns, t1 - t0);
     if (task->flags & PL_FLAG_PLACED)
@@ -51,7 +43,7 @@ static int traced_body(parla_runtime *rt, parla_context *context, pl_task *task)
 static int watched_body(parla_runtime *rt, parla_context *context, pl_task *task)
 {
     bool is_watched = !(task->flags & PL_FLAG_INTERNAL) && ((task->flags & PL_FLAG_PLACED) || pl_trace_is_on(rt->trace));
-    return is_watched ? traced_body(rt, context, task) : call_body(rt, context, task);
+    return is_watched ? traced_body(rt, context, task) : pl_call_body(rt, context, task);
 }
 
 /* The body of a task whose device has queues that it fills: what it leaves there keeps the task from ending. */
@@ -65,11 +57,11 @@ static int launching_body(parla_runtime *rt, parla_context *context, pl_task *ta
 
 static int run_body(parla_runtime *rt, parla_context *context, pl_task *task)
 {
-    context->outer = current;
-    current = context;
+    context->outer = pl_current_context;
+    pl_current_context = context;
     pl_error_clear();
     int result = pl_unlikely(pl_launch_is_needed(rt, task)) ? launching_body(rt, context, task) : watched_body(rt, context, task);
-    current = context->outer;
+    pl_current_context = context->outer;
     return result;
 }
 
@@ -98,7 +90,7 @@ static void finish(parla_runtime *rt, pl_worker *self, pl_task *task, parla_task
         return;
     if ((task->flags & PL_FLAG_PLACED) && !(task->flags & PL_FLAG_INTERNAL))
         pl_add_relaxed(&rt->place.devices.list[device].n_tasks, 1);
-    pl_end(rt, self, task, how, failure, self->index >= 0 && current == NULL);
+    pl_end(rt, self, task, how, failure, self->may_chain && !pl_current());
     pl_drop_life(rt, self, task);
 }
 
@@ -107,8 +99,10 @@ void pl_drop_hold(parla_runtime *rt, pl_worker *self, pl_task *task, pl_extra *e
 {
     if (pl_sub_acq_rel(&extra->holds_shared, n) != n)
         return;
-    bool has_failed = pl_load_acquire(&extra->failure_shared) != NULL;
-    finish(rt, self, task, has_failed ? PARLA_TASK_FAILED : PARLA_TASK_DONE, NULL);
+    parla_task_state how = pl_load_acquire(&extra->failure_shared) ? PARLA_TASK_FAILED : PARLA_TASK_DONE;
+    if ((task->flags & PL_FLAG_PLACED) && pl_place_follows_failure(task))
+        how = PARLA_TASK_CANCELLED;
+    finish(rt, self, task, how, NULL);
 }
 
 void pl_release_hold(parla_runtime *rt, pl_worker *self, pl_task *task, int status, const char *message)
@@ -154,18 +148,19 @@ static void suspend(parla_runtime *rt, pl_worker *self, pl_task *task, const par
 {
     if (task->flags & PL_FLAG_PLACED)
         pl_place_suspend(rt, self, task);
-    pl_store_relaxed(&task->pending_shared, pl_is_broken(PL_BREAK_SUSPEND) ? 1 : (int32_t)context->n_awaited + 1);
+    int guard = pl_is_broken(PL_BREAK_GUARD) ? 0 : 1;
+    pl_store_relaxed(&task->pending_shared, pl_is_broken(PL_BREAK_SUSPEND) ? 1 : (int32_t)context->n_awaited + guard);
     pl_task_move(task, PARLA_TASK_RUNNING, PARLA_TASK_SUSPENDED);
     int n_met = 0;
     for (size_t i = 0; i < context->n_awaited; i++)
         n_met += pl_task_link(&rt->slabs, task, context->awaited[i]) != PL_LINKED;
-    pl_release_edges(rt, self, task, n_met + 1, false);
+    pl_release_edges(rt, self, task, n_met + guard, false);
 }
 
-/* Takes a task's turn: false if it was cancelled before it came. */
-static bool begin(parla_runtime *rt, pl_worker *self, pl_task *task)
+bool pl_run_begin(parla_runtime *rt, pl_worker *self, pl_task *task)
 {
-    if (!pl_task_move(task, PARLA_TASK_READY, PARLA_TASK_RUNNING) && !pl_task_move(task, PARLA_TASK_RESERVED, PARLA_TASK_RUNNING)) {
+    if (!pl_task_move(task, PARLA_TASK_READY, PARLA_TASK_RUNNING) && !pl_task_move(task, PARLA_TASK_WAITING, PARLA_TASK_RUNNING) &&
+        !pl_task_move(task, PARLA_TASK_RESERVED, PARLA_TASK_RUNNING)) {
         pl_drop_life(rt, self, task);
         return false;
     }
@@ -174,24 +169,22 @@ static bool begin(parla_runtime *rt, pl_worker *self, pl_task *task)
     return true;
 }
 
-void pl_run(parla_runtime *rt, pl_worker *self, pl_task *task, bool on_queue)
+void pl_run_after(parla_runtime *rt, pl_worker *self, pl_task *task, parla_context *context, int result)
 {
-    if (pl_unlikely(pl_is_node(task))) {
-        pl_node_run(rt, self, task);
-        return;
-    }
-    if (!begin(rt, self, task))
-        return;
+    if (pl_likely(result == 0))
+        after_success(rt, self, task);
+    else if (result == PARLA_SUSPENDED && context->is_suspending)
+        suspend(rt, self, task, context);
+    else
+        after_failure(rt, self, task, pl_body_failure(context, result));
+}
+
+void pl_run_body(parla_runtime *rt, pl_worker *self, pl_task *task, bool on_queue)
+{
     if (pl_load_relaxed(&task->i_device_shared) == PL_NO_DEVICE)
         pl_store_relaxed(&task->i_device_shared, (uint16_t)0);
     parla_context context = {.rt = rt, .task = task, .self = self, .on_queue = on_queue};
-    int result = run_body(rt, &context, task);
-    if (pl_likely(result == 0))
-        after_success(rt, self, task);
-    else if (result == PARLA_SUSPENDED && context.is_suspending)
-        suspend(rt, self, task, &context);
-    else
-        after_failure(rt, self, task, pl_body_failure(&context, result));
+    pl_run_after(rt, self, task, &context, run_body(rt, &context, task));
     parla_failure_unref(context.failure); /* parla_fail was called, but the body did not fail */
     free(context.awaited);
 }

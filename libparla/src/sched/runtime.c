@@ -11,8 +11,10 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "base/error.h"
+#include "base/launcher.h"
 #include "base/lock.h"
 #include "sched/stall.h"
+#include "trace/trace_path.h"
 
 #include <parla/log.h>
 #include <stdlib.h>
@@ -25,11 +27,11 @@ static struct {
     uint64_t n_created;
 } registry = {.lock = PL_LOCK_INIT(count_fork)};
 
-static _Atomic uint32_t n_forks;
+_Atomic uint32_t pl_n_forks;
 
 static void count_fork(void)
 {
-    pl_add_relaxed(&n_forks, 1);
+    pl_add_relaxed(&pl_n_forks, 1);
     registry.first = NULL; /* the parent's; leaked quietly */
 }
 
@@ -37,7 +39,7 @@ static void registry_add(parla_runtime *rt)
 {
     pl_lock_take(&registry.lock);
     rt->id = ++registry.n_created;
-    rt->process = pl_load_relaxed(&n_forks);
+    rt->process = pl_load_relaxed(&pl_n_forks);
     rt->next_runtime = registry.first;
     registry.first = rt;
     pl_lock_give(&registry.lock);
@@ -62,13 +64,11 @@ void pl_registry_each(void (*function)(parla_runtime *rt))
     pl_lock_give(&registry.lock);
 }
 
-int pl_runtime_check(const parla_runtime *rt)
+PL_COLD int pl_runtime_refuse(const parla_runtime *rt)
 {
-    if (pl_unlikely(!rt))
+    if (!rt)
         return pl_error_set(PARLA_E_INVALID, "a runtime is needed, not NULL");
-    if (pl_unlikely(rt->process != pl_load_relaxed(&n_forks)))
-        return pl_error_set(PARLA_E_FORKED, "this runtime belongs to the parent process; create one after the fork");
-    return 0;
+    return pl_error_set(PARLA_E_FORKED, "this runtime belongs to the parent process; create one after the fork");
 }
 
 enum { DEFAULT_WINDOW = 1 << 22 };
@@ -146,9 +146,7 @@ static int read_options(parla_runtime *rt, const parla_options *options)
         rt->has_runner = true;
     }
     const char *trace = options->trace ? options->trace : pl_env_string("PARLA_TRACE");
-    if (trace && !(rt->trace_path = strdup(trace)))
-        return pl_error_set(PARLA_E_NOMEM, "no memory for the trace's name");
-    return 0;
+    return trace ? pl_trace_path(trace, !options->trace, pl_launcher_read(), &rt->trace_path) : 0;
 }
 
 /* --- Start ---------------------------------------------------------------------------------------------------------------------- */
@@ -175,6 +173,20 @@ static void fini_locks(parla_runtime *rt)
     pthread_mutex_destroy(&rt->spare_lock);
 }
 
+int pl_runtime_trace_start(parla_runtime *rt)
+{
+    int error = pl_trace_start(rt->trace);
+    if (!error)
+        pl_store_release(&rt->is_traced, true);
+    return error;
+}
+
+void pl_runtime_trace_stop(parla_runtime *rt)
+{
+    pl_trace_stop(rt->trace);
+    pl_store_release(&rt->is_traced, false);
+}
+
 static int open_parts(parla_runtime *rt, const parla_options *options)
 {
     const char *devices = options->devices ? options->devices : pl_env_string("PARLA_DEVICES");
@@ -183,7 +195,7 @@ static int open_parts(parla_runtime *rt, const parla_options *options)
     if (error)
         return error;
     if (rt->trace_path)
-        error = pl_trace_start(rt->trace);
+        error = pl_runtime_trace_start(rt);
     if (!error)
         error = pl_workers_start(rt);
     if (!error && !(rt->first_guest = pl_self(rt)))
@@ -221,6 +233,7 @@ int parla_runtime_create(parla_runtime **out, const parla_options *options)
         return pl_error_set(PARLA_E_INVALID, "parla_options.size is %zu, expected %zu: start from PARLA_OPTIONS_INIT",
                             options->size, sizeof *options);
     pl_env_check_unknown();
+    pl_fence_open();
     parla_runtime *rt = aligned_alloc(PL_CACHE_LINE, (sizeof *rt + PL_CACHE_LINE - 1) & ~(size_t)(PL_CACHE_LINE - 1));
     if (!rt)
         return pl_error_set(PARLA_E_NOMEM, "no memory for a runtime");
@@ -273,7 +286,7 @@ static void drain(parla_runtime *rt, pl_worker *self)
 static void wait_for_guests(parla_runtime *rt)
 {
     for (pl_worker *guest = pl_load_acquire(&rt->guests); guest; guest = guest->next_guest)
-        while (pl_load_acquire(&guest->n_inside_shared) > 0)
+        while (pl_marks_inside(pl_load_acquire(&guest->marks_shared)))
             pl_sleep_until(pl_now_ns() + 10000);
 }
 
@@ -281,8 +294,8 @@ static void write_trace(parla_runtime *rt)
 {
     if (!rt->trace_path)
         return;
-    pl_trace_stop(rt->trace);
-    if (pl_trace_json(rt->trace, rt->trace_path, 0))
+    pl_runtime_trace_stop(rt);
+    if (pl_trace_json(rt->trace, rt->trace_path, pl_launcher_read().rank))
         parla_log(PARLA_LOG_ERROR, "the trace was not written: %s", parla_error_detail());
 }
 
@@ -301,19 +314,29 @@ static void free_outcomes(parla_runtime *rt)
     }
 }
 
-void parla_runtime_destroy(parla_runtime *rt)
+/* False if this thread cannot stop the runtime. */
+static bool stop(parla_runtime *rt, const char *function)
 {
-    if (!rt || rt->process != pl_load_relaxed(&n_forks))
-        return;
+    if (!rt || rt->process != pl_load_relaxed(&pl_n_forks))
+        return false;
     if (pl_current() && pl_current()->rt == rt) {
-        parla_log(PARLA_LOG_ERROR, "parla_runtime_destroy was called from inside a task of this runtime: ignored");
-        return;
+        parla_log(PARLA_LOG_ERROR, "%s was called from inside a task of this runtime: ignored", function);
+        return false;
     }
     pl_worker *self = pl_self(rt);
     if (!self)
         self = rt->first_guest; /* memory is out; the thread that made the runtime has no business in it any more */
     pl_store_seq(&rt->is_stopping, true);
     drain(rt, self);
+    return true;
+}
+
+void parla_runtime_stop(parla_runtime *rt) { (void)stop(rt, "parla_runtime_stop"); }
+
+void parla_runtime_destroy(parla_runtime *rt)
+{
+    if (!stop(rt, "parla_runtime_destroy"))
+        return;
     wait_for_guests(rt);
     pl_stall_stop(rt->stall);
     pl_place_fini(rt);

@@ -14,9 +14,17 @@
 enum { PL_MAX_WORKERS = 1024, PL_MAX_SPARES = 256, PL_MAX_REMEMBERED = 65536 };
 
 struct parla_runtime {
-    uint64_t id;      /* never reused in a process */
-    uint32_t process; /* which fork of the process made it, see pl_runtime_check */
-    int n_workers;    /* asked for */
+    uint64_t id; /* never reused in a process */
+    union {
+        struct {
+            uint32_t process;         /* which fork of the process made it, see pl_runtime_check */
+            _Atomic bool is_stopping; /* nothing can be spawned any more */
+            _Atomic bool is_traced;   /* while a trace is written, or a moment longer */
+            uint16_t unused;
+        };
+        _Atomic uint64_t gate_shared; /* all of these, see pl_gate_is_open */
+    };
+    int n_workers; /* asked for */
     pl_topology topology;
     bool is_bound; /* worker i belongs to core i */
     uint64_t spin_ns;
@@ -35,7 +43,6 @@ struct parla_runtime {
     _Atomic int n_active;     /* threads that take tasks: never more than n_workers for long */
     _Atomic int n_idle;       /* of those, asleep or about to */
     _Atomic uint64_t n_wakes; /* how often a thread left that state, or came back from blocking */
-    _Atomic bool is_stopping; /* nothing can be spawned any more */
     _Atomic bool is_over;     /* threads end */
     pl_park park;             /* sleeping workers */
     pthread_mutex_t spare_lock;
@@ -77,13 +84,47 @@ struct parla_runtime {
     struct parla_runtime *next_runtime; /* in the process's registry */
 };
 
+/* How often this process was forked. */
+extern PL_HIDDEN _Atomic uint32_t pl_n_forks;
+
+int pl_runtime_refuse(const parla_runtime *rt);
+
 /* Is this the process that made the runtime? Every entry point asks. Returns 0 or PARLA_E_FORKED. */
-int pl_runtime_check(const parla_runtime *rt);
+static inline int pl_runtime_check(const parla_runtime *rt)
+{
+    return pl_likely(rt && rt->process == pl_load_relaxed(&pl_n_forks)) ? 0 : pl_runtime_refuse(rt);
+}
+
+/* The same, and it is neither stopping nor traced: what a spawn asks at once before it goes the short way. */
+static inline bool pl_gate_is_open(parla_runtime *rt)
+{
+    union {
+        struct {
+            uint32_t process, others;
+        };
+        uint64_t all;
+    } open = {.process = pl_load_relaxed(&pl_n_forks)};
+    return pl_load_relaxed(&rt->gate_shared) == open.all;
+}
+
+pl_worker *pl_self_looked_up(parla_runtime *rt);
+
+/* This thread's worker or guest of the runtime that it used last; NULL if it is another. */
+static inline pl_worker *pl_self_or_null(const parla_runtime *rt) { return pl_as_last.rt_id == rt->id ? pl_as_last.worker : NULL; }
+
+/* This thread's worker or guest of a runtime; makes a guest if needed. NULL when memory is out. */
+static inline pl_worker *pl_self(parla_runtime *rt)
+{
+    pl_worker *self = pl_self_or_null(rt);
+    return pl_likely(self) ? self : pl_self_looked_up(rt);
+}
 
 /* Calls the function for each runtime of this process that is alive; none is destroyed meanwhile. */
 void pl_registry_each(void (*function)(parla_runtime *rt));
 
 static inline pl_trace *pl_runtime_trace(parla_runtime *rt) { return rt->trace; }
+PARLA_MUST_USE int pl_runtime_trace_start(parla_runtime *rt); /* errors as pl_trace_start */
+void pl_runtime_trace_stop(parla_runtime *rt);
 
 /* wait.c */
 void pl_count_tasks(parla_runtime *rt, uint64_t *out_spawned, uint64_t *out_ended); /* never more ended than spawned */
@@ -92,8 +133,25 @@ void pl_notify_ended(parla_runtime *rt);                                        
 void pl_notify_rest(parla_runtime *rt);                                             /* the runtime may have come to rest */
 void pl_outside_add(parla_runtime *rt);  /* something that no worker makes progress on begins … */
 void pl_outside_done(parla_runtime *rt); /* … and is over, after what it set off was done */
-bool pl_is_quiet(parla_runtime *rt);     /* every counted task has ended */
+/* Does nothing go on but what devices in modelled time (sim_clock.h) are to do, and does every thread that spawns wait? The clock asks. */
+bool pl_rests_but_for_devices(void *rt);
+bool pl_is_quiet(parla_runtime *rt); /* every counted task has ended */
 int pl_wait_quiet(parla_runtime *rt, pl_worker *self, uint64_t deadline_ns);
+
+static inline void pl_guest_busy_end(parla_runtime *rt, pl_worker *self)
+{
+    uint64_t marks = pl_load_relaxed(&self->marks_shared) - PL_MARK_BUSY;
+    pl_store_light(&self->marks_shared, marks);
+    if (pl_unlikely(pl_load_seq(&rt->n_rest_waiters) > 0))
+        pl_notify_rest(rt);
+    pl_store_release(&self->marks_shared, marks - PL_MARK_INSIDE); /* pairs with wait_for_guests in runtime.c */
+}
+
+static inline void pl_busy_end(parla_runtime *rt, pl_worker *self)
+{
+    if (self->index < 0)
+        pl_guest_busy_end(rt, self);
+}
 
 /* worker.c */
 bool pl_has_work(parla_runtime *rt); /* any deque with something in it; seq loads */
@@ -107,7 +165,7 @@ typedef struct pl_blocked {
     const parla_task *tasks; /* what it waits for; NULL: for all that were spawned */
     size_t n_tasks;
     bool is_timed; /* it goes on some day, whatever happens */
-    int n_busy;    /* of a guest that runs it: how often it was busy, which does not count while the body waits */
+    uint64_t busy; /* of a guest that runs it: its marks of being busy, which do not count while the body waits */
     struct pl_blocked *next;
     pl_task *task; /* of a body with devices, and the next of these, under the lock of place */
     struct pl_blocked *next_placed;

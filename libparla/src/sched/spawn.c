@@ -1,9 +1,12 @@
 /* spawn.c - from options to a task that waits or is ready.
  *
- * A task is spawned with one guard in `pending`, so that predecessors that end while edges are still being linked cannot start it. All that
- * can fail happens while the task is SPAWNING, a state in which nobody else touches it; a name is then put back. */
+ * This is the way of tasks that need more than plain.c does. A task is spawned with one guard in `pending`, so that predecessors that end
+ * while edges are still being linked cannot start it. All that can fail happens while the task is SPAWNING, a state in which nobody else
+ * touches it; a name is then put back. */
 #include "base/break.h"
 #include "base/error.h"
+#include "sched/ahead.h"
+#include "sched/plain.h"
 #include "sched/replay.h"
 #include "task/failure.h"
 
@@ -22,8 +25,7 @@ static void start_free(parla_runtime *rt, pl_worker *self, pl_task *task)
     pl_push_runnable(rt, self, task);
 }
 
-/* The failure of an ended predecessor, as a reference. */
-static parla_failure *failure_of(parla_runtime *rt, pl_worker *self, parla_task handle)
+parla_failure *pl_failure_of_ended(parla_runtime *rt, pl_worker *self, parla_task handle)
 {
     parla_failure *failure = NULL;
     if (pl_pin(rt, self, handle)) {
@@ -48,14 +50,15 @@ static int link_all(parla_runtime *rt, pl_worker *self, pl_task *task, const par
             n_met++;
             continue;
         }
-        pl_link_result result = pl_task_link(&rt->slabs, task, deps[i]);
+        bool is_ahead = (task->flags & PL_FLAG_PLACED) && pl_ahead_attach(rt, self, task, deps[i]);
+        pl_link_result result = is_ahead ? PL_MET : pl_task_link(&rt->slabs, task, deps[i]);
         n_met += result != PL_LINKED;
         if (rt->window > 0 && !is_held && pl_unlikely(pl_load_relaxed(&pl_task_of(deps[i])->state_shared) == PARLA_TASK_CREATED))
             is_held = result == PL_LINKED && pl_window_hold(rt, self, deps[i]);
         if (pl_trace_is_on(rt->trace))
             pl_trace_edge(rt->trace, handle_id(deps[i]), pl_task_id(task));
         if (pl_unlikely(result == PL_PREDECESSOR_FAILED) && !*failure && !pl_is_broken(PL_BREAK_LINK))
-            *failure = failure_of(rt, self, deps[i]);
+            *failure = pl_failure_of_ended(rt, self, deps[i]);
     }
     return n_met;
 }
@@ -215,6 +218,17 @@ int pl_spawn(parla_runtime *rt, pl_worker *self, parla_task *out, const parla_ta
     int error = check_options(rt, options);
     if (error)
         return error;
+    if (!self->capture && pl_plain_is_enough(rt, options)) {
+        pl_plain plain = {.body = options->body,
+                          .arg = options->arg,
+                          .arg_bytes = options->arg_bytes,
+                          .on_end = options->on_end,
+                          .name = options->name,
+                          .flags = options->flags & PARLA_TASK_MANAGED ? PL_FLAG_MANAGED : 0,
+                          .deps = options->deps,
+                          .n_deps = options->n_deps};
+        return pl_plain_spawn(rt, self, out, &plain);
+    }
     if (pl_unlikely(pl_load_relaxed(&rt->is_stopping)))
         return pl_error_set(PARLA_E_STATE, "the runtime is stopping: nothing can be spawned any more");
     if (pl_unlikely(self->capture != NULL))

@@ -48,7 +48,7 @@ static int call(parla_context *context, parla_body body, void *arg, bool is_mana
 {
     parla_runtime *rt = context->rt;
     if (is_managed && rt->has_runner && rt->runner.run)
-        return rt->runner.run(rt->runner.ctx, body, context, arg);
+        return pl_manage(rt, context, body, arg);
     return body(context, arg);
 }
 

@@ -5,7 +5,8 @@
  * list of the outermost one on its thread, so the stack stays flat however long the chain is.
  *
  * A thread that does a list counts as busy (n_busy), so that the runtime's end waits for it. */
-#include "sched/placed.h"
+#include "sched/ahead.h"
+#include "sched/launch.h"
 
 #include <sched.h>
 
@@ -45,7 +46,10 @@ pl_worker *pl_place_self(parla_runtime *rt)
     return self;
 }
 
-static bool is_empty(const pl_todo *todo) { return !todo->moves && !todo->launch && !todo->fail && !todo->drop && !todo->unpin; }
+static bool is_empty(const pl_todo *todo)
+{
+    return !todo->moves && !todo->launch && !todo->fail && !todo->drop && !todo->unpin && !todo->leads && !todo->flights;
+}
 
 static void append_placed(pl_placed **list, pl_placed *more)
 {
@@ -67,6 +71,14 @@ static void append(pl_todo *todo, pl_todo *more)
     while (*unpin)
         unpin = &(*unpin)->unpin_link;
     *unpin = more->unpin;
+    pl_lead **leads = &todo->leads;
+    while (*leads)
+        leads = &(*leads)->next;
+    *leads = more->leads;
+    pl_flight **flights = &todo->flights;
+    while (*flights)
+        flights = &(*flights)->sibling;
+    *flights = more->flights;
 }
 
 static pl_placed *take(pl_placed **list)
@@ -86,6 +98,14 @@ static void do_one(parla_runtime *rt, pl_worker *self, pl_todo *todo)
         pl_move *move = todo->moves;
         todo->moves = move->next;
         pl_move_start(move);
+    } else if (todo->leads) {
+        pl_lead *lead = todo->leads;
+        todo->leads = lead->next;
+        pl_ahead_tell(rt, self, lead);
+    } else if (todo->flights) {
+        pl_flight *flight = todo->flights;
+        todo->flights = flight->sibling;
+        pl_flight_unref(flight);
     } else if (todo->fail) {
         pl_give_up(rt, self, take(&todo->fail));
     } else if (todo->drop) {

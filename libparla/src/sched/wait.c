@@ -19,10 +19,19 @@
  * By R1 and R7 no worker took or ended anything in between, and no body came back from its wait (it counts as active, with a wake, before it
  * leaves the list of R6); by R2 to R6 nothing that the runtime knows of goes on.
  *
+ * Guests end tasks, push them and take their mark back with light stores (fence.h) and then look whether anybody waits. Between the
+ * announcement (n_rest_waiters and the park) and R2 to R5 there is a heavy fence: one sees the other. Workers go idle with an update of
+ * n_idle instead, and then look.
+ *
  * What it cannot know is whether a thread of the application spawns the missing task later. So rest counts as stuck only when every thread
  * that spawns here (is_spawner_shared) waits as well, for something unfinished (has_company). That is looked at before R2 and again after
  * R6, and n_returns must be the same: a thread that came back in between, spawned, and waits again would else be missed, and the task that
  * it spawned after R5 with it. A thread takes itself off the list of waiting threads, then raises n_returns, and only then spawns.
+ *
+ * Modelled time (device/sim_clock.h) goes on at rest, whether there are unfinished tasks or not, and whatever is outside: that may be the
+ * work of the devices itself, and nobody can tell it from what somebody else does, which therefore takes no modelled time
+ * (pl_rests_but_for_devices). The clock looks when a queue has done a piece of work; after that, rest begins when a worker goes idle or a guest
+ * leaves, which wakes the waiting threads, or when a thread begins to wait: so each of them looks before it sleeps.
  *
  * Who waits for all tasks is content with less: if nothing has happened for GRACE_NS although some such thread is elsewhere, the wait ends;
  * a program that means to spawn after a longer pause holds an event (event.h), which counts as outside. */
@@ -31,6 +40,8 @@
 #include "base/error.h"
 #include "sched/runtime.h"
 #include "task/failure.h"
+
+#include <parla/log.h>
 
 enum { GRACE_NS = 2000000000 };
 
@@ -75,7 +86,7 @@ static bool all_idle(parla_runtime *rt) { return pl_load_seq(&rt->n_idle) >= pl_
 static bool any_guest_busy(parla_runtime *rt)
 {
     for (pl_worker *guest = pl_load_seq(&rt->guests); guest; guest = guest->next_guest)
-        if (pl_load_seq(&guest->n_busy_shared) > 0)
+        if (pl_marks_busy(pl_load_seq(&guest->marks_shared)))
             return true;
     return false;
 }
@@ -93,12 +104,12 @@ static size_t skip_ended(const parla_task *tasks, size_t i, size_t n_tasks)
 }
 
 /* A body that waits on its thread has what it waits for, and only has not woken up yet; or its time will be over some day. */
-static bool can_body_go_on(parla_runtime *rt)
+static bool can_body_go_on(parla_runtime *rt, bool time_counts)
 {
     bool can = false;
     pthread_mutex_lock(&rt->spare_lock);
     for (const pl_blocked *body = rt->blocked; body && !can; body = body->next)
-        can = body->is_timed || skip_ended(body->tasks, 0, body->n_tasks) == body->n_tasks;
+        can = (time_counts && body->is_timed) || skip_ended(body->tasks, 0, body->n_tasks) == body->n_tasks;
     pthread_mutex_unlock(&rt->spare_lock);
     return can && !pl_is_broken(PL_BREAK_STUCK);
 }
@@ -126,16 +137,39 @@ static bool is_at_rest(parla_runtime *rt, const parla_task *awaited, bool *out_i
     uint64_t n_returns = pl_load_seq(&rt->n_returns), n_wakes = pl_load_seq(&rt->n_wakes);
     if (!all_idle(rt)) /* R1 */
         return false;
+    pl_fence_heavy();
     bool is_alone = !has_company(rt);
     bool rests = pl_load_seq(&rt->n_outside) == 0 &&                             /* R2 */
                  !any_guest_busy(rt) &&                                          /* R3 */
                  !(awaited ? pl_handle_has_ended(*awaited) : pl_is_quiet(rt)) && /* R4 */
                  !pl_has_work(rt) &&                                             /* R5 */
-                 !can_body_go_on(rt);                                            /* R6 */
+                 !can_body_go_on(rt, true);                                      /* R6 */
     *out_is_alone = is_alone && !has_company(rt) && pl_load_seq(&rt->n_returns) == n_returns;
     return rests && all_idle(rt) && pl_load_seq(&rt->n_wakes) == n_wakes; /* R7 */
 }
 
+/* What threads of the application have spawned. */
+static uint64_t count_spawned_by_guests(parla_runtime *rt)
+{
+    uint64_t n = 1;
+    for (pl_worker *guest = pl_load_seq(&rt->guests); guest; guest = guest->next_guest)
+        n += pl_load_acquire(&guest->n_spawned_shared);
+    return n;
+}
+
+bool pl_rests_but_for_devices(void *ctx)
+{
+    parla_runtime *rt = ctx;
+    uint64_t n_returns = pl_load_seq(&rt->n_returns), n_wakes = pl_load_seq(&rt->n_wakes);
+    if (!all_idle(rt))
+        return false;
+    pl_fence_heavy();
+    bool is_alone = !has_company(rt) || pl_load_relaxed(&rt->place.n_spawned_alone) == count_spawned_by_guests(rt);
+    return is_alone && !any_guest_busy(rt) && !pl_has_work(rt) && !can_body_go_on(rt, false) &&
+           pl_load_seq(&rt->n_returns) == n_returns && all_idle(rt) && pl_load_seq(&rt->n_wakes) == n_wakes;
+}
+
+/* Before a waiting thread sleeps, with a key of rt->ended: what the devices do then wakes it. */
 /* Threads that wait say so and for what, for has_company, and want to be woken at rest. */
 static void waiting_begin(parla_runtime *rt, pl_worker *self, pl_blocked *wait)
 {
@@ -178,6 +212,28 @@ static bool has_rested(parla_runtime *rt, uint64_t *until)
 
 static bool is_over(uint64_t deadline_ns) { return deadline_ns != 0 && pl_now_ns() >= deadline_ns; }
 
+/* Modelled time stands for a thread that spawned tasks and neither waits nor spawns any more. It is not waited for any longer. */
+static void stop_waiting_for_company(parla_runtime *rt)
+{
+    pl_store_relaxed(&rt->place.n_spawned_alone, count_spawned_by_guests(rt));
+    parla_log(PARLA_LOG_WARN,
+              "modelled time stood for %d s, since a thread that has spawned tasks does not wait in the library; it goes on "
+              "without that thread now, and the times may not be the same in each run",
+              GRACE_NS / 1000000000);
+    pl_sim_clock_look(rt->place.devices.clock);
+}
+
+/* Before a waiting thread sleeps, with a key of rt->ended: what the devices do then wakes it. *until: the moment to look again, or 0. */
+static void let_time_pass(parla_runtime *rt, uint64_t *until)
+{
+    pl_sim_clock *clock = rt->place.devices.clock;
+    if (pl_likely(!clock))
+        return;
+    pl_sim_clock_look(clock);
+    if (pl_sim_clock_stands(clock) && has_company(rt) && has_rested(rt, until))
+        stop_waiting_for_company(rt);
+}
+
 int pl_wait_quiet(parla_runtime *rt, pl_worker *self, uint64_t deadline_ns)
 {
     int result = 0;
@@ -190,6 +246,8 @@ int pl_wait_quiet(parla_runtime *rt, pl_worker *self, uint64_t deadline_ns)
         if (helps && pl_help_any(rt, self))
             continue;
         uint64_t key = pl_park_prepare(&rt->ended);
+        if (all_idle(rt))
+            pl_fence_heavy(); /* a guest may end the last task; else a worker will go idle and tell */
         if (pl_is_quiet(rt)) {
             pl_park_cancel(&rt->ended, key);
             break;
@@ -199,6 +257,7 @@ int pl_wait_quiet(parla_runtime *rt, pl_worker *self, uint64_t deadline_ns)
             result = PARLA_E_STUCK;
             break;
         }
+        let_time_pass(rt, &until);
         result = pl_park_commit(&rt->ended, key, until);
         if (result == PARLA_E_TIMEOUT && !is_over(deadline_ns))
             result = 0; /* only the moment to look again */
@@ -226,7 +285,11 @@ static int sleep_for(parla_runtime *rt, const parla_task *tasks, size_t n_tasks,
             pl_park_cancel(&rt->ended, key);
             return PARLA_E_STUCK;
         }
-        int result = pl_park_commit(&rt->ended, key, deadline_ns);
+        uint64_t until = deadline_ns;
+        let_time_pass(rt, &until);
+        int result = pl_park_commit(&rt->ended, key, until);
+        if (result == PARLA_E_TIMEOUT && !is_over(deadline_ns))
+            continue; /* only the moment to look again */
         if (result)
             return skip_ended(tasks, i, n_tasks) == n_tasks ? 0 : result;
     }
@@ -251,7 +314,8 @@ static int explained(parla_runtime *rt, const parla_task *awaited, int result)
 static int wait_blocking(parla_runtime *rt, pl_worker *self, const parla_task *tasks, size_t n_tasks, uint64_t deadline_ns)
 {
     parla_context *context = pl_current();
-    pl_blocked blocked = {.tasks = tasks, .n_tasks = n_tasks, .is_timed = deadline_ns != 0}, wait = blocked;
+    pl_blocked blocked = {.tasks = tasks, .n_tasks = n_tasks, .is_timed = deadline_ns != 0 && !pl_is_broken(PL_BREAK_LIMIT)},
+               wait = blocked;
     bool is_body = context && context->rt == rt;
     if (is_body && context->on_queue)
         return pl_error_set(PARLA_E_STATE,
@@ -291,7 +355,7 @@ static int first_failure(parla_runtime *rt, pl_worker *self, const parla_task *t
             continue;
         pl_task *task = pl_task_of(tasks[i]);
         parla_failure *failure = pl_task_failure(task);
-        if (failure) {
+        if (failure && !(pl_is_broken(PL_BREAK_TOLD) && failure->code == PARLA_E_CANCELLED)) {
             pl_failures_seen(rt, failure);
             if (!code)
                 code = pl_error_set(failure->code, "%s", failure->message);

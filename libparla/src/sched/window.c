@@ -13,7 +13,11 @@
  * ended for PATIENCE_NS: a body that runs may wait, in a way that the runtime does not know, for this thread. Bodies, callbacks and threads
  * that run an event loop are never stopped.
  *
+ * A thread of a language with a lock (parla_runner) would keep the bodies from running: its spawns go beyond, and its binding asks first
+ * (parla_window_is_full) and stays without the lock (parla_window_wait).
+ *
  * A thread that sleeps here is woken when the workers run out of tasks; otherwise it looks again every TICK_NS. */
+#include "base/break.h"
 #include "base/clock.h"
 #include "sched/runtime.h"
 
@@ -41,7 +45,7 @@ void pl_window_release(parla_runtime *rt, pl_task *name)
 {
     int32_t n = pl_exchange_acq_rel(&name->n_held_shared, (int32_t)CLOSED);
     if (n > 0)
-        pl_add_relaxed(&rt->n_held, -(int64_t)n);
+        pl_add_relaxed(&rt->n_held, (pl_is_broken(PL_BREAK_SLOT) ? 1 : 0) - (int64_t)n);
 }
 
 /* --- The bound ------------------------------------------------------------------------------------------------------------------ */
@@ -53,10 +57,7 @@ static int64_t count_in_flight(parla_runtime *rt)
     return (int64_t)(n_spawned - n_ended) - pl_load_relaxed(&rt->n_held);
 }
 
-static bool may_stay(const parla_runtime *rt)
-{
-    return !pl_thread_is_loop() && !pl_load_relaxed(&rt->is_stopping) && (!rt->has_runner || rt->runner.block_begin);
-}
+static bool may_stay(const parla_runtime *rt) { return !pl_thread_is_loop() && !pl_load_relaxed(&rt->is_stopping); }
 
 /* Sleeps until something may have changed; false if there is nothing to wait for. */
 static bool sleep_once(parla_runtime *rt)
@@ -89,14 +90,11 @@ static void make_room(parla_runtime *rt, pl_worker *self)
 
 static void stay(parla_runtime *rt, pl_worker *self)
 {
-    void *state = rt->has_runner ? rt->runner.block_begin(rt->runner.ctx) : NULL;
     pl_inside_begin(self);
     pl_add_seq(&rt->n_rest_waiters, 1);
     make_room(rt, self);
     pl_sub_seq(&rt->n_rest_waiters, 1);
     pl_inside_end(self);
-    if (rt->has_runner && rt->runner.block_end)
-        rt->runner.block_end(rt->runner.ctx, state);
 }
 
 void pl_window_enter(parla_runtime *rt, pl_worker *self)
@@ -105,10 +103,33 @@ void pl_window_enter(parla_runtime *rt, pl_worker *self)
     self->credit = INT_MAX;
     if (rt->window == 0)
         return;
-    if (count_in_flight(rt) >= rt->window && may_stay(rt))
+    if (!rt->has_runner && may_stay(rt) && count_in_flight(rt) >= rt->window)
         stay(rt, self);
     int64_t room = (rt->window - count_in_flight(rt)) / 4;
     if (room <= 0)
         room = rt->window / 4; /* it would only come back here at once */
     self->credit = room < 0 ? 0 : room > MAX_CREDIT ? MAX_CREDIT : (int)room;
+}
+
+/* --- For bindings --------------------------------------------------------------------------------------------------------------- */
+
+static bool is_full(parla_runtime *rt, const pl_worker *self)
+{
+    bool is_application = self->index < 0 && !pl_current() && self->n_ending == 0;
+    return is_application && self->credit <= 0 && rt->window != 0 && may_stay(rt) && count_in_flight(rt) >= rt->window;
+}
+
+bool parla_window_is_full(parla_runtime *rt)
+{
+    const pl_worker *self = pl_runtime_check(rt) ? NULL : pl_self(rt);
+    return self && is_full(rt, self);
+}
+
+void parla_window_wait(parla_runtime *rt)
+{
+    pl_worker *self = pl_runtime_check(rt) ? NULL : pl_self(rt);
+    if (!self || !is_full(rt, self))
+        return;
+    pl_store_relaxed(&self->is_spawner_shared, true);
+    stay(rt, self);
 }

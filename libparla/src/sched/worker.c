@@ -5,8 +5,8 @@
  * tasks may have waited for long: else bodies that go on spawning would keep its deque filled, and what is older, or lies elsewhere, would
  * never run.
  *
- * Sleeping follows park.h: announce, count itself idle, look at all deques once more, sleep. Who pushes a task does so with a sequentially
- * consistent store and then looks for sleepers, so no task is left behind while all sleep. A worker counts itself idle after its
+ * Sleeping follows park.h: announce, count itself idle, a heavy fence, look at all deques once more, sleep. Who pushes a task does so with a
+ * light store (fence.h) and then looks for sleepers, so no task is left behind while all sleep. A worker counts itself idle after its
  * announcement, and back (n_wakes last) before it takes anything: whoever sees all workers idle, empty deques, and the same n_wakes before
  * and after, knows that nothing ran in between (wait.c).
  *
@@ -153,6 +153,7 @@ static void poll_sometimes(parla_runtime *rt, pl_worker *self)
     uint64_t now = pl_now_ns();
     if (now - self->polled_ns < POLL_EVERY_NS)
         return;
+    pl_rest(rt, self);
     pl_poll_all(rt);
     self->polled_ns = pl_now_ns();
 }
@@ -205,6 +206,7 @@ static bool is_kicked(parla_runtime *rt)
 
 static void sleep_until_work(parla_runtime *rt, pl_worker *self)
 {
+    pl_rest(rt, self);
     bool is_polling = pl_load_relaxed(&rt->n_polls) > 0 && pl_poll_all(rt);
     if (self->next || spin(rt))
         return;
@@ -212,6 +214,7 @@ static void sleep_until_work(parla_runtime *rt, pl_worker *self)
     pl_store_seq(&self->n_ended_shared, pl_load_relaxed(&self->n_ended_shared));
     uint64_t key = pl_park_prepare(&rt->park);
     become_idle(rt);
+    pl_fence_heavy(); /* who pushes sees this thread announced, or is seen to have pushed */
     if (pl_has_work(rt) || is_kicked(rt) || pl_load_seq(&rt->is_over) || pl_load_seq(&rt->n_active) > rt->n_workers)
         pl_park_cancel(&rt->park, key);
     else
@@ -224,6 +227,7 @@ static void retire_if_surplus(parla_runtime *rt, pl_worker *self)
 {
     if (pl_likely(pl_load_seq(&rt->n_active) <= rt->n_workers) || (self->next && !pl_is_broken(PL_BREAK_RETIRE)))
         return;
+    pl_rest(rt, self);
     pthread_mutex_lock(&rt->spare_lock);
     if (pl_load_relaxed(&rt->n_active) > rt->n_workers && !pl_load_relaxed(&rt->is_over)) {
         pl_sub_seq(&rt->n_active, 1);
@@ -241,13 +245,9 @@ static void retire_if_surplus(parla_runtime *rt, pl_worker *self)
     pthread_mutex_unlock(&rt->spare_lock);
 }
 
-/* What this thread is: a worker of one runtime for all its life, and the guest of the runtime that it used last. */
-typedef struct role {
-    uint64_t rt_id;
-    pl_worker *worker;
-} role;
-
-static PL_HOT_THREAD_LOCAL role as_worker, as_guest;
+/* A worker is one of one runtime for all its life, and the guest of others; see also pl_as_last. */
+PL_HOT_THREAD_LOCAL pl_role pl_as_last;
+static PL_HOT_THREAD_LOCAL pl_role as_worker, as_guest;
 
 static void *worker_main(void *arg)
 {
@@ -256,7 +256,7 @@ static void *worker_main(void *arg)
     char name[16];
     snprintf(name, sizeof name, "parla %d", self->index);
     pthread_setname_np(pthread_self(), name);
-    as_worker = (role){rt->id, self};
+    as_worker = pl_as_last = (pl_role){rt->id, self};
     snprintf(name, sizeof name, "worker %d", self->index);
     pl_trace_row_name(rt->trace, name);
     if (rt->has_runner && rt->runner.thread_begin)
@@ -264,12 +264,16 @@ static void *worker_main(void *arg)
     while (!pl_load_relaxed(&rt->is_over)) {
         retire_if_surplus(rt, self);
         pl_task *task = find_task(rt, self);
-        if (task)
-            pl_run(rt, self, task, false);
-        else
+        if (task) {
+            if (pl_unlikely(self->is_unrested) && !pl_goes_on(task))
+                pl_rest(rt, self);
+            pl_run(rt, self, task);
+        } else {
             sleep_until_work(rt, self);
+        }
         poll_sometimes(rt, self);
     }
+    pl_rest(rt, self);
     if (rt->has_runner && rt->runner.thread_end)
         rt->runner.thread_end(rt->runner.ctx);
     return NULL;
@@ -289,6 +293,7 @@ static pl_worker *worker_create(parla_runtime *rt, int index)
     }
     self->rt = rt;
     self->index = index;
+    self->may_chain = index >= 0;
     self->seed = 0x9e3779b9u * (uint32_t)(index + 2) | 1;
     return self;
 }
@@ -447,8 +452,9 @@ int pl_blocking_begin(parla_runtime *rt, pl_worker *self, pl_blocked *blocked)
         rt->blocked = blocked;
     }
     if (!error && self->index < 0) { /* it runs this body while it waits for something, see help.c */
-        blocked->n_busy = pl_load_relaxed(&self->n_busy_shared);
-        pl_store_seq(&self->n_busy_shared, 0);
+        uint64_t marks = pl_load_relaxed(&self->marks_shared), inside = marks % PL_MARK_BUSY;
+        blocked->busy = marks - inside;
+        pl_store_seq(&self->marks_shared, inside);
     }
     pthread_mutex_unlock(&rt->spare_lock);
     if (!error && pl_load_seq(&rt->n_rest_waiters) > 0)
@@ -461,7 +467,7 @@ void pl_blocking_end(parla_runtime *rt, pl_worker *self, pl_blocked *blocked)
 {
     pl_add_seq(&rt->n_active, 1);
     if (self->index < 0)
-        pl_store_seq(&self->n_busy_shared, blocked->n_busy);
+        pl_store_seq(&self->marks_shared, pl_load_relaxed(&self->marks_shared) + blocked->busy);
     pl_add_seq(&rt->n_wakes, 1);
     pthread_mutex_lock(&rt->spare_lock);
     pl_blocked **at = &rt->blocked;
@@ -507,7 +513,7 @@ static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
 static void thread_exits(void *unused)
 {
     (void)unused;
-    as_guest = (role){0, NULL}; /* a later destructor of this thread that uses the runtime becomes a guest anew */
+    as_guest = pl_as_last = (pl_role){0, NULL}; /* a later destructor of this thread that uses the runtime becomes a guest anew */
     pl_registry_each(pl_guest_leave);
 }
 
@@ -550,12 +556,8 @@ static pl_worker *guest_locked(parla_runtime *rt)
     return self;
 }
 
-pl_worker *pl_self(parla_runtime *rt)
+static PL_COLD pl_worker *self_as_guest(parla_runtime *rt)
 {
-    if (as_worker.rt_id == rt->id)
-        return as_worker.worker;
-    if (pl_likely(as_guest.rt_id == rt->id))
-        return as_guest.worker;
     pthread_once(&exit_once, make_exit_key);
     pthread_mutex_lock(&rt->guest_lock);
     pl_worker *self = guest_locked(rt);
@@ -565,26 +567,16 @@ pl_worker *pl_self(parla_runtime *rt)
         return NULL;
     }
     pthread_setspecific(exit_key, self);
-    as_guest = (role){rt->id, self};
+    as_guest = (pl_role){rt->id, self};
     return self;
 }
 
-void pl_busy_begin(pl_worker *self)
+PL_COLD pl_worker *pl_self_looked_up(parla_runtime *rt)
 {
-    if (self->index >= 0)
-        return;
-    pl_inside_begin(self);
-    pl_store_release(&self->n_busy_shared, pl_load_relaxed(&self->n_busy_shared) + 1);
-}
-
-void pl_busy_end(parla_runtime *rt, pl_worker *self)
-{
-    if (self->index >= 0)
-        return;
-    pl_store_seq(&self->n_busy_shared, pl_load_relaxed(&self->n_busy_shared) - 1);
-    if (pl_load_seq(&rt->n_rest_waiters) > 0)
-        pl_notify_rest(rt);
-    pl_inside_end(self);
+    pl_worker *self = as_worker.rt_id == rt->id ? as_worker.worker : as_guest.rt_id == rt->id ? as_guest.worker : self_as_guest(rt);
+    if (self)
+        pl_as_last = (pl_role){rt->id, self};
+    return self;
 }
 
 bool pl_pin(parla_runtime *rt, pl_worker *self, parla_task handle)

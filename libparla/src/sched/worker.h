@@ -19,20 +19,21 @@ typedef struct pl_worker {
     pl_slab_cache cache;
     pl_task *next;     /* a successor made ready by the last task: runs next without a queue */
     int chain;         /* how many ran that way in a row */
+    bool may_chain;    /* it takes `next` as soon as it is back from pl_run: a worker, or a guest in pl_help_any */
     uint32_t seed;     /* for the choice of victims */
     uint16_t *victims; /* the other workers, nearest first; NULL: all are as near */
     int victims_end[PL_MAX_DISTANCE + 1];
     uint64_t polled_ns;
+    bool is_unrested;            /* parla_runner.rest is due, see manage.c */
     int until_old;               /* so many tasks more before it looks for old ones first, see find_old_task in worker.c … */
     unsigned old_turn;           /* … where it looks then … */
     struct pl_worker *old_guest; /* … and the guest that it looked at last */
     pthread_t thread;
     struct pl_worker *next_guest;   /* constant once in the list */
     bool has_thread;                /* of a guest, under the guest lock: a live thread uses it */
-    _Atomic int n_busy_shared;      /* of a guest: between pl_busy_begin and pl_busy_end; they nest */
+    _Atomic uint64_t marks_shared;  /* of a guest: calls under way, see PL_MARK_INSIDE */
     _Atomic bool is_spawner_shared; /* of a guest: a thread of the application that spawns, outside bodies */
     struct pl_blocked *waits;       /* of a guest, under the guest lock: what its thread waits for, the innermost wait first */
-    _Atomic int n_inside_shared;    /* of a guest: calls under way that end or await tasks; see wait_for_guests in runtime.c */
     int credit;                     /* of a guest: so many tasks it spawns before it looks at the window, see window.c */
     struct pl_capture *capture;     /* this thread records its spawns, see capture.c */
     int n_ending;                   /* calls of pl_end under way: what on_end spawns is not spawned by the application */
@@ -57,26 +58,52 @@ struct parla_context {
     const struct pl_step *step;  /* which part of its task the body is, see replay.h; NULL: all of it */
 };
 
-/* This thread's worker or guest of a runtime; makes a guest if needed. NULL when memory is out. */
-pl_worker *pl_self(parla_runtime *rt);
+/* What this thread is in the runtime that it used last, and the body it is in. */
+typedef struct pl_role {
+    uint64_t rt_id;
+    pl_worker *worker;
+} pl_role;
 
-/* Around each call of a guest that ends or awaits tasks: the runtime is not freed before its last access. They nest. */
+extern PL_HIDDEN PL_HOT_THREAD_LOCAL pl_role pl_as_last;
+extern PL_HIDDEN PL_HOT_THREAD_LOCAL parla_context *pl_current_context;
+
+/* The context that this thread is in, or NULL. */
+static inline parla_context *pl_current(void) { return pl_current_context; }
+
+/* Two counts in one word, so that a call sets both at once. They nest. */
+enum {
+    PL_MARK_INSIDE = 1, /* calls that end or await tasks: the runtime is not freed before their last access (wait_for_guests) … */
+    PL_MARK_BUSY = 1 << 24, /* … and among them those that count, ready or end tasks: wait.c takes no guest for idle in between */
+};
+
+static inline bool pl_marks_inside(uint64_t marks) { return marks % PL_MARK_BUSY > 0; }
+static inline bool pl_marks_busy(uint64_t marks) { return marks >= PL_MARK_BUSY; }
+
 static inline void pl_inside_begin(pl_worker *self)
 {
     if (self->index < 0)
-        pl_store_relaxed(&self->n_inside_shared, pl_load_relaxed(&self->n_inside_shared) + 1);
+        pl_store_relaxed(&self->marks_shared, pl_load_relaxed(&self->marks_shared) + PL_MARK_INSIDE);
 }
 
 static inline void pl_inside_end(pl_worker *self)
 {
     if (self->index < 0) /* pairs with wait_for_guests in runtime.c */
-        pl_store_release(&self->n_inside_shared, pl_load_relaxed(&self->n_inside_shared) - 1);
+        pl_store_release(&self->marks_shared, pl_load_relaxed(&self->marks_shared) - PL_MARK_INSIDE);
 }
 
-/* Around each call of a guest that counts, readies or ends tasks: wait.c takes no guest for idle in between, and the runtime is not freed
- * before the last instruction of pl_busy_end, though what the call did may let another thread destroy it. Workers need no mark. */
-void pl_busy_begin(pl_worker *self);
-void pl_busy_end(parla_runtime *rt, pl_worker *self);
+/* Around each call of a guest that counts, readies or ends tasks. The runtime is not freed before the last instruction of pl_busy_end, though
+ * what the call did may let another thread destroy it. Workers need no mark. PL_MARK_BUSY is taken back with a light store; who waits for rest
+ * raises n_rest_waiters and has a heavy fence before it looks at the mark. The other half is pl_busy_end in runtime.h. */
+static inline void pl_guest_busy_begin(pl_worker *self)
+{
+    pl_store_release(&self->marks_shared, pl_load_relaxed(&self->marks_shared) + (PL_MARK_BUSY + PL_MARK_INSIDE));
+}
+
+static inline void pl_busy_begin(pl_worker *self)
+{
+    if (self->index < 0)
+        pl_guest_busy_begin(self);
+}
 
 /* Pins the task of a handle, and checks that it is still that one. */
 bool pl_pin(parla_runtime *rt, pl_worker *self, parla_task handle);
@@ -89,9 +116,23 @@ void pl_ready(parla_runtime *rt, pl_worker *self, pl_task *task, bool may_chain)
 /* Puts a READY or RESERVED task to where workers find it, and wakes one. */
 void pl_push_runnable(parla_runtime *rt, pl_worker *self, pl_task *task);
 
-/* Calls the body of a task whose turn has come, on this thread, and does what its result asks for (end, suspend, wait for holds).
- * From: a worker, or a device's queue thread (on_queue). Takes over the life reference. */
-void pl_run(parla_runtime *rt, pl_worker *self, pl_task *task, bool on_queue);
+/* Calls the body of a task whose turn has come, on this thread, and does what its result asks for (end, suspend, wait for holds). Takes over
+ * the life reference. */
+void pl_run(parla_runtime *rt, pl_worker *self, pl_task *task);
+
+/* Calls the body of a PARLA_TASK_MANAGED task, or one of its steps, through the runner, which may keep what it needs until pl_rest. */
+int pl_manage(const parla_runtime *rt, parla_context *context, parla_body body, void *arg);
+void pl_rest(parla_runtime *rt, pl_worker *self);
+
+/* May the runner keep that until this task runs? */
+bool pl_goes_on(const pl_task *task);
+
+/* The two halves of it, also for a device's queue thread (on_queue): takes the task's turn, false if it was cancelled before that came; then
+ * the body. */
+bool pl_run_begin(parla_runtime *rt, pl_worker *self, pl_task *task);
+void pl_run_body(parla_runtime *rt, pl_worker *self, pl_task *task, bool on_queue);
+/* What follows a body that did not just return 0; `context` is the one that it had. */
+void pl_run_after(parla_runtime *rt, pl_worker *self, pl_task *task, parla_context *context, int result);
 
 /* Ends a task and everything that is cancelled by it. `failure`: a reference that is taken over, NULL if done.
  * The caller owns the life reference and drops it afterwards with pl_drop_life, except where pl_cancel is used. */
@@ -121,9 +162,6 @@ void pl_drop_hold(parla_runtime *rt, pl_worker *self, pl_task *task, pl_extra *e
 
 /* Releases one hold of a task (see pl_extra); a negative status fails it. */
 void pl_release_hold(parla_runtime *rt, pl_worker *self, pl_task *task, int status, const char *message);
-
-/* The context that this thread is in, or NULL. */
-parla_context *pl_current(void);
 
 /* Drops the life reference of a task that this thread took out of the scheduler. */
 static inline void pl_drop_life(parla_runtime *rt, pl_worker *self, pl_task *task) { pl_unpin(rt, self, task); }

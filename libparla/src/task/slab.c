@@ -1,20 +1,12 @@
 /* slab.c - slabs of PL_SLOTS_PER_SLAB slots, a directory of them, and the exchange between caches and the shared list.
  *
- * Free slots are linked through their second cache line (where a task keeps `link`), because the first must keep the generation of the
- * task that lived there. The shared list holds chains of PL_SLAB_BATCH slots: the first slot of a chain links to the next one through
- * `link`, and to the next chain through the word behind it. */
+ * The shared list holds chains of PL_SLAB_BATCH slots: the first slot of a chain links to the next one, and to the next chain. */
 #include "task/slab.h"
 
 #include "base/error.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-typedef struct free_slot {
-    unsigned char keep[PL_CACHE_LINE];
-    void *next;
-    void *next_chain;
-} free_slot;
 
 int pl_slabs_init(pl_slabs *slabs, parla_runtime *rt)
 {
@@ -52,14 +44,15 @@ static bool add_slab_locked(pl_slabs *slabs)
     memset(slab, 0, bytes);
     slab->rt = slabs->rt;
     slab->first_slot = n * PL_SLOTS_PER_SLAB;
+    slab->first_place = n << 16;
     for (uint32_t first = PL_SLOTS_PER_SLAB; first > 0; first -= PL_SLAB_BATCH) {
-        void *chain = NULL;
+        pl_free_slot *chain = NULL;
         for (uint32_t i = first; i > first - PL_SLAB_BATCH; i--) {
-            free_slot *slot = pl_slab_slot(slab, i - 1);
+            pl_free_slot *slot = pl_slab_slot(slab, i - 1);
             slot->next = chain;
             chain = slot;
         }
-        ((free_slot *)chain)->next_chain = slabs->free_list;
+        chain->next_chain = slabs->free_list;
         slabs->free_list = chain;
     }
     pl_store_release(&slabs->directory[n], slab);
@@ -67,53 +60,31 @@ static bool add_slab_locked(pl_slabs *slabs)
     return true;
 }
 
-static bool refill(pl_slabs *slabs, pl_slab_cache *cache)
+PL_COLD bool pl_slab_refill(pl_slabs *slabs, pl_slab_cache *cache)
 {
     pthread_mutex_lock(&slabs->lock);
     if (!slabs->free_list && !add_slab_locked(slabs)) {
         pthread_mutex_unlock(&slabs->lock);
         return false;
     }
-    free_slot *chain = slabs->free_list;
+    pl_free_slot *chain = slabs->free_list;
     slabs->free_list = chain->next_chain;
     pthread_mutex_unlock(&slabs->lock);
     cache->free_list = chain;
-    cache->n_free = 0;
-    for (free_slot *slot = chain; slot; slot = slot->next)
-        cache->n_free++;
+    cache->n_free = PL_SLAB_BATCH;
     return true;
 }
 
-void *pl_slab_alloc(pl_slabs *slabs, pl_slab_cache *cache)
+PL_COLD void pl_slab_drain(pl_slabs *slabs, pl_slab_cache *cache)
 {
-    if (pl_unlikely(!cache->free_list) && !refill(slabs, cache))
-        return NULL;
-    free_slot *slot = cache->free_list;
-    cache->free_list = slot->next;
-    cache->n_free--;
-    return slot;
-}
-
-static void give_chain(pl_slabs *slabs, free_slot *chain)
-{
-    pthread_mutex_lock(&slabs->lock);
-    chain->next_chain = slabs->free_list;
-    slabs->free_list = chain;
-    pthread_mutex_unlock(&slabs->lock);
-}
-
-void pl_slab_free(pl_slabs *slabs, pl_slab_cache *cache, void *memory)
-{
-    free_slot *slot = memory;
-    slot->next = cache->free_list;
-    cache->free_list = slot;
-    if (pl_likely(++cache->n_free < 2 * PL_SLAB_BATCH))
-        return;
-    free_slot *last = slot;
+    pl_free_slot *first = cache->free_list, *last = first;
     for (int i = 1; i < PL_SLAB_BATCH; i++)
         last = last->next;
     cache->free_list = last->next;
     cache->n_free -= PL_SLAB_BATCH;
     last->next = NULL;
-    give_chain(slabs, slot);
+    pthread_mutex_lock(&slabs->lock);
+    first->next_chain = slabs->free_list;
+    slabs->free_list = first;
+    pthread_mutex_unlock(&slabs->lock);
 }

@@ -8,32 +8,15 @@
 
 pl_task *pl_task_alloc(pl_slabs *slabs, pl_slab_cache *cache)
 {
-    pl_task *task = pl_slab_alloc(slabs, cache);
+    pl_task *task = pl_task_take(slabs, cache);
     if (pl_unlikely(!task))
         return NULL;
-    /* A recycled slot already carries its new generation; a fresh one starts at 1, so that no handle names generation 0. */
-    uint64_t generation = pl_load_relaxed(&task->head_shared) >> 32;
-    if (generation == 0)
-        generation = 1;
-    pl_store_relaxed(&task->pending_shared, 1);
-    pl_store_relaxed(&task->state_shared, (uint8_t)PL_TASK_SPAWNING);
-    pl_store_relaxed(&task->waited_shared, (uint8_t)0);
-    pl_store_relaxed(&task->cancel_shared, (uint8_t)0);
-    pl_store_relaxed(&task->extra_shared, (pl_extra *)NULL);
-    task->flags = 0;
-    pl_store_own(&task->n_inline_shared, (uint8_t)0);
-    pl_store_own(&task->n_in_block_shared, (uint8_t)0);
-    pl_store_relaxed(&task->i_device_shared, (uint16_t)PL_NO_DEVICE);
     task->body = NULL;
     task->arg = NULL;
     task->on_end = NULL;
     task->name = NULL;
     task->link = NULL;
-    pl_store_own(&task->blocks_shared, 0u);
-    pl_store_own(&task->full_blocks_shared, 0u);
-    pl_store_release(&task->head_shared, generation << 32 | PL_HEAD_NONE);
-    /* Pairs with pl_task_pin: whoever pins from now on sees the object above. */
-    pl_store_release(&task->refs_shared, 1u);
+    pl_task_publish(pl_task_new_handle(task), pl_task_first_bits(PL_TASK_SPAWNING, 0, 0), 1);
     return task;
 }
 
@@ -67,6 +50,7 @@ static void free_chain(pl_slabs *slabs, pl_slab_cache *cache, uint32_t number)
     while (number) {
         pl_edge_block *block = pl_slot_at(slabs, number);
         number = pl_load_own(&block->next_shared);
+        memset((char *)block + PL_CACHE_LINE, 0, PL_SLOT_BYTES - PL_CACHE_LINE); /* a free slot has no blocks */
         pl_slab_free(slabs, cache, block);
     }
 }
@@ -81,42 +65,24 @@ parla_failure *pl_task_failure(pl_task *task)
     return failure ? failure : pl_failure_of_memory();
 }
 
-pl_placed *pl_task_recycle(pl_slabs *slabs, pl_slab_cache *cache, pl_task *task)
+PL_COLD pl_placed *pl_task_strip(pl_slabs *slabs, pl_slab_cache *cache, pl_task *task)
 {
     pl_extra *extra = pl_load_relaxed(&task->extra_shared);
     pl_placed *placed = extra ? extra->placed : NULL;
-    if (pl_unlikely(extra != NULL)) {
+    if (extra) {
         parla_failure_unref(pl_load_relaxed(&extra->failure_shared));
         free(extra);
+        pl_store_relaxed(&task->extra_shared, (pl_extra *)NULL);
     }
-    uint32_t blocks = pl_load_own(&task->blocks_shared), full_blocks = pl_load_own(&task->full_blocks_shared);
-    if (pl_unlikely(blocks | full_blocks)) {
-        free_chain(slabs, cache, blocks);
-        free_chain(slabs, cache, full_blocks);
-    }
-    uint32_t generation = pl_head_generation(pl_load_relaxed(&task->head_shared)) + 1;
-    if (generation == 0)
-        generation = 1;
-    /* From here on a handle of the old generation reads as ended. */
-    pl_store_release(&task->head_shared, (uint64_t)generation << 32 | PL_HEAD_DONE);
-    pl_slab_free(slabs, cache, task);
+    free_chain(slabs, cache, pl_load_own(&task->blocks_shared));
+    free_chain(slabs, cache, pl_load_own(&task->full_blocks_shared));
+    pl_store_own(&task->blocks_shared, 0u);
+    pl_store_own(&task->full_blocks_shared, 0u);
+    pl_store_own(&task->n_in_block_shared, (uint8_t)0);
     return placed;
 }
 
-/* --- Edges. The number of an edge is slot << PL_EDGE_BITS | k: k < 4 is inline in the task, else in the edge block with that slot. */
-
-static pl_edge *edge_at(pl_slabs *slabs, uint32_t number, pl_task **out_owner)
-{
-    void *slot = pl_slot_at(slabs, number >> PL_EDGE_BITS);
-    uint32_t k = number & ((1u << PL_EDGE_BITS) - 1);
-    if (k < PL_INLINE_EDGES) {
-        *out_owner = slot;
-        return &(*out_owner)->edges[k];
-    }
-    pl_edge_block *block = slot;
-    *out_owner = pl_slot_at(slabs, block->owner);
-    return &block->edges[k - PL_INLINE_EDGES];
-}
+/* --- Edges ---------------------------------------------------------------------------------------------------------------------- */
 
 static uint32_t next_block(pl_slabs *slabs, uint32_t number)
 {
@@ -146,13 +112,13 @@ static int add_block(pl_slabs *slabs, pl_slab_cache *cache, pl_task *task)
     block->owner = pl_slot_number(task);
     pl_store_own(&block->next_shared, pl_load_own(&task->blocks_shared));
     pl_store_own(&task->blocks_shared, number);
+    task->has_blocks = true;
     return 0;
 }
 
 int pl_task_reserve_edges(pl_slabs *slabs, pl_slab_cache *cache, pl_task *task, size_t n)
 {
-    uint32_t blocks = pl_load_own(&task->blocks_shared);
-    if (pl_unlikely(blocks | pl_load_own(&task->full_blocks_shared) | pl_load_own(&task->n_inline_shared)))
+    if (pl_unlikely(task->has_blocks || pl_load_own(&task->n_inline_shared)))
         reuse_blocks(slabs, task);
     if (pl_likely(n <= PL_INLINE_EDGES))
         return 0;
@@ -170,7 +136,7 @@ static pl_edge *next_edge(pl_slabs *slabs, pl_task *task, uint32_t *out_number)
 {
     uint32_t k = pl_load_own(&task->n_inline_shared);
     if (pl_likely(k < PL_INLINE_EDGES)) {
-        *out_number = pl_slot_number(task) << PL_EDGE_BITS | k;
+        *out_number = pl_edge_number(task, k);
         return &task->edges[k];
     }
     uint32_t number = pl_load_own(&task->blocks_shared);
@@ -187,14 +153,14 @@ static pl_edge *next_edge(pl_slabs *slabs, pl_task *task, uint32_t *out_number)
         block = pl_slot_at(slabs, number);
         k = 0;
     }
-    *out_number = number << PL_EDGE_BITS | (k + PL_INLINE_EDGES);
+    *out_number = pl_place_number(block, k + PL_INLINE_EDGES);
     return &block->edges[k];
 }
 
 /* Pairs with pl_task_each_edge: the edge before the count. */
 static void keep_edge(pl_task *task, uint32_t number)
 {
-    uint32_t k = number & ((1u << PL_EDGE_BITS) - 1);
+    uint32_t k = pl_place_index(number);
     if (pl_likely(k < PL_INLINE_EDGES))
         pl_store_own(&task->n_inline_shared, (uint8_t)(k + 1));
     else
@@ -204,56 +170,61 @@ static void keep_edge(pl_task *task, uint32_t number)
 pl_link_result pl_task_link(pl_slabs *slabs, pl_task *task, parla_task handle)
 {
     pl_task *predecessor = pl_task_of(handle);
-    uint32_t generation = (uint32_t)handle.generation;
     uint64_t head = pl_load_acquire(&predecessor->head_shared);
-    if (pl_head_generation(head) != generation || pl_head_low(head) == PL_HEAD_DONE)
+    if (pl_head_generation(head) != (uint32_t)handle.generation || pl_head_low(head) == PL_HEAD_DONE)
         return PL_MET;
     if (pl_head_is_ended(head))
         return PL_PREDECESSOR_FAILED;
     uint32_t number;
     pl_edge *edge = next_edge(slabs, task, &number);
-    pl_store_own(&edge->predecessor_shared, pl_slot_number(predecessor));
-    pl_store_own(&edge->predecessor_gen_shared, generation);
-    for (;;) {
-        edge->next = pl_head_low(head);
-        /* Pairs with pl_task_close: the edge, and all that spawn wrote into the task, before the walk of the list. */
-        if (pl_cas_weak_acq_rel(&predecessor->head_shared, &head, (uint64_t)generation << 32 | number)) {
-            keep_edge(task, number);
-            return PL_LINKED;
-        }
-        if (pl_head_generation(head) == generation && !pl_head_is_ended(head))
-            continue;
-        bool failed = pl_head_generation(head) == generation && pl_head_low(head) != PL_HEAD_DONE;
-        return failed ? PL_PREDECESSOR_FAILED : PL_MET;
-    }
+    pl_store_own(&edge->predecessor_shared, predecessor);
+    pl_store_own(&edge->predecessor_gen_shared, (uint32_t)handle.generation);
+    pl_link_result result = pl_edge_push(edge, number, predecessor, handle.generation);
+    if (result == PL_LINKED)
+        keep_edge(task, number);
+    return result;
 }
 
-pl_task *pl_edge_owner(pl_slabs *slabs, uint32_t number, uint32_t *out_next)
+pl_task *pl_edge_owner_in_block(pl_slabs *slabs, uint32_t number, uint32_t *out_next)
 {
-    pl_task *owner;
-    *out_next = edge_at(slabs, number, &owner)->next;
-    return owner;
+    pl_edge_block *block = pl_place_slot(slabs, number);
+    *out_next = block->edges[pl_place_index(number) - PL_INLINE_EDGES].next;
+    return pl_slot_at(slabs, block->owner);
 }
 
-static bool call_for(pl_slabs *slabs, const pl_edge *edges, uint32_t n, bool (*function)(void *ctx, parla_task predecessor),
-                     void *ctx)
+static bool call_for(const pl_edge *edges, uint32_t n, bool (*function)(void *ctx, parla_task predecessor), void *ctx)
 {
     bool goes_on = true;
-    for (uint32_t k = 0; k < n && goes_on; k++) {
-        uint32_t number = pl_load_relaxed(&edges[k].predecessor_shared);
-        goes_on = function(ctx, (parla_task){pl_slot_at(slabs, number), pl_load_relaxed(&edges[k].predecessor_gen_shared)});
-    }
+    for (uint32_t k = 0; k < n && goes_on; k++)
+        goes_on = function(
+            ctx, (parla_task){pl_load_relaxed(&edges[k].predecessor_shared), pl_load_relaxed(&edges[k].predecessor_gen_shared)});
     return goes_on;
 }
 
 /* Blocks before their counts, see next_edge. */
 void pl_task_each_edge(pl_slabs *slabs, pl_task *task, bool (*function)(void *ctx, parla_task predecessor), void *ctx)
 {
-    bool goes_on = call_for(slabs, task->edges, pl_load_acquire(&task->n_inline_shared), function, ctx);
+    bool goes_on = call_for(task->edges, pl_load_acquire(&task->n_inline_shared), function, ctx);
     uint32_t filling = pl_load_acquire(&task->blocks_shared), n_in_block = pl_load_acquire(&task->n_in_block_shared);
     uint32_t full = pl_load_acquire(&task->full_blocks_shared);
     for (; full && goes_on; full = next_block(slabs, full))
-        goes_on = call_for(slabs, ((pl_edge_block *)pl_slot_at(slabs, full))->edges, PL_BLOCK_EDGES, function, ctx);
+        goes_on = call_for(((pl_edge_block *)pl_slot_at(slabs, full))->edges, PL_BLOCK_EDGES, function, ctx);
     if (filling && goes_on)
-        call_for(slabs, ((pl_edge_block *)pl_slot_at(slabs, filling))->edges, n_in_block, function, ctx);
+        call_for(((pl_edge_block *)pl_slot_at(slabs, filling))->edges, n_in_block, function, ctx);
+}
+
+uint32_t pl_task_take_edges(pl_task *task)
+{
+    uint64_t head = pl_load_acquire(&task->head_shared);
+    while (!pl_cas_weak_acq_rel(&task->head_shared, &head, (head & ~UINT64_C(0xffffffff)) | PL_HEAD_NONE))
+        ;
+    return pl_head_low(head);
+}
+
+void pl_task_return_edge(pl_slabs *slabs, pl_task *task, uint32_t number)
+{
+    uint32_t k = pl_place_index(number);
+    void *slot = pl_place_slot(slabs, number);
+    pl_edge *edge = k < PL_INLINE_EDGES ? &((pl_task *)slot)->edges[k] : &((pl_edge_block *)slot)->edges[k - PL_INLINE_EDGES];
+    (void)pl_edge_push(edge, number, task, pl_task_handle(task).generation);
 }

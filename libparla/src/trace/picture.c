@@ -34,52 +34,52 @@ static bool is_of_session(const pl_row *row, const pl_trace *trace)
 }
 
 typedef struct counts {
-    size_t n_rows, n_spans, n_edges;
+    size_t n_spans, n_edges;
 } counts;
-
-static counts count_records(const pl_trace *trace)
-{
-    counts sum = {0, 0, 0};
-    for (const pl_row *row = trace->rows; row != NULL; row = row->next) {
-        if (!is_of_session(row, trace)) {
-            continue;
-        }
-        sum.n_rows++;
-        pl_row_cursor cursor = pl_row_walk(row);
-        for (const pl_trace_record *record; (record = pl_row_next(&cursor)) != NULL;) {
-            *(record->kind == PL_TRACE_EDGE ? &sum.n_edges : &sum.n_spans) += 1;
-        }
-    }
-    return sum;
-}
-
-/* Threads go on recording: takes no more spans of a row than fit into what was counted. */
-static void collect_spans(pl_picture *picture, size_t i_row, size_t capacity)
-{
-    pl_row_cursor cursor = pl_row_walk(picture->rows[i_row].row);
-    for (const pl_trace_record *record; picture->n_spans < capacity && (record = pl_row_next(&cursor)) != NULL;) {
-        if (record->kind != PL_TRACE_EDGE) {
-            picture->spans[picture->n_spans++] = (pl_picture_span){.record = record, .i_row = i_row, .parent = NO_SPAN};
-        }
-    }
-}
 
 static int compare_rows(const void *a, const void *b)
 {
     return strverscmp(((const pl_picture_row *)a)->row->name, ((const pl_picture_row *)b)->row->name);
 }
 
-static void collect_rows(pl_picture *picture, const pl_trace *trace, counts sum)
+static size_t count_rows(const pl_trace *trace)
 {
-    for (const pl_row *row = trace->rows; row != NULL && picture->n_rows < sum.n_rows; row = row->next) {
-        if (is_of_session(row, trace)) {
-            picture->rows[picture->n_rows++].row = row;
-            picture->n_dropped += pl_load_relaxed(&row->n_dropped_shared);
+    size_t n = 0;
+    for (const pl_row *row = trace->rows; row != NULL; row = row->next) {
+        n++;
+    }
+    return n;
+}
+
+/* Takes the rows of the session, and what each has by now: threads that were in the middle of a record when the trace was stopped may go on
+ * recording, and rows that join now are left out with all that they have. */
+static counts collect_rows(pl_picture *picture, const pl_trace *trace)
+{
+    counts sum = {0, 0};
+    for (const pl_row *row = trace->rows; row != NULL; row = row->next) {
+        if (!is_of_session(row, trace)) {
+            continue;
+        }
+        pl_row_cursor cursor = pl_row_walk(row);
+        picture->rows[picture->n_rows++] = (pl_picture_row){.row = row, .records = cursor};
+        picture->n_dropped += pl_load_relaxed(&row->n_dropped_shared);
+        for (const pl_trace_record *record; (record = pl_row_next(&cursor)) != NULL;) {
+            *(record->kind == PL_TRACE_EDGE ? &sum.n_edges : &sum.n_spans) += 1;
         }
     }
     qsort(picture->rows, picture->n_rows, sizeof *picture->rows, compare_rows);
+    return sum;
+}
+
+static void collect_spans(pl_picture *picture)
+{
     for (size_t i = 0; i < picture->n_rows; i++) {
-        collect_spans(picture, i, sum.n_spans);
+        pl_row_cursor cursor = picture->rows[i].records;
+        for (const pl_trace_record *record; (record = pl_row_next(&cursor)) != NULL;) {
+            if (record->kind != PL_TRACE_EDGE) {
+                picture->spans[picture->n_spans++] = (pl_picture_span){.record = record, .i_row = i, .parent = NO_SPAN};
+            }
+        }
     }
 }
 
@@ -208,20 +208,18 @@ static void add_arrow(pl_picture *picture, const step *steps, size_t n_steps, co
     }
 }
 
-static bool draw_arrows(pl_picture *picture, size_t n_edges)
+static bool draw_arrows(pl_picture *picture)
 {
     step *steps = malloc((picture->n_spans + 1) * sizeof *steps);
     if (steps == NULL) {
         return false;
     }
     size_t n_steps = collect_steps(picture, steps);
-    size_t n_seen = 0;
     for (size_t i = 0; i < picture->n_rows; i++) {
-        pl_row_cursor cursor = pl_row_walk(picture->rows[i].row);
-        for (const pl_trace_record *record; n_seen < n_edges && (record = pl_row_next(&cursor)) != NULL;) {
+        pl_row_cursor cursor = picture->rows[i].records;
+        for (const pl_trace_record *record; (record = pl_row_next(&cursor)) != NULL;) {
             if (record->kind == PL_TRACE_EDGE) {
                 add_arrow(picture, steps, n_steps, record);
-                n_seen++;
             }
         }
     }
@@ -233,14 +231,18 @@ static bool draw_arrows(pl_picture *picture, size_t n_edges)
 
 int pl_picture_init(pl_picture *out, const pl_trace *trace)
 {
-    counts sum = count_records(trace);
-    pl_picture picture = {.rows = calloc(sum.n_rows + 1, sizeof *picture.rows),
-                          .spans = calloc(sum.n_spans + 1, sizeof *picture.spans),
-                          .arrows = calloc(sum.n_edges + 1, sizeof *picture.arrows)};
-    bool has_room = picture.rows != NULL && picture.spans != NULL && picture.arrows != NULL;
+    counts sum = {0, 0};
+    pl_picture picture = {.rows = calloc(count_rows(trace) + 1, sizeof *picture.rows)};
+    bool has_room = picture.rows != NULL;
     if (has_room) {
-        collect_rows(&picture, trace, sum);
-        has_room = arrange(&picture) && draw_arrows(&picture, sum.n_edges);
+        sum = collect_rows(&picture, trace);
+        picture.spans = calloc(sum.n_spans + 1, sizeof *picture.spans);
+        picture.arrows = calloc(sum.n_edges + 1, sizeof *picture.arrows);
+        has_room = picture.spans != NULL && picture.arrows != NULL;
+    }
+    if (has_room) {
+        collect_spans(&picture);
+        has_room = arrange(&picture) && draw_arrows(&picture);
     }
     if (!has_room) {
         pl_picture_fini(&picture);

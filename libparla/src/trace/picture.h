@@ -6,7 +6,8 @@
 
 typedef struct pl_picture_row {
     const pl_row *row;
-    uint32_t first_line; /* its lanes are lines first_line … first_line + n_lanes - 1 of the picture, counted from 1 */
+    pl_row_cursor records; /* all of its records that count */
+    uint32_t first_line;   /* its lanes are lines first_line … first_line + n_lanes - 1 of the picture, counted from 1 */
     uint32_t n_lanes;
 } pl_picture_row;
 

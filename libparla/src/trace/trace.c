@@ -169,12 +169,11 @@ void pl_trace_span(pl_trace *trace, pl_trace_kind kind, const char *name, uint64
     }
 }
 
-void pl_trace_copy(pl_trace *trace, const char *name, uint64_t begin_ns, int i_device, uint64_t bytes)
+void pl_trace_copy(pl_trace *trace, const char *name, uint64_t begin_ns, uint64_t now_ns, int i_device, uint64_t bytes)
 {
     static _Thread_local uint64_t last_end_ns;
     if (!pl_trace_is_on(trace))
         return;
-    uint64_t now_ns = pl_now_ns();
     pl_trace_span(trace, PL_TRACE_COPY, name, last_end_ns > begin_ns ? last_end_ns : begin_ns, now_ns, 0, i_device, bytes);
     last_end_ns = now_ns;
 }

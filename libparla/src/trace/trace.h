@@ -50,9 +50,9 @@ void pl_trace_row_name(pl_trace *trace, const char *name);
 void pl_trace_span(pl_trace *trace, pl_trace_kind kind, const char *name, uint64_t t0_ns, uint64_t t1_ns, uint64_t id, int i_device,
                    uint64_t bytes);
 
-/* Adds the span of a copy that ends now, on a thread that copies one box after the other: it begins at begin_ns, when it was asked for, or
- * when this thread's last copy was over. `name` and the rest as above. A no-op when off. */
-void pl_trace_copy(pl_trace *trace, const char *name, uint64_t begin_ns, int i_device, uint64_t bytes);
+/* Adds the span of a copy that ends at now_ns, on a thread that copies one box after the other: it begins at begin_ns, when it was asked for,
+ * or when this thread's last copy was over. `name` and the rest as above. A no-op when off. */
+void pl_trace_copy(pl_trace *trace, const char *name, uint64_t begin_ns, uint64_t now_ns, int i_device, uint64_t bytes);
 
 /* Adds an arrow from the task or copy `from_id` to `to_id`. It is shown if spans of both were recorded. */
 void pl_trace_edge(pl_trace *trace, uint64_t from_id, uint64_t to_id);

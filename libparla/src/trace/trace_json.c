@@ -139,7 +139,8 @@ static void put_arrow_end(writer *out, const pl_picture_span *span, size_t numbe
     uint64_t t1_ns = since_start(out, span->record->t1_ns);
     begin_event(out, is_tail ? 's' : 'f', span->line, "after");
     put_us(out->file, "ts", is_tail && t1_ns > t0_ns ? t1_ns - 1 : t0_ns);
-    fprintf(out->file, ",\"cat\":\"dependency\",\"id\":%zu%s}", number, is_tail ? "" : ",\"bp\":\"e\"");
+    fprintf(out->file, ",\"cat\":\"dependency\",\"id\":%zu,\"args\":{\"task\":%" PRIu64 "}%s}", number, span->record->id,
+            is_tail ? "" : ",\"bp\":\"e\"");
 }
 
 static void put_document(writer *out)
@@ -211,8 +212,8 @@ static int write_picture(const pl_trace *trace, const pl_picture *picture, const
         return pl_error_set(PARLA_E_STATE, "nothing was recorded; start the trace before the work");
     }
     if (picture->n_dropped > 0) {
-        parla_log(PARLA_LOG_WARN, "the trace lacks %" PRIu64 " records: each thread keeps its first %u", picture->n_dropped,
-                  PL_ROW_LIMIT);
+        parla_log(PARLA_LOG_WARN, "the trace lacks %" PRIu64 " records: each thread keeps its first %u, as far as there is memory",
+                  picture->n_dropped, PL_ROW_LIMIT);
     }
     writer out = {.picture = picture, .start_ns = trace->start_ns, .rank = rank};
     return write_file(&out, trace->serial, path);

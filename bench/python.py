@@ -1,13 +1,18 @@
-"""What an empty Python task costs: ours beside ThreadPoolExecutor and asyncio. ci/bench runs this.
+"""What an empty Python task costs: ours beside ThreadPoolExecutor, asyncio, Dask and joblib with threads. ci/bench runs this.
 
 spawn.pending      @spawn(T[i]) of a closure, all spawned while the workers are held, then run
 spawn.window       the same with 1,000 tasks, wait, again
 chain.pending      @spawn(T[i], dependencies=[T[i - 1]])
+spawn_many         one spawn_many(f, n); the executor's map, in chunks of 1,000
+await              an `async def` body that awaits one task after the other, each spawned before
 
-The peers' chains are a callback that submits the next function (executor) and a task that awaits the one before (asyncio).
+The peers' chains are a callback that submits the next function (executor), a task that awaits the one before (asyncio), and a graph in
+which each key names the one before (Dask). Dask gets a graph as a dict, joblib one Parallel(prefer="threads") for each window; both are so
+slow that they run a tenth of the tasks, and their time counts ten times. Ours @n has n workers, and the main thread besides.
 """
 
 import asyncio
+import importlib.util
 import subprocess
 import sys
 import threading
@@ -16,9 +21,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from measure import Bench, pin
 
-from parla import Parla, TaskSpace, spawn
+from parla import Parla, TaskSpace, spawn, spawn_many
 
 WINDOW = 1000
+SLOW = 10
 
 
 class Ours:
@@ -85,6 +91,24 @@ class Ours:
         names.wait()
         return time.perf_counter() - begin
 
+    def many(self):
+        """Time one call for all."""
+        begin = time.perf_counter()
+        spawn_many(lambda i: i, self.n_tasks).wait()
+        return time.perf_counter() - begin
+
+    def awaits(self):
+        """Time a body that awaits tasks, inside of it."""
+
+        async def outer():
+            tasks = [spawn(args=(i,))(abs) for i in range(self.n_tasks)]
+            begin = time.perf_counter()
+            for task in tasks:
+                await task
+            return time.perf_counter() - begin
+
+        return spawn()(outer).result()
+
 
 class Executor:
     """The cases on concurrent.futures.ThreadPoolExecutor."""
@@ -127,6 +151,75 @@ class Executor:
         done.wait()
         return time.perf_counter() - begin
 
+    def many(self):
+        """Time a map in chunks, the whole of it."""
+        begin = time.perf_counter()
+        for future in [self.pool.submit(_call_many, first) for first in range(0, self.n_tasks, WINDOW)]:
+            future.result()
+        return time.perf_counter() - begin
+
+
+def _call_many(first):
+    return [(lambda i: i)(i) for i in range(first, first + WINDOW)]
+
+
+class Dask:
+    """The cases on Dask's scheduler with threads."""
+
+    def __init__(self, n_workers, n_tasks):
+        from dask.threaded import get
+
+        self.get, self.n_workers, self.n_tasks = get, n_workers, n_tasks // SLOW
+
+    def _run(self, n_tasks, link):
+        graph = {("x", i): (link, ("x", i - 1)) if link and i else (lambda i=i: i,) for i in range(n_tasks)}
+        self.get(graph, [("x", i) for i in range(n_tasks)], num_workers=self.n_workers)
+
+    def pending(self):
+        """Time one graph of independent tasks."""
+        begin = time.perf_counter()
+        self._run(self.n_tasks, None)
+        return SLOW * (time.perf_counter() - begin)
+
+    def window(self):
+        """Time windows of tasks."""
+        begin = time.perf_counter()
+        for _ in range(max(1, self.n_tasks // WINDOW)):
+            self._run(min(WINDOW, self.n_tasks), None)
+        return SLOW * (time.perf_counter() - begin)
+
+    def chain(self):
+        """Time a graph that is one chain."""
+        begin = time.perf_counter()
+        self._run(self.n_tasks, abs)
+        return SLOW * (time.perf_counter() - begin)
+
+
+class Joblib:
+    """The cases on joblib's threads; it has no dependencies."""
+
+    def __init__(self, n_workers, n_tasks):
+        import joblib
+
+        self.delayed, self.n_tasks = joblib.delayed, n_tasks // SLOW
+        self.parallel = joblib.Parallel(n_jobs=n_workers, prefer="threads")
+
+    def _run(self, n_tasks):
+        self.parallel(self.delayed(lambda i=i: i)() for i in range(n_tasks))
+
+    def pending(self):
+        """Time one call for all."""
+        begin = time.perf_counter()
+        self._run(self.n_tasks)
+        return SLOW * (time.perf_counter() - begin)
+
+    def window(self):
+        """Time windows of tasks."""
+        begin = time.perf_counter()
+        for _ in range(max(1, self.n_tasks // WINDOW)):
+            self._run(min(WINDOW, self.n_tasks))
+        return SLOW * (time.perf_counter() - begin)
+
 
 class Loop:
     """The cases on asyncio."""
@@ -151,6 +244,21 @@ class Loop:
             await asyncio.gather(*[asyncio.create_task(body(i)) for i in range(window)])
         return time.perf_counter() - begin
 
+    def awaits(self):
+        """Time a coroutine that awaits tasks."""
+
+        async def body(i):
+            return abs(i)
+
+        async def main():
+            tasks = [asyncio.create_task(body(i)) for i in range(self.n_tasks)]
+            begin = time.perf_counter()
+            for task in tasks:
+                await task
+            return time.perf_counter() - begin
+
+        return asyncio.run(main())
+
     def chain(self):
         """Time tasks that each await the one before."""
 
@@ -169,20 +277,34 @@ class Loop:
         return asyncio.run(main())
 
 
+CASES = {
+    "spawn.pending": "pending",
+    "spawn.window": "window",
+    "chain.pending": "chain",
+    "spawn_many": "many",
+    "await": "awaits",
+}
+
+
 def measure(bench, n_threads):
     """Run every case with this many workers on as many cores."""
     n_tasks = 2 * WINDOW if bench.is_smoke else 100 * WINDOW
     if not pin(n_threads):
         return
     with Parla(devices="cpu", n_workers=n_threads):
-        ours, executor, loop = Ours(n_threads, n_tasks), Executor(n_threads, n_tasks), Loop(n_tasks)
-        for case, name in (("spawn.pending", "pending"), ("spawn.window", "window"), ("chain.pending", "chain")):
+        ours = Ours(n_threads, n_tasks)
+        sides = {"executor": Executor(n_threads, n_tasks)}
+        if n_threads == 1:
+            sides["asyncio"] = Loop(n_tasks)
+        if importlib.util.find_spec("dask"):
+            sides["dask"] = Dask(n_threads, n_tasks)
+        if n_threads > 1 and importlib.util.find_spec("joblib"):  # with one thread it merely calls the functions
+            sides["joblib"] = Joblib(n_threads, n_tasks)
+        for case, name in CASES.items():
             if bench.wants(case):
-                peers = {"executor": getattr(executor, name)}
-                if n_threads == 1:
-                    peers["asyncio"] = getattr(loop, name)
+                peers = {peer: getattr(side, name) for peer, side in sides.items() if hasattr(side, name)}
                 bench.compare(case, n_threads, n_tasks, getattr(ours, name), peers)
-        executor.pool.shutdown()
+        sides["executor"].pool.shutdown()
 
 
 def main():
@@ -192,7 +314,7 @@ def main():
         at = arguments.index("--threads")
         n_threads = int(arguments[at + 1])
         del arguments[at : at + 2]
-        measure(Bench("spawn", arguments), n_threads)
+        measure(Bench("python", arguments), n_threads)
         return 0
     commands = ([sys.executable, __file__, "--threads", n, *arguments] for n in ("1", "2"))
     return max(subprocess.run(command, check=False).returncode for command in commands)

@@ -1,7 +1,7 @@
-"""Traces of several ranks as one, for Perfetto or chrome://tracing.
+"""Traces of several ranks as one.
 
-Each rank writes its own file, as `Parla(trace=)` says. Files of ranks on one node share a clock, which each of them tells its start by, so
-`merge` puts them on one line of time.
+Each rank writes its own file. Files of ranks on one node share a clock, which each of them tells its start by, so `merge` puts them on
+one line of time.
 """
 
 from __future__ import annotations
@@ -10,16 +10,7 @@ import json
 import os
 from collections.abc import Sequence
 
-
-def _read(path: str | os.PathLike) -> dict:
-    with open(path, encoding="utf-8") as file:
-        try:
-            trace = json.load(file)
-        except ValueError as error:
-            raise ValueError(f"{os.fspath(path)} is no trace: {error}") from None
-    if not isinstance(trace, dict) or "start_ns" not in trace.get("otherData", {}):
-        raise ValueError(f"{os.fspath(path)} is no trace of Parla: it does not tell when it starts (otherData.start_ns)")
-    return trace
+from .recorded import load
 
 
 def _moved(event: dict, rank: int, shift_us: float) -> dict:
@@ -35,13 +26,20 @@ def _moved(event: dict, rank: int, shift_us: float) -> dict:
     return event
 
 
+def _ranks(traces: list[dict]) -> list[int]:
+    """Return the rank of each trace: as the files say it, or, if they do not tell several ranks apart, their order."""
+    ranks = [trace["otherData"].get("rank", 0) for trace in traces]
+    return ranks if len(set(ranks)) == len(ranks) else list(range(len(traces)))
+
+
 def merge(paths: Sequence[str | os.PathLike], output: str | os.PathLike) -> dict:
-    """Merge the traces of several ranks into one file; the i-th file is that of rank i.
+    """Merge the traces of several ranks into one file.
 
     Parameters
     ----------
     paths : sequence of str or path
-        Traces of ranks that ran at the same time, on one node: their times are of one clock.
+        Traces of ranks that ran at the same time, on one node: their times are of one clock. In any order where the files tell their
+        ranks apart (runs under a launcher), else in the order of ranks.
     output : str or path
         File to write; replaced in one step.
 
@@ -52,10 +50,10 @@ def merge(paths: Sequence[str | os.PathLike], output: str | os.PathLike) -> dict
     """
     if not paths:
         raise ValueError("merge: at least one trace is needed")
-    traces = [_read(path) for path in paths]
+    traces = [load(path) for path in paths]
     first_ns = min(trace["otherData"]["start_ns"] for trace in traces)
     events: list[dict] = []
-    for rank, trace in enumerate(traces):
+    for rank, trace in sorted(zip(_ranks(traces), traces, strict=True), key=lambda pair: pair[0]):
         shift_us = (trace["otherData"]["start_ns"] - first_ns) / 1000
         events += [_moved(event, rank, shift_us) for event in trace["traceEvents"]]
         events.append({"name": "process_sort_index", "ph": "M", "pid": rank, "args": {"sort_index": rank}})

@@ -1,0 +1,2 @@
+/* main.cpp - the same program as C++. */
+#include "main.c"

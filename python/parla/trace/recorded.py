@@ -1,0 +1,135 @@
+"""A trace as arrays: what report, diff and timeline work on."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+KINDS = ("task", "copy", "idle", "phase")
+TASK, COPY, IDLE, PHASE = range(len(KINDS))
+
+_NUMBERS = re.compile(r"\d+")
+
+
+def load(path: str | os.PathLike) -> dict:
+    """Return the JSON document of a trace. Raises OSError, or ValueError that says why the file is no trace."""
+    name = os.fspath(path)
+    with open(path, encoding="utf-8") as file:
+        try:
+            document = json.load(file)
+        except ValueError as error:
+            raise ValueError(f"{name} is no trace: {error}") from None
+    if not isinstance(document, dict) or "start_ns" not in document.get("otherData", {}):
+        raise ValueError(f"{name} is no trace of Parla: it does not tell when it starts (otherData.start_ns)")
+    return document
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Spans of one or several ranks, in the order of rank, line and start.
+
+    Attributes
+    ----------
+    names : list of str
+        Names that spans bear, each once.
+    name, kind, rank, line, t0_us, t1_us, node, device, n_bytes : array, (n,)
+        Of each span: index into `names`; index into `KINDS`; rank; its line within the rank; when it begins and ends, in microseconds
+        since the start of the trace; index of its task, or -1; device or -1; bytes of a copy, else 0.
+    lines : dict
+        Name of the line (rank, line): "worker 0", "gpu[0] (sim) queue 0", "main", ….
+    n_nodes : int
+        Number of tasks. A task that was suspended has several spans.
+    edges : array, (n_edges, 2)
+        Pairs of tasks: the second waited for the first.
+    dropped : int
+        Records that the file lacks: each thread keeps a bounded number.
+    """
+
+    names: list[str]
+    name: np.ndarray
+    kind: np.ndarray
+    rank: np.ndarray
+    line: np.ndarray
+    t0_us: np.ndarray
+    t1_us: np.ndarray
+    node: np.ndarray
+    device: np.ndarray
+    n_bytes: np.ndarray
+    lines: dict[tuple[int, int], str]
+    n_nodes: int
+    edges: np.ndarray
+    dropped: int
+
+    @property
+    def ranks(self) -> list[int]:
+        """Ranks that the trace has lines of."""
+        return sorted({rank for rank, _ in self.lines})
+
+    def groups(self) -> list[str]:
+        """Return, for each of `names`, the name with its numbers left out: "block (2, 1)" and "block (3, 0)" are of one group."""
+        return [_NUMBERS.sub("·", name) for name in self.names]
+
+
+class _Nodes:
+    """Numbers of the tasks, in the order in which they are first seen."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[tuple[int, int], int] = {}
+
+    def of(self, event: dict) -> int:
+        task = event.get("args", {}).get("task")
+        return self.numbers.setdefault((event["pid"], task), len(self.numbers)) if task else -1
+
+
+def _edges(arrows: dict[object, list[int]]) -> np.ndarray:
+    pairs = [pair for pair in arrows.values() if -1 not in pair]
+    return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
+
+
+def _spans(events: list[dict]) -> list[dict]:
+    spans = [event for event in events if event["ph"] == "X" and event.get("cat") in KINDS]
+    spans.sort(key=lambda event: (event["pid"], event["tid"], event["ts"], -event["dur"]))
+    return spans
+
+
+def read(path: str | os.PathLike) -> Recorded:
+    """Read a trace of one rank, or a merged one. Raises OSError, or ValueError that says why the file is no trace."""
+    document = load(path)
+    events = document["traceEvents"]
+    spans = _spans(events)
+    if not spans:
+        raise ValueError(f"{os.fspath(path)} has no spans: nothing was recorded")
+    names: dict[str, int] = {}
+    nodes = _Nodes()
+    lines: dict[tuple[int, int], str] = {}
+    arrows: dict[object, list[int]] = {}
+    for event in events:
+        if event["ph"] == "M" and event["name"] == "thread_name":
+            lines[event["pid"], event["tid"]] = event["args"]["name"]
+        elif event["ph"] in "sf":
+            arrows.setdefault(event["id"], [-1, -1])[event["ph"] == "f"] = nodes.of(event)
+    columns = [
+        (
+            names.setdefault(event["name"], len(names)),
+            KINDS.index(event["cat"]),
+            event["pid"],
+            event["tid"],
+            nodes.of(event) if event["cat"] == "task" else -1,
+            event.get("args", {}).get("device", -1),
+            event.get("args", {}).get("bytes", 0),
+        )
+        for event in spans
+    ]
+    name, kind, rank, line, node, device, n_bytes = np.array(columns, dtype=np.int64).T
+    t0_us = np.array([event["ts"] for event in spans], dtype=np.float64)
+    t1_us = t0_us + np.array([event["dur"] for event in spans], dtype=np.float64)
+    for place in zip(rank.tolist(), line.tolist(), strict=True):
+        lines.setdefault(place, f"line {place[1]}")
+    return Recorded(
+        *(list(names), name, kind, rank, line, t0_us, t1_us, node, device, n_bytes),
+        *(lines, len(nodes.numbers), _edges(arrows), document["otherData"].get("dropped", 0)),
+    )
