@@ -8,12 +8,13 @@
  *   placed.window        tasks that name a device, without arrays            argument.in       the same, each reading an array in place,
  *   argument.inout       updating it,                                        argument.block    or updating one of its 64 blocks
  *
- * There is one worker and the main thread, on one core. */
+ * There is one worker and the main thread, on one core; the worker stands still while the main thread spawns, so that counts repeat. */
 #include "bench.h"
 
 #include <parla/parla.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,8 +29,6 @@ static void check(int code, const char *what)
     }
 }
 
-static void wait_all(void) { check(parla_runtime_wait(runtime, PARLA_FOREVER), "wait"); }
-
 static int empty_body(parla_context *context, void *arg)
 {
     (void)context;
@@ -42,41 +41,7 @@ static void spawn(parla_task *out, const parla_task *deps, size_t n_deps)
     check(parla_spawn(runtime, out, empty_body, NULL, deps, n_deps), "spawn");
 }
 
-static void independent_window(long n)
-{
-    for (long i = 0; i < n; i++) {
-        spawn(NULL, NULL, 0);
-        if (i % WINDOW == WINDOW - 1) {
-            wait_all();
-        }
-    }
-}
-
-static void chain_window(long n)
-{
-    parla_task last = PARLA_TASK_NONE;
-    for (long i = 0; i < n; i++) {
-        spawn(&last, &last, 1);
-        if (i % WINDOW == WINDOW - 1) {
-            wait_all();
-        }
-    }
-}
-
-static void stencil_window(long n)
-{
-    parla_task rows[2][WIDTH + 2];
-    memset(rows, 0, sizeof rows);
-    for (long i = 0; i < n; i++) {
-        long row = i / WIDTH, column = i % WIDTH;
-        spawn(&rows[row & 1][column + 1], &rows[(row + 1) & 1][column], row > 0 ? 3 : 0);
-        if (i % WINDOW == WINDOW - 1) {
-            wait_all();
-        }
-    }
-}
-
-/* A body that holds the worker until it is told to go on. */
+/* The worker stands at the gate while a window is spawned: where two threads meet does not change what is counted. */
 static pthread_barrier_t gate;
 
 static int stand_at_gate(parla_context *context, void *arg)
@@ -88,17 +53,68 @@ static int stand_at_gate(parla_context *context, void *arg)
     return 0;
 }
 
-static void independent_pending(long n)
+static bool is_held;
+
+static void hold_worker(void)
 {
-    pthread_barrier_init(&gate, NULL, 2);
     check(parla_spawn(runtime, NULL, stand_at_gate, NULL, NULL, 0), "spawn");
     pthread_barrier_wait(&gate);
+    is_held = true;
+}
+
+static void wait_all(void)
+{
+    if (is_held) {
+        pthread_barrier_wait(&gate);
+        is_held = false;
+    }
+    check(parla_runtime_wait(runtime, PARLA_FOREVER), "wait");
+}
+
+/* Before the i-th task of a shape with windows. */
+static void step_window(long i)
+{
+    if (i % WINDOW == 0) {
+        wait_all();
+        hold_worker();
+    }
+}
+
+static void independent_window(long n)
+{
+    for (long i = 0; i < n; i++) {
+        step_window(i);
+        spawn(NULL, NULL, 0);
+    }
+}
+
+static void chain_window(long n)
+{
+    parla_task last = PARLA_TASK_NONE;
+    for (long i = 0; i < n; i++) {
+        step_window(i);
+        spawn(&last, &last, 1);
+    }
+}
+
+static void stencil_window(long n)
+{
+    parla_task rows[2][WIDTH + 2];
+    memset(rows, 0, sizeof rows);
+    for (long i = 0; i < n; i++) {
+        step_window(i);
+        long row = i / WIDTH, column = i % WIDTH;
+        spawn(&rows[row & 1][column + 1], &rows[(row + 1) & 1][column], row > 0 ? 3 : 0);
+    }
+}
+
+static void independent_pending(long n)
+{
+    hold_worker();
     for (long i = 0; i < n; i++) {
         spawn(NULL, NULL, 0);
     }
-    pthread_barrier_wait(&gate);
     wait_all();
-    pthread_barrier_destroy(&gate);
 }
 
 static int fork_body(parla_context *context, void *arg)
@@ -128,15 +144,13 @@ static void data_window(long n)
         check(parla_data_create(&arrays[k], &options), "create an array");
     }
     for (long i = 0; i < n; i++) {
+        step_window(i);
         parla_access access = {arrays[i % WIDTH], PARLA_OUT, 0, NULL};
         parla_task_options options = PARLA_TASK_OPTIONS_INIT;
         options.body = empty_body;
         options.accesses = &access;
         options.n_accesses = 1;
         check(parla_task_spawn(runtime, NULL, &options), "spawn");
-        if (i % WINDOW == WINDOW - 1) {
-            wait_all();
-        }
     }
     wait_all();
     for (int k = 0; k < WIDTH; k++) {
@@ -155,6 +169,7 @@ static void placed(long n, int mode, bool has_blocks)
     array.host = (parla_strided){.base = memory, .item_bytes = 8, .ndim = 1, .extent = {8 * N_BLOCKS}, .stride = {8}};
     check(parla_data_create(&data, &array), "create an array");
     for (long i = 0; i < n; i++) {
+        step_window(i);
         const parla_range block = {8 * (i % N_BLOCKS), 8 * (i % N_BLOCKS) + 8, 1};
         parla_access access = {data, mode, 0, has_blocks ? &block : NULL};
         parla_task_options options = PARLA_TASK_OPTIONS_INIT;
@@ -164,9 +179,6 @@ static void placed(long n, int mode, bool has_blocks)
         options.accesses = &access;
         options.n_accesses = mode != 0;
         check(parla_task_spawn(runtime, NULL, &options), "spawn");
-        if (i % WINDOW == WINDOW - 1) {
-            wait_all();
-        }
     }
     wait_all();
     parla_data_unref(data);
@@ -214,9 +226,11 @@ int main(int argc, char **argv)
     for (size_t i = 0; n > 0 && i < sizeof shapes / sizeof shapes[0]; i++) {
         if (strcmp(argv[1], shapes[i].name) == 0) {
             check(parla_runtime_create(&runtime, &options), "create");
+            pthread_barrier_init(&gate, NULL, 2);
             shapes[i].run(n);
             wait_all();
             parla_runtime_destroy(runtime);
+            pthread_barrier_destroy(&gate);
             return 0;
         }
     }
