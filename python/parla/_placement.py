@@ -23,10 +23,11 @@ _MAX_CHOICES = 64
 
 
 class SynchronizationType(enum.IntEnum):
-    """When the end of a task waits for its device work, as the published front end names it.
+    """When tasks that depend on a task start, as the published front end names it (`runahead=` of a spawn).
 
-    Here device work is always ordered by events: dependents on the same device start behind it without the host, others when it is
-    done. The values are accepted for `runahead=` and change nothing that a program can observe but time.
+    With NONE they start when its device work is done. Otherwise, and by default here, their device work is put in order behind it by
+    events, and those on devices start before it is done, without a wait of the host; those on the CPU start when it is done. Work of a
+    body's own making in other streams is for the body to put in order, as with USER of the published front end.
     """
 
     NONE = 0
@@ -129,14 +130,15 @@ def place(placement: object, vcus: object, memory: object, ndevices: object = No
     return choices
 
 
-def hints(prefer: object, runahead: object, tags: object) -> int:
-    """Check what only weighs or only tells a person; return the bit mask of the preferred devices."""
+def hints(prefer: object, runahead: object, tags: object) -> tuple[int, bool]:
+    """Check what only weighs or only tells a person; return the mask of preferred devices, and whether dependents may run ahead."""
     if runahead is not None and runahead not in tuple(SynchronizationType):
         raise TypeError(f"runahead: expected a SynchronizationType, not {runahead!r}")
     if tags is not None and not all(isinstance(tag, str) for tag in ([tags] if isinstance(tags, str) else tags)):
         raise TypeError(f"tags: expected strings, not {tags!r}")
+    runs_ahead = runahead != SynchronizationType.NONE
     if prefer is None:
-        return 0
+        return 0, runs_ahead
     wanted = {row[:2] for item in _alternatives(prefer) for row in _choice(item, 0.0, 0)}
     rows = enumerate(device_table())
-    return sum(1 << index for index, row in rows if row[:2] in wanted or (row[0], _parla.ANY_NUMBER) in wanted)
+    return sum(1 << index for index, row in rows if row[:2] in wanted or (row[0], _parla.ANY_NUMBER) in wanted), runs_ahead

@@ -226,7 +226,7 @@ PyDoc_STRVAR(
     "args, kwargs  arguments of the function\n"
     "ndevices      how many devices of the placement the task uses at once\n"
     "prefer        devices that are taken if nothing speaks against them\n"
-    "runahead      when the host waits for device work: accepted as published, the runtime orders device work by itself\n"
+    "runahead      SynchronizationType.NONE: what depends on the task starts when its device work is done, not behind it on the device\n"
     "tags          words for a person: they change nothing\n"
     "retries       how often the body is repeated if it raises\n"
     "vlc           a parla.vlc.Pool in one of whose contexts the body runs, or a PythonPool; cores: CPUs that it needs of it\n\n"

@@ -32,6 +32,7 @@ typedef struct request {
     data_accesses accesses;
     PyObject *access_list;
     uint64_t prefer;
+    bool keeps_back; /* nothing runs ahead of the end of its device work */
     int priority, n_retries;
     PyObject *work, *args, *kwargs, *watched, *context; /* given to the task at the very end */
     spawn_how how;
@@ -228,19 +229,26 @@ static int place(request *self, PyObject *const *parameters)
 
 static int read_hints(request *self, PyObject *const *parameters)
 {
-    PyObject *mask;
+    PyObject *found;
+    unsigned long long mask;
+    int runs_ahead, is_read;
 
     if (!parameters[SPAWN_PREFER] && !parameters[SPAWN_RUNAHEAD] && !parameters[SPAWN_TAGS]) {
         return 0;
     }
-    mask = PyObject_CallFunctionObjArgs(self->state->hooks[HOOK_HINTS], or_none(parameters[SPAWN_PREFER]),
-                                        or_none(parameters[SPAWN_RUNAHEAD]), or_none(parameters[SPAWN_TAGS]), NULL);
-    if (!mask) {
+    found = PyObject_CallFunctionObjArgs(self->state->hooks[HOOK_HINTS], or_none(parameters[SPAWN_PREFER]),
+                                         or_none(parameters[SPAWN_RUNAHEAD]), or_none(parameters[SPAWN_TAGS]), NULL);
+    if (!found) {
         return -1;
     }
-    self->prefer = PyLong_AsUnsignedLongLong(mask);
-    Py_DECREF(mask);
-    return PyErr_Occurred() ? -1 : 0;
+    is_read = PyArg_ParseTuple(found, "Kp", &mask, &runs_ahead);
+    Py_DECREF(found);
+    if (!is_read) {
+        return -1;
+    }
+    self->prefer = mask;
+    self->keeps_back = !runs_ahead;
+    return 0;
 }
 
 /* --- Arrays --- */
@@ -411,7 +419,7 @@ static int submit(request *self)
     options.arg = task;
     options.on_end = task_on_end;
     options.name = PyUnicode_AsUTF8(task->name);
-    options.flags = PARLA_TASK_MANAGED;
+    options.flags = PARLA_TASK_MANAGED | (self->keeps_back ? PARLA_TASK_NO_RUNAHEAD : 0);
     options.priority = self->priority;
     options.prefer = self->prefer;
     options.kernel = kernel_of(self->work);

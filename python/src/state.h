@@ -25,7 +25,7 @@ typedef enum hook {
     HOOK_DEVICES,    /* (tuple of (arch, number, kind)) -> tuple of Device */
     HOOK_LISTEN,     /* (): a callback was added, so somebody has to run callbacks from now on */
     HOOK_DETACH,     /* (result, views) -> the same with copies in place of local arrays of devices, which lie in the views */
-    HOOK_HINTS,      /* (prefer, runahead, tags) -> mask of preferred devices */
+    HOOK_HINTS,      /* (prefer, runahead, tags) -> (mask of preferred devices, may dependents run ahead) */
     HOOK_SPAWNED,    /* (Task): a task was spawned while watch_spawns is on */
     HOOK_BODY_BEGIN, /* (ordinal, stream) -> token: a step begins on a device with streams of a vendor's */
     HOOK_BODY_END,   /* (token): it is over */

@@ -113,6 +113,9 @@ class Fake:
     def fail_work(self, n, code):
         self._call("fail_work", None, ctypes.c_int64(n), ctypes.c_int(code))
 
+    def pause(self, is_paused):
+        self._call("pause", None, ctypes.c_bool(is_paused))
+
     def delay(self, us):
         self._call("delay", None, ctypes.c_int64(us))
 

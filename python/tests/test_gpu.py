@@ -1,5 +1,6 @@
 """Python bodies on CUDA devices: what is current, whose memory is used, what local arrays are."""
 
+import ctypes
 import gc
 import sys
 import threading
@@ -147,8 +148,8 @@ def test_numbas_default_stream_is_in_order(cards, no_cupy, fake, other, monkeypa
         with other:
             cuda_driver.call(
                 "cuMemsetD8Async",
-                *(cuda_driver.ctypes.c_uint64(there.address), cuda_driver.ctypes.c_ubyte(7), cuda_driver.ctypes.c_size_t(64)),
-                cuda_driver.ctypes.c_void_p(1),
+                *(ctypes.c_uint64(there.address), ctypes.c_ubyte(7), ctypes.c_size_t(64)),
+                ctypes.c_void_p(1),
             )
 
     on(gpu(0), body, output=[a])
@@ -210,6 +211,42 @@ def test_memory_given_back_elsewhere_waits_for_all_streams(cards, no_cupy, fake)
         task.wait()
         kept.clear()
         assert (asnumpy(a) == round).all()
+
+
+# --- Run-ahead ---
+
+
+def follow_while_paused(fake, **options):
+    """Whether a task's body ran while the device had not yet done the work of the one that it depends on."""
+    a = asarray(np.zeros(64, np.uint8))
+    first_ran, second_ran, between_ran = threading.Event(), threading.Event(), threading.Event()
+
+    def first():
+        pointer, stream = a.array.__cuda_array_interface__["data"][0], get_current_stream().pointer
+        cuda_driver.call("cuMemsetD8Async", ctypes.c_uint64(pointer), ctypes.c_ubyte(1), ctypes.c_size_t(64), ctypes.c_void_p(stream))
+        first_ran.set()
+
+    fake.pause(True)
+    try:
+        one = spawn(placement=gpu(0), output=[a], **options)(first)
+        two = spawn(dependencies=[one], placement=gpu(0))(second_ran.set)
+        assert first_ran.wait(60)
+        if "runahead" not in options:
+            assert second_ran.wait(60)
+        spawn(placement=cpu)(between_ran.set).wait()  # the one worker is behind the end of the first body
+        ran_ahead = second_ran.is_set()
+    finally:
+        fake.pause(False)
+    two.wait()
+    assert (asnumpy(a) == 1).all()
+    return ran_ahead
+
+
+def test_runahead_none_keeps_back_what_follows(cards, no_cupy, fake):
+    if fake is None:
+        pytest.skip("only the driver in host memory pauses on request")
+    assert follow_while_paused(fake)
+    assert not follow_while_paused(fake, runahead=parla.SynchronizationType.NONE)
 
 
 # --- Failure ---
