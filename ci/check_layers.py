@@ -38,7 +38,7 @@ PARTS = {
 VENDOR = {
     r"hwloc": r"^libparla/src/sched/topology\.c$|^mpi/src/node\.c$",
     r"Python\.h|structmember\.h|numpy/": r"^(python|crosspy)/",
-    r"mpi\.h": r"^mpi/src/|^mpi/include/parla/mpi\w*\.h$|^fortran/src/glue_mpi|^bench/raw_\w+\.[ch]$",
+    r"mpi\.h": r"^mpi/src/|^mpi/include/parla/mpi\w*\.h$|^fortran/src/glue_mpi|^bench/raw_\w+\.[ch]$|^examples/(porting|coming_from)/",
     r"nvtx3/": r"^libparla/cuda/nvtx\.c$",
     r"cublas|cusolver": r"^bench/gpu_blas_abi\.c$",
     r"cuda(_runtime\w*)?\.h$": r"^examples/cuda/",
