@@ -72,8 +72,70 @@ static void run_seed(uint64_t seed, t_run *out)
     out->trace = cd_trace();
 }
 
+/* --- Without a kick ------------------------------------------------------------------------------------------------------------- */
+
+/* As do_what_is_asked, of one that always has something to do. */
+static int look_on(void *ctx)
+{
+    (void)do_what_is_asked(ctx);
+    return 0;
+}
+
+/* Waits, in its body, for a look at what it asks. */
+static int ask_quietly(parla_context *context, void *arg)
+{
+    desk *self = arg;
+    (void)context;
+    pthread_mutex_lock(&self->mutex);
+    int number = ++self->n_asked;
+    while (self->n_done < number)
+        pthread_cond_wait(&self->changed, &self->mutex);
+    pthread_mutex_unlock(&self->mutex);
+    return 0;
+}
+
+/* A body has one worker, another is idle: whichever of them watched before. */
+static void quiet_scenario(void)
+{
+    t_rng rng = {seed_of_scenario};
+    desk self = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    parla_runtime *rt;
+    parla_poll *poll;
+    parla_options options = PARLA_OPTIONS_INIT;
+    options.n_workers = 2 + (t_below(&rng, 4) == 0);
+    T_OK(parla_runtime_create(&rt, &options));
+    T_OK(parla_poll_add(rt, &poll, look_on, &self));
+    for (uint64_t n = 2 + t_below(&rng, 4); n > 0; n--) {
+        parla_task task;
+        if (t_below(&rng, 2))
+            T_OK(parla_spawn(rt, NULL, do_nothing, NULL, NULL, 0));
+        T_OK(parla_spawn(rt, &task, ask_quietly, &self, NULL, 0));
+        T_OK(parla_task_wait(rt, &task, 1, PARLA_FOREVER));
+        parla_task_unref(task);
+    }
+    parla_poll_remove(poll);
+    parla_runtime_destroy(rt);
+}
+
+static void run_quiet(uint64_t seed, t_run *out)
+{
+    seed_of_scenario = t_variant_base(seed);
+    out->n_steps = cd_perturb(seed, quiet_scenario);
+    out->trace = cd_trace();
+}
+
+static const t_seeds quiet = {"somebody_watches_while_a_body_waits", run_quiet, cd_prepare};
+
+T_TEST_TIMEOUT(somebody_watches_while_a_body_waits, 120) { t_each_seed(&quiet, t_seed() * 100000, t_scale(500)); }
+
+/* --- Cases ---------------------------------------------------------------------------------------------------------------------- */
+
 static const t_seeds kicks = {"a_kick_reaches_who_goes_to_sleep", run_seed, cd_prepare};
 
 T_TEST_TIMEOUT(a_kick_reaches_who_goes_to_sleep, 120) { t_each_seed(&kicks, t_seed() * 100000, t_scale(500)); }
 
-T_TEST_TIMEOUT(kept_seeds, 120) { t_kept_seeds(&kicks); }
+T_TEST_TIMEOUT(kept_seeds, 120)
+{
+    t_kept_seeds(&kicks);
+    t_kept_seeds(&quiet);
+}

@@ -2,6 +2,7 @@
 #include "base/compiler.h"
 #include "runtime_fixture.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 typedef struct pending {
@@ -9,6 +10,8 @@ typedef struct pending {
     parla_poll *poll;
     parla_task event;
     int complete_at; /* completes `event` at this call */
+    int n_callers;   /* other than `caller` before */
+    pthread_t caller;
 } pending;
 
 static void enter(pending *self)
@@ -132,6 +135,29 @@ T_TEST(a_function_completes_events)
         parla_task_unref(self.event);
         T_EQ(n, i);
     }
+    close_runtime();
+}
+
+/* From the 100th call on, when those of the start are over, by one thread. */
+static int by_whom(void *ctx)
+{
+    pending *self = ctx;
+    enter(self);
+    if (self->n_calls > 100 && !pthread_equal(self->caller, pthread_self()))
+        self->n_callers++;
+    self->caller = self->n_calls >= 100 ? pthread_self() : 0;
+    leave(self);
+    return 0;
+}
+
+T_TEST(one_idle_worker_watches)
+{
+    pending self = {0};
+    open_runtime(4);
+    T_OK(parla_poll_add(rt, &self.poll, by_whom, &self));
+    T_EVENTUALLY(pl_load_acquire(&self.n_calls) > 500, 60000);
+    parla_poll_remove(self.poll);
+    T_EQ(self.n_callers, 0);
     close_runtime();
 }
 

@@ -12,8 +12,8 @@ typedef struct parla_poll parla_poll;
  * idle: then workers may sleep without calling it until parla_poll_kick. Must not block. From: one worker at a time. */
 typedef int (*parla_poll_function)(void *ctx);
 
-/* Registers a function. Busy workers call it at task boundaries, not more often than every 20 µs; idle ones call it before they sleep and
- * keep calling it every 50 µs while it says that something is pending. The function, and what it completes, must not add or remove
+/* Registers a function. Busy workers call it at task boundaries, not more often than every 20 µs; idle ones call it before they sleep, and
+ * one of them keeps calling it every 50 µs while it says that something is pending. The function, and what it completes, must not add or remove
  * functions. */
 PARLA_API PARLA_MUST_USE int parla_poll_add(parla_runtime *rt, parla_poll **out, parla_poll_function function, void *ctx);
 

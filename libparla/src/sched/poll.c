@@ -1,7 +1,11 @@
 /* poll.c - progress functions: a short list under a lock that nobody waits for while working.
  *
  * Whoever gets the lock calls all functions; others go on, since somebody is polling. kick marks that something is pending and wakes a
- * sleeper, which then polls before it sleeps again. */
+ * sleeper, which then polls before it sleeps again.
+ *
+ * While something is pending one idle worker watches (worker.c): it sleeps 50 us at a time, the others until they are woken. When it finds
+ * work it wakes one of them, if nobody watches by then. So at every moment with something pending and an idle worker, somebody watches or has
+ * just been woken to; remind relies on it. */
 #include "base/error.h"
 #include "sched/runtime.h"
 
@@ -55,6 +59,14 @@ void parla_poll_kick(parla_poll *poll)
         return;
     pl_store_seq(&rt->polls_pending, true);
     pl_park_wake_one(&rt->park);
+}
+
+void pl_poll_remind(parla_poll *poll)
+{
+    parla_runtime *rt = poll->rt;
+    pl_store_seq(&rt->polls_pending, true);
+    if (!pl_load_seq(&rt->is_watched)) /* else who watches looks again, or hands over, after this store */
+        pl_park_wake_one(&rt->park);
 }
 
 void parla_poll_remove(parla_poll *poll)

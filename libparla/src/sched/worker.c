@@ -190,12 +190,34 @@ static void stop_being_idle(parla_runtime *rt)
         pl_add_seq(&rt->n_wakes, 1);
 }
 
+/* One idle worker at a time watches what is pending, the others sleep until they are woken. */
+static bool begin_to_watch(parla_runtime *rt)
+{
+    return pl_is_broken(PL_BREAK_WATCHERS) || (!pl_load_seq(&rt->is_watched) && !pl_exchange_seq(&rt->is_watched, true));
+}
+
+/* It goes to work, perhaps for long: somebody else is to watch. */
+static void hand_over_watch(parla_runtime *rt, pl_worker *self)
+{
+    self->saw_pending = false;
+    if (!pl_load_seq(&rt->is_watched) && !pl_is_broken(PL_BREAK_HAND_OVER))
+        pl_park_wake_one(&rt->park);
+}
+
 static void sleep_traced(parla_runtime *rt, uint64_t key, uint64_t deadline_ns)
 {
     uint64_t t0 = pl_trace_is_on(rt->trace) ? pl_now_ns() : 0;
     (void)!pl_park_commit(&rt->park, key, deadline_ns); /* however it ends, the worker looks for work again */
     if (t0)
         pl_trace_span(rt->trace, PL_TRACE_IDLE, "idle", t0, pl_now_ns(), 0, -1, 0);
+}
+
+static void sleep_or_watch(parla_runtime *rt, const pl_worker *self, uint64_t key)
+{
+    bool is_watching = self->saw_pending && begin_to_watch(rt);
+    sleep_traced(rt, key, is_watching ? pl_now_ns() + POLL_IDLE_NS : 0);
+    if (is_watching)
+        pl_store_seq(&rt->is_watched, false);
 }
 
 /* Somebody asked for the progress functions since they were last called. */
@@ -207,7 +229,7 @@ static bool is_kicked(parla_runtime *rt)
 static void sleep_until_work(parla_runtime *rt, pl_worker *self)
 {
     pl_rest(rt, self);
-    bool is_polling = pl_load_relaxed(&rt->n_polls) > 0 && pl_poll_all(rt);
+    self->saw_pending = pl_load_relaxed(&rt->n_polls) > 0 && pl_poll_all(rt);
     if (self->next || spin(rt))
         return;
     /* Seen by whoever counts ended tasks after seeing this thread idle. */
@@ -218,7 +240,7 @@ static void sleep_until_work(parla_runtime *rt, pl_worker *self)
     if (pl_has_work(rt) || is_kicked(rt) || pl_load_seq(&rt->is_over) || pl_load_seq(&rt->n_active) > rt->n_workers)
         pl_park_cancel(&rt->park, key);
     else
-        sleep_traced(rt, key, is_polling ? pl_now_ns() + POLL_IDLE_NS : 0);
+        sleep_or_watch(rt, self, key);
     stop_being_idle(rt);
 }
 
@@ -232,7 +254,7 @@ static void retire_if_surplus(parla_runtime *rt, pl_worker *self)
     if (pl_load_relaxed(&rt->n_active) > rt->n_workers && !pl_load_relaxed(&rt->is_over)) {
         pl_sub_seq(&rt->n_active, 1);
         rt->n_retired++;
-        if (pl_has_work(rt) || is_kicked(rt))
+        if (pl_has_work(rt) || is_kicked(rt) || self->saw_pending)
             pl_park_wake_one(&rt->park); /* it may have swallowed the wake-up for it */
         if (pl_load_seq(&rt->n_rest_waiters) > 0)
             pl_notify_rest(rt);
@@ -267,11 +289,13 @@ static void *worker_main(void *arg)
         if (task) {
             if (pl_unlikely(self->is_unrested) && !pl_goes_on(task))
                 pl_rest(rt, self);
+            if (pl_unlikely(self->saw_pending))
+                hand_over_watch(rt, self);
             pl_run(rt, self, task);
+            poll_sometimes(rt, self);
         } else {
             sleep_until_work(rt, self);
         }
-        poll_sometimes(rt, self);
     }
     pl_rest(rt, self);
     if (rt->has_runner && rt->runner.thread_end)
