@@ -111,7 +111,6 @@ static void quiet_scenario(void)
             T_OK(parla_spawn(rt, NULL, do_nothing, NULL, NULL, 0));
         T_OK(parla_spawn(rt, &task, ask_quietly, &self, NULL, 0));
         T_OK(parla_task_wait(rt, &task, 1, PARLA_FOREVER));
-        parla_task_unref(task);
     }
     parla_poll_remove(poll);
     parla_runtime_destroy(rt);

@@ -3,9 +3,9 @@
  *   body returns -> event behind its work in each of its queues -> flight at the end of the queue's lane, a hold on the task
  *   progress     -> oldest flight of each lane: passed? -> out of the lane, release the hold, next
  *
- * A worker that has just launched reminds of the progress function, so an idle worker looks every 50 us while anything flies, and busy ones between
- * two bodies. The lock guards the lanes; it is a leaf, and held neither while a backend is asked nor while a hold is released: flights are
- * taken out of a lane by the progress function alone, which one thread at a time runs. */
+ * A worker that has just launched reminds of the progress function, so an idle worker looks every 50 us while anything flies, and busy ones
+ * between two bodies. The lock guards the lanes; it is a leaf, and held neither while a backend is asked nor while a hold is released:
+ * flights are taken out of a lane by the progress function alone, which one thread at a time runs. */
 #include "sched/launch.h"
 
 #include "base/break.h"
@@ -307,6 +307,6 @@ int pl_launch_end(parla_context *context, int result)
         left.flights = flight->sibling;
         pl_flight_unref(flight);
     }
-    pl_poll_remind(context->rt->place.launches->poll);
+    pl_poll_remind(context->rt);
     return result;
 }

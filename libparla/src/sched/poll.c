@@ -3,9 +3,11 @@
  * Whoever gets the lock calls all functions; others go on, since somebody is polling. kick marks that something is pending and wakes a
  * sleeper, which then polls before it sleeps again.
  *
- * While something is pending one idle worker watches (worker.c): it sleeps 50 us at a time, the others until they are woken. When it finds
- * work it wakes one of them, if nobody watches by then. So at every moment with something pending and an idle worker, somebody watches or has
- * just been woken to; remind relies on it. */
+ * While something is pending one idle worker watches (worker.c): it sleeps 50 us at a time, the others until they are woken. Who has seen
+ * something pending and goes to work reminds: it marks as a kick does, and wakes a sleeper unless somebody watches. So while something is
+ * pending and a worker idle, somebody watches, or has just been woken to. A worker on its way to sleep announces itself (park.h) and then
+ * looks at the mark: before the announcement the mark tells it, after it the wake-up; and whoever took the mark away has seen what is
+ * pending and will watch or remind. Who finds is_watched set sleeps for good, announced: who watched will find it when it reminds. */
 #include "base/error.h"
 #include "sched/runtime.h"
 
@@ -61,9 +63,8 @@ void parla_poll_kick(parla_poll *poll)
     pl_park_wake_one(&rt->park);
 }
 
-void pl_poll_remind(parla_poll *poll)
+void pl_poll_remind(parla_runtime *rt)
 {
-    parla_runtime *rt = poll->rt;
     pl_store_seq(&rt->polls_pending, true);
     if (!pl_load_seq(&rt->is_watched)) /* else who watches looks again, or hands over, after this store */
         pl_park_wake_one(&rt->park);

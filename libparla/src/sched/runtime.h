@@ -205,8 +205,8 @@ int pl_report_stuck(parla_runtime *rt, const parla_task *awaited);
 
 /* poll.c: calls the functions; returns true if something may still be pending. */
 bool pl_poll_all(parla_runtime *rt);
-/* As parla_poll_kick, for what may wait some 50 us: wakes nobody while an idle worker looks that often anyway. */
-void pl_poll_remind(struct parla_poll *poll);
+/* As parla_poll_kick for all functions, for what may wait some 50 us: wakes nobody while an idle worker looks that often anyway. */
+void pl_poll_remind(parla_runtime *rt);
 
 /* failures.c: a task failed or was cancelled; somebody looked at a failure; the runtime ends. */
 void pl_failures_add(parla_runtime *rt, pl_worker *self, pl_task *task, parla_failure *failure);

@@ -154,7 +154,7 @@ static void poll_sometimes(parla_runtime *rt, pl_worker *self)
     if (now - self->polled_ns < POLL_EVERY_NS)
         return;
     pl_rest(rt, self);
-    pl_poll_all(rt);
+    self->saw_pending = pl_poll_all(rt);
     self->polled_ns = pl_now_ns();
 }
 
@@ -200,8 +200,8 @@ static bool begin_to_watch(parla_runtime *rt)
 static void hand_over_watch(parla_runtime *rt, pl_worker *self)
 {
     self->saw_pending = false;
-    if (!pl_load_seq(&rt->is_watched) && !pl_is_broken(PL_BREAK_HAND_OVER))
-        pl_park_wake_one(&rt->park);
+    if (!pl_is_broken(PL_BREAK_HAND_OVER))
+        pl_poll_remind(rt);
 }
 
 static void sleep_traced(parla_runtime *rt, uint64_t key, uint64_t deadline_ns)
@@ -254,7 +254,9 @@ static void retire_if_surplus(parla_runtime *rt, pl_worker *self)
     if (pl_load_relaxed(&rt->n_active) > rt->n_workers && !pl_load_relaxed(&rt->is_over)) {
         pl_sub_seq(&rt->n_active, 1);
         rt->n_retired++;
-        if (pl_has_work(rt) || is_kicked(rt) || self->saw_pending)
+        if (self->saw_pending)
+            hand_over_watch(rt, self);
+        if (pl_has_work(rt) || is_kicked(rt))
             pl_park_wake_one(&rt->park); /* it may have swallowed the wake-up for it */
         if (pl_load_seq(&rt->n_rest_waiters) > 0)
             pl_notify_rest(rt);
