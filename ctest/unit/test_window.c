@@ -42,7 +42,7 @@ T_TEST(a_million_tasks_through_a_window_of_a_thousand)
     t_count(2 * (uint64_t)n_tasks, "tasks through a window of 1,000");
 }
 
-/* The workers cannot keep up, for they are not let: the thread that spawns does the work, or goes on after its patience. */
+/* The workers cannot keep up, for they are not let: the thread that spawns goes on after its patience. */
 T_TEST(a_body_that_waits_for_the_spawning_thread_does_not_hang_it)
 {
     _Atomic int n = 0;

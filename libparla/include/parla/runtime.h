@@ -25,7 +25,7 @@ typedef struct parla_runner {
      * runs a body that is not managed or has devices or arrays, goes on with the body that it was in before, or ends. How long run keeps it
      * while others want it is run's own matter. */
     void (*rest)(void *ctx);
-    bool guests_help; /* bodies may also run on threads of the application that wait, or spawn beyond the window */
+    bool guests_help; /* bodies may also run on threads of the application that wait */
 } parla_runner;
 
 typedef struct parla_options {
@@ -41,7 +41,7 @@ typedef struct parla_options {
      * if there are as many workers as cores. Threads that a body starts inherit its worker's binding. */
     const char *bind;
     /* A soft bound on tasks in flight; those that wait for a name that is not spawned do not count. A thread of the application that spawns
-     * more runs other tasks, or sleeps, until there is room; bodies of tasks, event loops (parla_thread_set_loop) and everybody when
+     * more sleeps until there is room; bodies of tasks, event loops (parla_thread_set_loop) and everybody when
      * nothing else can run go beyond it. 0: PARLA_WINDOW, else 4,194,304; negative: no bound. */
     int64_t window;
     /* A watchdog logs who waits for whom when no task has ended for so long; 0: PARLA_STALL_S, else none; negative: none. */

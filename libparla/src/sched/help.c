@@ -1,4 +1,4 @@
-/* help.c - threads that wait, or that have spawned too much, run tasks meanwhile.
+/* help.c - threads that wait run tasks meanwhile.
  *
  * Two kinds of help:
  *
@@ -6,7 +6,7 @@
  *               spawned; then any awaited task, or predecessor of one to a depth of MAX_DEPTH, that is ready. Nothing else: an unrelated task
  *               that is buried under this wait could itself wait for what comes after it.
  *   with all    pl_help_any runs whatever is ready, first what the thread has spawned itself, oldest first. Only for the outermost wait
- *               for everything, and for a spawn beyond the window, of a thread that is no worker: nothing of the runtime is below them.
+ *               for everything of a thread that is no worker: nothing of the runtime is below it.
  *
  * A task in the middle of a deque cannot be taken out, but it can be run: the helper pins it and moves it from READY to RUNNING. Whoever
  * takes it out of the deque later finds that it is not READY and only drops the reference that the deque had (pl_run does that for every

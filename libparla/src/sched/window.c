@@ -1,8 +1,9 @@
 /* window.c - the soft bound on tasks in flight.
  *
  * Each thread of the application that spawns has a credit of tasks, so that a spawn only counts it down. When it is used up the thread
- * counts what is in flight, and takes a part of what is left of the window as its next credit. If nothing is left it helps (help.c) or
- * sleeps until a quarter of the window is free.
+ * counts what is in flight, and takes a part of what is left of the window as its next credit. If nothing is left it sleeps until a quarter
+ * of the window is free. It does not help meanwhile (help.c): a body that waits for what this thread will spawn, send or signal next would
+ * lie on top of it and never end.
  *
  * In flight is what was spawned and has not ended, less the tasks that wait for a name that is not spawned yet: no help can bring those
  * forward, only the thread itself can. The first such name that a task meets counts it (pl_window_hold, in n_held_shared of the name and
@@ -74,7 +75,6 @@ static void make_room(parla_runtime *rt, pl_worker *self)
 {
     int64_t n, least = INT64_MAX;
     uint64_t patient_until_ns = 0;
-    bool helps = pl_may_help(rt, self);
     while ((n = count_in_flight(rt)) > rt->window - rt->window / 4) {
         uint64_t now_ns = pl_now_ns();
         if (n < least) {
@@ -83,7 +83,7 @@ static void make_room(parla_runtime *rt, pl_worker *self)
         }
         if (now_ns >= patient_until_ns)
             return;
-        if (!(helps && pl_help_any(rt, self)) && !sleep_once(rt))
+        if (!(pl_is_broken(PL_BREAK_BURY) && pl_help_any(rt, self)) && !sleep_once(rt))
             return;
     }
 }
