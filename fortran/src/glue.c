@@ -10,6 +10,7 @@ int plf_runtime_create(parla_runtime **out, const plf_runtime_args *args)
 {
     parla_options options = PARLA_OPTIONS_INIT;
     options.devices = args->devices, options.policy = args->policy, options.trace = args->trace, options.bind = args->bind;
+    options.receipt = args->receipt;
     options.window = args->window, options.stall_ns = args->stall_ns, options.n_workers = args->n_workers;
     return parla_runtime_create(out, &options);
 }

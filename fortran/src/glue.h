@@ -39,7 +39,7 @@ typedef struct plf_spawn_args {
 } plf_spawn_args;
 
 typedef struct plf_runtime_args {
-    const char *devices, *policy, *trace, *bind; /* NULL for what is not given */
+    const char *devices, *policy, *trace, *bind, *receipt; /* NULL for what is not given */
     int64_t window, stall_ns;
     int n_workers;
 } plf_runtime_args;

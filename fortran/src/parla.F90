@@ -177,7 +177,8 @@ module parla
    ! --- The C side (glue.h) ------------------------------------------------------------------------------------------------------
 
    type, bind(C) :: c_runtime_args
-      type(c_ptr) :: devices = c_null_ptr, policy = c_null_ptr, trace = c_null_ptr, bind = c_null_ptr
+      type(c_ptr) :: devices = c_null_ptr, policy = c_null_ptr, trace = c_null_ptr, bind = c_null_ptr, &
+                     receipt = c_null_ptr
       integer(c_int64_t) :: window = 0, stall_ns = 0
       integer(c_int) :: n_workers = 0
    end type
@@ -370,21 +371,25 @@ contains
    !   bind      "core", "none", "auto"               trace     file for the trace               window   soft bound on tasks in
    ! flight
    !   stall     seconds without any task ending until a watchdog tells who waits for whom
-   subroutine parla_runtime_create(rt, devices, workers, policy, bind, trace, window, stall, stat, errmsg)
+   !   receipt   file for the exit receipt
+   subroutine parla_runtime_create(rt, devices, workers, policy, bind, trace, window, stall, stat, errmsg, receipt)
       type(parla_runtime), intent(out) :: rt
-      character(*), intent(in), optional :: devices, policy, bind, trace
+      character(*), intent(in), optional :: devices, policy, bind, trace, receipt
       integer, intent(in), optional :: workers
       integer(c_int64_t), intent(in), optional :: window
       real(c_double), intent(in), optional :: stall
       integer, intent(out), optional :: stat
       character(*), intent(inout), optional :: errmsg
       character(kind=c_char), allocatable, target :: texts(:), policy_text(:), bind_text(:), trace_text(:)
+      character(kind=c_char), allocatable, target :: receipt_text(:)
       type(c_runtime_args) :: args
       call set_text(texts, devices)
       call set_text(policy_text, policy)
       call set_text(bind_text, bind)
       call set_text(trace_text, trace)
-      args = c_runtime_args(address_of(texts), address_of(policy_text), address_of(trace_text), address_of(bind_text))
+      call set_text(receipt_text, receipt)
+      args = c_runtime_args(address_of(texts), address_of(policy_text), address_of(trace_text), address_of(bind_text), &
+                            address_of(receipt_text))
       if (present(workers)) args%n_workers = int(workers, c_int)
       if (present(window)) args%window = window
       if (present(stall)) args%stall_ns = nanoseconds(stall)

@@ -120,6 +120,7 @@ class Runtime:
         bind: str | None = None,
         window: int = 0,
         stall_ns: int = 0,
+        receipt: str | None = None,
     ) -> None: ...
     @property
     def devices(self) -> tuple[_Row, ...]: ...

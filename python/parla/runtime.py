@@ -155,6 +155,10 @@ class Parla:
         Default: PARLA_BIND, else "auto".
     stall : float, optional
         Seconds without the end of a task after which a watchdog prints who waits for whom; 0: no watchdog. Default: PARLA_STALL_S, else 0.
+    receipt : str or path, optional
+        File for the exit receipt, written at the end, or before a signal of a batch system (SIGTERM, SIGXCPU, SIGUSR1, SIGUSR2) ends the
+        process: duration, tasks, utilisation of each core and device, what was moved, as one line of JSON; a line in words goes to the log.
+        Default: PARLA_RECEIPT, else none.
     blas_threads : int or None
         Threads of one BLAS call while the runtime is active; None leaves the libraries alone.
     mpi : bool, "auto" or mpi4py.MPI.Comm
@@ -179,6 +183,7 @@ class Parla:
         window: int | None = None,
         bind: str | None = None,
         stall: float | None = None,
+        receipt: str | os.PathLike | None = None,
         blas_threads: int | None = 1,
         mpi: object = False,
         dev_config_file: str | os.PathLike | None = None,
@@ -210,6 +215,7 @@ class Parla:
             "bind": bind,
             "window": _window(window),
             "stall_ns": _stall_ns(stall),
+            "receipt": None if receipt is None else os.fspath(receipt),
         }
         self._blas = BlasThreads(blas_threads)
         self._mpi = mpi

@@ -58,15 +58,17 @@ static int start(RuntimeObject *self, const parla_options *options)
 
 static PyObject *runtime_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *const names[] = {"n_workers", "devices", "policy", "trace", "memory", "bind", "window", "stall_ns", NULL};
+    static char *const names[] = {"n_workers", "devices", "policy",   "trace",   "memory",
+                                  "bind",      "window",  "stall_ns", "receipt", NULL};
     parla_options options = PARLA_OPTIONS_INIT;
     parla_runner runner;
     PyObject *memory = Py_None;
     RuntimeObject *self;
     long long window = 0, stall_ns = 0;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|izzzOzLL:Runtime", (char **)names, &options.n_workers, &options.devices,
-                                     &options.policy, &options.trace, &memory, &options.bind, &window, &stall_ns)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|izzzOzLLz:Runtime", (char **)names, &options.n_workers, &options.devices,
+                                     &options.policy, &options.trace, &memory, &options.bind, &window, &stall_ns,
+                                     &options.receipt)) {
         return NULL;
     }
     options.window = window;

@@ -47,6 +47,10 @@ typedef struct parla_options {
     /* A watchdog logs who waits for whom when no task has ended for so long; 0: PARLA_STALL_S, else none; negative: none. */
     int64_t stall_ns;
     const parla_memory_source *memory; /* copied; for arrays (memory.h); NULL: plain memory */
+    /* File for the exit receipt, written when the runtime is destroyed, or before SIGTERM, SIGINT, SIGXCPU, SIGUSR1 or SIGUSR2 ends the process
+     * where the program has left that to the system: duration, tasks, utilisation of each core and device, what was moved (receipt.h), as one
+     * line of JSON; a line in words goes to the log. {rank} in it is the rank; NULL: PARLA_RECEIPT, else none. */
+    const char *receipt;
 } parla_options;
 
 #define PARLA_OPTIONS_INIT ((parla_options){.size = sizeof(parla_options)})

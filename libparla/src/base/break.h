@@ -63,6 +63,8 @@ enum {
     PL_BREAK_WATCHERS = 83,     /* all idle workers look every 50 us at what is pending */
     PL_BREAK_HAND_OVER = 84,    /* who watched what is pending goes to work without a word */
     PL_BREAK_BURY = 85,         /* a thread beyond the window runs what is ready */
+    PL_BREAK_OWN_SIGNAL = 180,  /* signals that the program handles are taken from it */
+    PL_BREAK_LAST_WORD = 181,   /* a signal ends the process before all has been said */
     PL_BREAK_REST = 201,        /* a runner does not rest before a body that is not managed */
     PL_BREAK_ON_TOP = 202,      /* a runner keeps what it has when a body goes on that waited */
 };

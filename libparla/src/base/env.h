@@ -10,6 +10,8 @@
     X(PARLA_DEVICES, "cpu", "devices of a runtime, for example sim:2 or cuda; the CPU is always one")                              \
     X(PARLA_LOG, "warn", "what is written to standard error: off, error, warn, info or debug")                                     \
     X(PARLA_POLICY, "locality", "how tasks are placed on devices: locality, eager or round_robin")                                 \
+    X(PARLA_RECEIPT, "",                                                                                                           \
+      "file for the exit receipt of a runtime (JSON; one for each rank), and a line of it on the log; none if empty")              \
     X(PARLA_SPIN_US, "20, or 0 if workers take all cores",                                                                         \
       "microseconds that an idle worker looks for work before it sleeps, 0 to 1000000")                                            \
     X(PARLA_STALL_S, "0", "seconds without the end of a task after which a watchdog tells who waits for whom; 0: none")            \

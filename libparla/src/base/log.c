@@ -8,6 +8,7 @@
 
 #include "base/atomic.h"
 #include "base/env.h"
+#include "base/logged.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -119,24 +120,42 @@ static void write_line_locked(parla_log_level level, const char *text)
     write_all(line, length + 1);
 }
 
-void parla_log(parla_log_level level, const char *format, ...)
+static int limit(void)
 {
-    int limit = pl_load_relaxed(&level_shared);
-    if (limit == LEVEL_UNREAD) {
-        limit = read_level();
-    }
-    if ((int)level <= (int)PARLA_LOG_OFF || (int)level > limit) { /* as int: the enum may be unsigned */
-        return;
-    }
+    int level = pl_load_relaxed(&level_shared);
+    return level == LEVEL_UNREAD ? read_level() : level;
+}
+
+PARLA_PRINTF(2, 0) static void write_line(parla_log_level level, const char *format, va_list arguments)
+{
     int saved_errno = errno;
     char text[LINE_BYTES];
-    va_list arguments;
-    va_start(arguments, format);
     pl_text_format_v(text, sizeof text, format, arguments);
-    va_end(arguments);
     flatten(text);
     pthread_rwlock_rdlock(&lock);
     write_line_locked(level, text);
     pthread_rwlock_unlock(&lock);
     errno = saved_errno;
+}
+
+void parla_log(parla_log_level level, const char *format, ...)
+{
+    if ((int)level <= (int)PARLA_LOG_OFF || (int)level > limit()) { /* as int: the enum may be unsigned */
+        return;
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    write_line(level, format, arguments);
+    va_end(arguments);
+}
+
+void pl_log_asked(const char *format, ...)
+{
+    if (limit() == PARLA_LOG_OFF) {
+        return;
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    write_line(PARLA_LOG_INFO, format, arguments);
+    va_end(arguments);
 }

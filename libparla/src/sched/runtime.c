@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/launcher.h"
 #include "base/lock.h"
+#include "sched/exit_receipt.h"
 #include "sched/stall.h"
 #include "trace/trace_path.h"
 
@@ -116,6 +117,14 @@ static int read_bounds(parla_runtime *rt, const parla_options *options)
     return error;
 }
 
+/* The file of this rank that an option or a variable asks for: *out, which the caller frees; NULL if none does. */
+static int own_path(const char *option, const char *variable, char **out)
+{
+    const char *pattern = option ? option : pl_env_string(variable);
+    *out = NULL;
+    return pattern ? pl_trace_path(pattern, !option, pl_launcher_read(), out) : 0;
+}
+
 static int read_options(parla_runtime *rt, const parla_options *options)
 {
     int64_t spin_us;
@@ -145,8 +154,7 @@ static int read_options(parla_runtime *rt, const parla_options *options)
         rt->runner = *options->runner;
         rt->has_runner = true;
     }
-    const char *trace = options->trace ? options->trace : pl_env_string("PARLA_TRACE");
-    return trace ? pl_trace_path(trace, !options->trace, pl_launcher_read(), &rt->trace_path) : 0;
+    return own_path(options->trace, "PARLA_TRACE", &rt->trace_path);
 }
 
 /* --- Start ---------------------------------------------------------------------------------------------------------------------- */
@@ -187,6 +195,16 @@ void pl_runtime_trace_stop(parla_runtime *rt)
     pl_store_release(&rt->is_traced, false);
 }
 
+static int open_receipt(parla_runtime *rt, const parla_options *options)
+{
+    char *path;
+    int error = own_path(options->receipt, "PARLA_RECEIPT", &path);
+    if (!error && path)
+        error = pl_exit_receipt_open(rt, path, &rt->receipt);
+    free(path);
+    return error;
+}
+
 static int open_parts(parla_runtime *rt, const parla_options *options)
 {
     const char *devices = options->devices ? options->devices : pl_env_string("PARLA_DEVICES");
@@ -204,7 +222,10 @@ static int open_parts(parla_runtime *rt, const parla_options *options)
         pl_store_relaxed(&rt->first_guest->is_spawner_shared, true);
     if (!error && rt->stall_ns > 0)
         error = pl_stall_start(rt, rt->stall_ns, &rt->stall);
+    if (!error)
+        error = open_receipt(rt, options);
     if (error) {
+        pl_stall_stop(rt->stall);
         pl_workers_stop(rt);
         pl_place_fini(rt);
     }
@@ -339,6 +360,7 @@ void parla_runtime_destroy(parla_runtime *rt)
         return;
     wait_for_guests(rt);
     pl_stall_stop(rt->stall);
+    pl_exit_receipt_close(rt->receipt);
     pl_place_fini(rt);
     pl_workers_stop(rt);
     pl_failures_fini(rt);

@@ -62,6 +62,7 @@ struct parla_runtime {
     _Atomic int n_rest_waiters;                    /* waiting threads that want to know when the runtime comes to rest */
     _Atomic uint64_t rest_activity, rest_since_ns; /* since when nothing has happened, see has_rested in wait.c */
     struct pl_stall *stall;                        /* the watchdog, or NULL */
+    struct pl_exit_receipt *receipt;               /* or NULL */
     _Atomic int n_outside;                         /* events, holds, queued bodies and movements: progress that no worker makes */
 
     /* Tasks that did not succeed (failures.c). */
