@@ -4,8 +4,10 @@
 #include "seeds.h"
 #include "test.h"
 
+#include <errno.h>
 #include <parla/parla.h>
 #include <pthread.h>
+#include <time.h>
 
 static uint64_t seed_of_scenario;
 
@@ -147,8 +149,65 @@ static const t_seeds with_relay = {"another_thread_may_go_on", run_relay, cd_pre
 
 T_TEST_TIMEOUT(another_thread_may_go_on, 120) { t_each_seed(&with_relay, t_seed() * 100000, t_scale(1500)); }
 
+/* --- Threads that wait for everything --------------------------------------------------------------------------------------------- */
+
+/* Takes some time, in which nothing else can go on. */
+static int take_time(parla_context *context, void *arg)
+{
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t never = PTHREAD_COND_INITIALIZER;
+    struct timespec until;
+    (void)context;
+    (void)arg;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 500000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&mutex);
+    T_EQ(pthread_cond_timedwait(&never, &mutex, &until), ETIMEDOUT);
+    pthread_mutex_unlock(&mutex);
+    return 0;
+}
+
+static void *wait_for_all(void *rt)
+{
+    T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+    return NULL;
+}
+
+/* Time passes only while all sleep: threads that wake each other for nothing would do so for ever. */
+static void idle_scenario(void)
+{
+    t_rng rng = {seed_of_scenario};
+    parla_runtime *rt;
+    pthread_t other;
+    parla_options options = PARLA_OPTIONS_INIT;
+    options.n_workers = 2;
+    T_OK(parla_runtime_create(&rt, &options));
+    for (uint64_t n = 1 + t_below(&rng, 3); n > 0; n--)
+        T_OK(parla_spawn(rt, NULL, take_time, NULL, NULL, 0));
+    T_EQ(pthread_create(&other, NULL, wait_for_all, rt), 0);
+    T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+    T_EQ(pthread_join(other, NULL), 0);
+    parla_runtime_destroy(rt);
+}
+
+static void run_idle(uint64_t seed, t_run *out)
+{
+    enum { MOST_STEPS = 20000 };
+    seed_of_scenario = t_variant_base(seed);
+    out->n_steps = cd_perturb(seed, idle_scenario);
+    out->trace = cd_trace();
+    T_LT(out->n_steps, MOST_STEPS);
+}
+
+static const t_seeds while_idle = {"waiting_threads_let_each_other_sleep", run_idle, cd_prepare};
+
+T_TEST_TIMEOUT(waiting_threads_let_each_other_sleep, 120) { t_each_seed(&while_idle, t_seed() * 100000, t_scale(500)); }
+
 T_TEST_TIMEOUT(kept_seeds, 120)
 {
     t_kept_seeds(&with_bodies);
     t_kept_seeds(&with_relay);
+    t_kept_seeds(&while_idle);
 }

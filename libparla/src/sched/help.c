@@ -155,13 +155,15 @@ static pl_task *next_of_any(parla_runtime *rt, pl_worker *self)
     return task ? task : pl_guest_take(rt, self);
 }
 
-/* Only without a body below: then a guest can take successors without a queue, as a worker does. Nobody begins without need: who has begun
- * wakes the others that wait when he leaves off, and two of them would do so in turn for as long as there is nothing to run. */
+/* Only without a body below: then a guest can take successors without a queue, as a worker does. Nobody begins without something to run and
+ * a sleeping worker's place to run it in: who has begun wakes the others that wait when he leaves off, and two of them would do so in turn
+ * for as long as neither can run anything. */
 bool pl_help_any(parla_runtime *rt, pl_worker *self)
 {
     pl_task *task;
     int n = 0;
-    if (!self->next && !pl_has_work(rt) && !pl_is_broken(PL_BREAK_LOOK))
+    bool can_run = (self->next || pl_has_work(rt)) && pl_active_has_room(rt);
+    if (!can_run && !pl_is_broken(PL_BREAK_LOOK))
         return false;
     if (!begin(rt, self))
         return false;

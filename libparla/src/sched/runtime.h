@@ -180,6 +180,7 @@ void pl_blocking_end(parla_runtime *rt, pl_worker *self, pl_blocked *blocked);
 
 /* A guest is about to run tasks like a worker: true if one of those is asleep, who stays out of the way until the guest leaves. */
 bool pl_active_enter(parla_runtime *rt);
+bool pl_active_has_room(parla_runtime *rt); /* it would have been true a moment ago */
 void pl_active_leave(parla_runtime *rt);
 
 /* help.c */

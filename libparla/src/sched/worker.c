@@ -1,9 +1,9 @@
 /* worker.c - the threads that run tasks: what they look for, how they sleep, and who stands in while a body blocks.
  *
- * A worker looks, in this order, at the successor handed to it, its own deque (newest first), the deques of the others and of the guests
- * (oldest first), and the progress functions. Then it spins for a bounded time, and sleeps. Each OLD_EVERY-th time it looks first where
- * tasks may have waited for long: else bodies that go on spawning would keep its deque filled, and what is older, or lies elsewhere, would
- * never run.
+ * A worker looks, in this order, at the successor handed to it, its own deque (newest first), the guest that it had the last task from, the
+ * deques of the others and of the guests (oldest first), and the progress functions. Then it spins for a bounded time, and sleeps. Each
+ * OLD_EVERY-th time it looks first where tasks may have waited for long: else bodies that go on spawning would keep its deque filled, and
+ * what is older, or lies elsewhere, would never run.
  *
  * Sleeping follows park.h: announce, count itself idle, a heavy fence, look at all deques once more, sleep. Who pushes a task does so with a
  * light store (fence.h) and then looks for sleepers, so no task is left behind while all sleep. A worker counts itself idle after its
@@ -74,7 +74,7 @@ static pl_task *steal_nearest(parla_runtime *rt, pl_worker *self)
     return NULL;
 }
 
-static pl_task *steal(parla_runtime *rt, pl_worker *self)
+static pl_task *search(parla_runtime *rt, pl_worker *self)
 {
     int n = pl_load_acquire(&rt->n_threads);
     pl_task *found = NULL;
@@ -89,10 +89,24 @@ static pl_task *steal(parla_runtime *rt, pl_worker *self)
         return found;
     for (pl_worker *guest = pl_load_acquire(&rt->guests); guest; guest = guest->next_guest) {
         pl_task *task = steal_from(guest);
-        if (task)
+        if (task) {
+            self->spawning_guest = guest;
             return task;
+        }
     }
     return NULL;
+}
+
+/* A thread of the application that spawns has more where the last one came from. */
+static inline pl_task *steal(parla_runtime *rt, pl_worker *self)
+{
+    if (self->spawning_guest) {
+        pl_task *task = steal_from(self->spawning_guest);
+        if (task)
+            return task;
+        self->spawning_guest = NULL;
+    }
+    return search(rt, self);
 }
 
 pl_task *pl_guest_take(parla_runtime *rt, pl_worker *self)
@@ -508,6 +522,8 @@ void pl_blocking_end(parla_runtime *rt, pl_worker *self, pl_blocked *blocked)
 
 /* The guest raises n_active before it looks at n_idle; a worker that wakes up lowers n_idle before it looks at n_active, and retires if
  * that is too high. So either the guest sees that all workers are up, and goes without, or the worker sees the guest. */
+bool pl_active_has_room(parla_runtime *rt) { return pl_load_seq(&rt->n_active) - pl_load_seq(&rt->n_idle) < rt->n_workers; }
+
 bool pl_active_enter(parla_runtime *rt)
 {
     int n_active = pl_add_seq(&rt->n_active, 1) + 1;

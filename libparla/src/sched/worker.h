@@ -24,11 +24,12 @@ typedef struct pl_worker {
     uint16_t *victims; /* the other workers, nearest first; NULL: all are as near */
     int victims_end[PL_MAX_DISTANCE + 1];
     uint64_t polled_ns;
-    bool saw_pending;            /* when it last looked before a sleep, a progress function had something to do */
-    bool is_unrested;            /* parla_runner.rest is due, see manage.c */
-    int until_old;               /* so many tasks more before it looks for old ones first, see find_old_task in worker.c … */
-    unsigned old_turn;           /* … where it looks then … */
-    struct pl_worker *old_guest; /* … and the guest that it looked at last */
+    bool saw_pending;                 /* when it last looked before a sleep, a progress function had something to do */
+    struct pl_worker *spawning_guest; /* the one whose task it stole last, while it has more */
+    bool is_unrested;                 /* parla_runner.rest is due, see manage.c */
+    int until_old;                    /* so many tasks more before it looks for old ones first, see find_old_task in worker.c … */
+    unsigned old_turn;                /* … where it looks then … */
+    struct pl_worker *old_guest;      /* … and the guest that it looked at last */
     pthread_t thread;
     struct pl_worker *next_guest;   /* constant once in the list */
     bool has_thread;                /* of a guest, under the guest lock: a live thread uses it */
