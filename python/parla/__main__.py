@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .commands import doctor, info, trace
+from .commands import bench, doctor, info, shell, trace, why
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; shell completion and the manual page are made from it."""
     parser = argparse.ArgumentParser(prog="parla", description="Look at Parla, at a launch, and at what runs did.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (info, doctor, trace):
+    for command in (info, doctor, why, trace, bench):
         command.add(commands)
+    shell.add(commands, make_parser)
     return parser
 
 

@@ -1,14 +1,16 @@
 """The command `parla`: what it prints, its exit status, wrong arguments."""
 
+import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 from trace_builder import Builder
 
-from parla.__main__ import main
+from parla.__main__ import main, make_parser
 
 PROGRAM = """
 from parla import Parla, spawn
@@ -113,6 +115,13 @@ def test_record_runs_a_command(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
+def test_record_tells_programs_what_it_wrote(tmp_path):
+    output = tmp_path / "run.json"
+    done = parla("trace", "record", "--json", "-o", str(output), "--", sys.executable, "-c", PROGRAM)
+    found = json.loads(done.stdout)
+    assert (found["path"], found["status"], found["n_ranks"]) == (str(output), 0, 1)
+
+
 def test_record_hands_on_the_exit_status(tmp_path):
     output = tmp_path / "run.json"
     done = parla("trace", "record", "-o", str(output), "--", sys.executable, "-c", PROGRAM + "\nraise SystemExit(7)")
@@ -125,6 +134,89 @@ def test_record_says_why_there_is_no_trace(tmp_path):
     assert done.returncode == 1
     assert "started no runtime" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def chain():
+    made = Builder()
+    made.span("worker 0", "a", 0, 100, task=1)
+    made.span("gpu[0] (sim) queue 0", "b", 150, 250, task=2, device=1)
+    made.span("sim0.q1", "x", 110, 140, kind="copy", device=1, bytes=8)
+    made.span("worker 0", "b", 0, 1, task=9)
+    made.span("worker 0", "c", 250, 260, task=3)
+    made.span("worker 0", "c", 300, 310, task=3)
+    made.after(2, 1)
+    made.after(3, 2)
+    return made
+
+
+def test_why_tells_what_a_task_waited_for(tmp_path, capsys):
+    path = str(chain().write(tmp_path / "trace.json"))
+    assert main(["why", path, "b", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["task"], found["line"], found["begin_us"], found["end_us"]) == ("b", "gpu[0] (sim) queue 0", 150, 250)
+    assert (found["ready_us"], found["waited_us"], found["n_copies"], found["copies_us"]) == (100, 50, 1, 30)
+    assert found["chain"] == [{"task": "a", "begin_us": 0, "end_us": 100}]
+    assert found["let_go"] == ["c"]
+    assert main(["why", path, "c"]) == 0
+    text = capsys.readouterr().out
+    assert "20 us of work; suspended for 40 us" in text
+    assert text.index("  b ") < text.index("  a ")
+    assert main(["why", path, "a"]) == 0
+    assert "it waited for no task" in capsys.readouterr().out
+    assert main(["why", path, "B"]) == 1
+    assert "no task is called 'B'; there are 'b'" in capsys.readouterr().err
+
+
+def test_bench_measures(capsys):
+    assert main(["bench", "--json", "--repeats", "1", "--devices", "sim:1", "--workers", "1"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["n_workers"] == 1 and found["devices"] == ["cpu[0]", "gpu[0] (sim)"]
+    assert min(found["spawn_us"], found["spawn_many_us"], found["copy_bytes_per_s"]) > 0
+    assert main(["bench", "--repeats", "0"]) == 1
+    assert "--repeats 0: expected at least 1" in capsys.readouterr().err
+
+
+def completed(tmp_path, *words):
+    """Return what bash offers behind these words of a command line."""
+    script = tmp_path / "parla.bash"
+    script.write_text(parla("completion", "bash").stdout)
+    line = f"source {script}; COMP_WORDS=(parla {' '.join(words)} ''); COMP_CWORD={len(words) + 1}; _parla; echo \"${{COMPREPLY[@]}}\""
+    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=True).stdout.split()
+
+
+def test_a_shell_completes_commands_and_options(tmp_path):
+    assert {"info", "doctor", "why", "trace", "bench", "--help"} <= set(completed(tmp_path))
+    assert {"record", "merge", "report", "diff", "timeline"} <= set(completed(tmp_path, "trace"))
+    assert set(completed(tmp_path, "trace", "report")) == {"--help", "--json"}
+    assert set(completed(tmp_path, "completion")) == {"--help", "--json", "bash", "zsh"}
+    assert "bashcompinit" in parla("completion", "zsh").stdout
+
+
+def test_the_manual_page_has_every_command():
+    page = parla("manual").stdout
+    for words in ("info", "doctor", "why", "bench", "trace record", "trace timeline", "completion", "manual"):
+        assert f".SS parla {words}\n" in page
+    assert "\\fBPARLA_RECEIPT\\fR" in page
+    if shutil.which("groff"):
+        done = subprocess.run(["groff", "-man", "-ww", "-Tascii"], input=page, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def every_command(parser, words=()):
+    for action in parser._actions:
+        for name, command in (action.choices or {}).items() if isinstance(action, argparse._SubParsersAction) else ():
+            yield from every_command(command, (*words, name))
+    if parser.get_default("run"):
+        yield words, parser
+
+
+COMMANDS = list(every_command(make_parser()))
+
+
+@pytest.mark.parametrize(("words", "parser"), COMMANDS, ids=[" ".join(words) for words, _ in COMMANDS])
+def test_every_command_has_json_and_examples(words, parser):
+    assert any("--json" in action.option_strings for action in parser._actions)
+    assert "example" in parser.epilog and f"parla {' '.join(words)}" in parser.epilog
 
 
 def test_wrong_arguments():

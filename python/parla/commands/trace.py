@@ -60,7 +60,10 @@ def _record(options: argparse.Namespace) -> int:
             return status or 1
         done = trace.merge(paths, options.output)
     what = f"{options.output}: {done['n_events']} events of {done['n_ranks']} ranks"
-    print(f"{what}; parla trace report {options.output}, or parla trace timeline {options.output}", file=sys.stderr)
+    if options.json:
+        print(json.dumps({"path": options.output, "status": status, **done}))
+    else:
+        print(f"{what}; parla trace report {options.output}, or parla trace timeline {options.output}", file=sys.stderr)
     return status if status >= 0 else 128 - status
 
 
@@ -70,6 +73,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
     record = add_command(actions, "record", "run a command and write the trace of its ranks", _record, "-o run.json -- mpirun -n 2 ./heat")
     record.add_argument("-o", "--output", default="trace.json", help="file to write (trace.json)")
+    add_json(record)
     record.add_argument("words", nargs="*", metavar="-- command …", help="the command, after --")
 
     merge = add_command(actions, "merge", "merge the traces of the ranks of a node into one", _merge, "trace.*.json -o run.json")
