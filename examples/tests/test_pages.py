@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).resolve().parents[2]
-PROGRAMS = sorted(path.with_suffix(".py") for folder in ("tutorial", "howto") for path in (TOP / "examples" / folder).glob("*.out"))
+FOLDERS = ("tutorial", "howto", "coming_from")
+PROGRAMS = sorted(path.with_suffix(".py") for folder in FOLDERS for path in (TOP / "examples" / folder).glob("*.out"))
 PAGES = sorted(path for path in (TOP / "docs").rglob("*.md") if path.parent.name in ("tutorial", "howto", "coming-from") or
                path.name in ("start.md", "seeing.md", "porting.md"))
 BLOCK = re.compile(r"^```(\S+)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -68,7 +68,8 @@ def _roff(text: str) -> str:
 
 def manual(parser: argparse.ArgumentParser) -> str:
     """Return the manual page parla(1)."""
-    lines = [f'.TH PARLA 1 "" "Parla {parla.__version__}" "User Commands"', ".SH NAME", "parla \\- look at Parla, at a launch, and at what runs did"]
+    lines = [f'.TH PARLA 1 "" "Parla {parla.__version__}" "User Commands"', ".SH NAME"]
+    lines += ["parla \\- look at Parla, at a launch, and at what runs did"]
     lines += [".SH SYNOPSIS", "\\fBparla\\fR \\fIcommand\\fR [\\fIargument\\fR ...]", ".SH COMMANDS"]
     for words, one in _walk(parser):
         if not words or any(isinstance(action, argparse._SubParsersAction) for action in one._actions):
