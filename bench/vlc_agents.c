@@ -290,29 +290,36 @@ static double run_group(group *self, int n_rounds, answer *sum)
     return ns;
 }
 
-static void report(const bench_load *load, group *groups, int n_runs, int n_rounds)
+static void report(const bench_load *load, group *groups, int n_runs, double neighbours)
 {
     char name[96];
-    double medians[N_ARRANGEMENTS];
     int best = UNPARTITIONED;
-    for (int how = 0; how < N_ARRANGEMENTS; how++) {
-        medians[how] = bench_median(groups[how].times, n_runs) / n_rounds;
-        if (how > UNPARTITIONED && medians[how] < medians[best])
+    double *ours = groups[PARTITIONED].times;
+    for (int how = UNPARTITIONED; how < N_ARRANGEMENTS; how++) {
+        if (bench_median(groups[how].times, n_runs) < bench_median(groups[best].times, n_runs))
             best = how;
+        bench_print_times(load->name, BENCH_N_SIDES, ours, n_runs, names[how], groups[how].times, neighbours);
     }
-    for (int how = UNPARTITIONED; how < N_ARRANGEMENTS; how++)
-        bench_report(load->name, BENCH_N_SIDES, "time", "ns", medians[PARTITIONED], names[how], medians[how]);
     snprintf(name, sizeof name, "%s.best", load->name);
-    bench_report(name, BENCH_N_SIDES, "time", "ns", medians[PARTITIONED], names[best], medians[best]);
+    bench_print_times(name, BENCH_N_SIDES, ours, n_runs, names[best], groups[best].times, neighbours);
     for (int how = UNPARTITIONED; how < N_ARRANGEMENTS; how++) {
         snprintf(name, sizeof name, "%s.switches", load->name);
         bench_report(name, BENCH_N_SIDES, "switches", "a run", bench_median(groups[PARTITIONED].switches, n_runs), names[how],
                      bench_median(groups[how].switches, n_runs));
         snprintf(name, sizeof name, "%s.moves", load->name);
-        double ours = bench_median(groups[PARTITIONED].moves, n_runs), theirs = bench_median(groups[how].moves, n_runs);
-        if (ours >= 0 && theirs >= 0)
-            bench_report(name, BENCH_N_SIDES, "migrations", "a run", ours, names[how], theirs);
+        double moves = bench_median(groups[PARTITIONED].moves, n_runs), theirs = bench_median(groups[how].moves, n_runs);
+        if (moves >= 0 && theirs >= 0)
+            bench_report(name, BENCH_N_SIDES, "migrations", "a run", moves, names[how], theirs);
     }
+}
+
+/* CPU time of the agents, which have ended. */
+static double agents_busy_s(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_CHILDREN, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
 void bench_arrangements(const bench_load *load)
@@ -325,18 +332,20 @@ void bench_arrangements(const bench_load *load)
         printf("# %s: skipped, needs %d cores\n", load->name, BENCH_N_SIDES);
         return;
     }
+    double machine_s = bench_machine_busy_s(), own_s = agents_busy_s(), begin_ns = bench_now_ns();
     for (int how = 0; how < N_ARRANGEMENTS; how++) {
         start_group(&groups[how], load, (enum arrangement)how);
         run_group(&groups[how], n_rounds, &sum);
     }
     for (int run = 0; run < n_runs; run++) {
         for (int how = 0; how < N_ARRANGEMENTS; how++) {
-            groups[how].times[run] = run_group(&groups[how], n_rounds, &sum);
+            groups[how].times[run] = run_group(&groups[how], n_rounds, &sum) / n_rounds;
             groups[how].switches[run] = sum.n_switches;
             groups[how].moves[run] = sum.n_moves;
         }
     }
     for (int how = 0; how < N_ARRANGEMENTS; how++)
         stop_group(&groups[how]);
-    report(load, groups, n_runs, n_rounds);
+    double elapsed_s = 1e-9 * (bench_now_ns() - begin_ns);
+    report(load, groups, n_runs, (bench_machine_busy_s() - machine_s - (agents_busy_s() - own_s)) / elapsed_s);
 }

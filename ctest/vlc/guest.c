@@ -8,11 +8,13 @@
 #include <locale.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
+#include <sys/wait.h>
 #include <threads.h>
 #include <unistd.h>
 
@@ -171,6 +173,69 @@ GUEST void *guest_key_get(void) { return pthread_getspecific(key); }
 GUEST int guest_key_destroyed(void) { return n_destroyed; }
 GUEST int guest_key_delete(void) { return pthread_key_delete(key); }
 
+/* More keys than the C library keeps in a thread's own description (32). */
+enum { MAX_KEYS = 100 };
+static pthread_key_t keys[MAX_KEYS];
+static int n_keys_now;
+static _Atomic int n_freed;
+
+static void free_value(void *value)
+{
+    if (*(int *)value < 0) { /* sets a value again: the second round gets it */
+        *(int *)value = 0;
+        pthread_setspecific(keys[0], value);
+    } else {
+        free(value);
+    }
+    n_freed++;
+}
+
+static void *set_keys(void *arg)
+{
+    for (int i = 0; i < n_keys_now; i++) {
+        int *value = malloc(sizeof *value);
+        *value = i == n_keys_now / 2 ? -1 : i;
+        if (pthread_setspecific(keys[i], value) || pthread_getspecific(keys[i]) != value)
+            return NULL;
+    }
+    return arg;
+}
+
+GUEST int guest_thread_with_keys(int n_keys)
+{
+    pthread_t thread;
+    void *is_right = NULL;
+    n_keys_now = n_keys < MAX_KEYS ? n_keys : MAX_KEYS;
+    n_freed = 0;
+    for (int i = 0; i < n_keys_now; i++)
+        if (pthread_key_create(&keys[i], free_value))
+            return -1;
+    if (pthread_create(&thread, NULL, set_keys, &thread) || pthread_join(thread, &is_right) || !is_right)
+        return -2;
+    for (int i = 0; i < n_keys_now; i++)
+        if (pthread_getspecific(keys[i]) || pthread_key_delete(keys[i]))
+            return -3;
+    return n_freed;
+}
+
+/* The program's C library gives the lowest free number, so the second key has the first one's. */
+static void *renew_key(void *arg)
+{
+    pthread_key_t first, second;
+    if (pthread_key_create(&first, NULL) || pthread_setspecific(first, arg) || pthread_key_delete(first))
+        return NULL;
+    if (pthread_key_create(&second, NULL) || second != first || pthread_getspecific(second))
+        return NULL;
+    return pthread_key_delete(second) ? NULL : arg;
+}
+
+GUEST int guest_key_is_renewed(void)
+{
+    pthread_t thread;
+    void *is_right = NULL;
+    return pthread_create(&thread, NULL, renew_key, &thread) == 0 && pthread_join(thread, &is_right) == 0 && is_right;
+}
+
 GUEST int guest_tss(void)
 {
     tss_t mine;
@@ -243,6 +308,32 @@ GUEST int guest_text_work(void)
     int is_right = n == 3 && a == 42 && x == 3.5 && strcmp(word, "word") == 0 && isalpha('x') && !isalpha('1') && isspace(' ');
     return is_right && strcmp(upper, "ABC") == 0 && strtol(" 0x10", NULL, 0) == 16 && strcasecmp("ABC", "abc") == 0;
 }
+
+/* --- Processes and signals --------------------------------------------------------------------------------------------------- */
+
+GUEST int guest_fork(void)
+{
+    int status = -1;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        char *text = malloc(100000);
+        if (!text)
+            _exit(1);
+        snprintf(text, 100000, "%d", 7);
+        int n = atoi(text);
+        free(text);
+        _exit(n);
+    }
+    if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
+        return -1;
+    return WEXITSTATUS(status);
+}
+
+static volatile sig_atomic_t n_signals;
+static void count_signal(int number) { n_signals += number > 0; }
+GUEST int guest_handle_signals(int number) { return signal(number, count_signal) == SIG_ERR ? -1 : 0; }
+GUEST int guest_n_signals(void) { return n_signals; }
 
 /* --- Not safe for two threads: lost updates show ----------------------------------------------------------------------------- */
 

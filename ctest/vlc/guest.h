@@ -20,6 +20,9 @@ void guest_key_set(void *value);
 void *guest_key_get(void);
 int guest_key_destroyed(void);
 int guest_key_delete(void);
+int guest_thread_with_keys(
+    int n_keys);                /* a thread made inside sets them all and ends: how many destructors ran, one of them twice */
+int guest_key_is_renewed(void); /* is a key that was deleted and made again empty in a thread that had set the old one? */
 int guest_tss(void);
 int guest_thread_object(void *counter);
 int guest_read(const char *path, int how, char *out, int capacity); /* how: fopen, open, openat */
@@ -33,6 +36,9 @@ void *guest_malloc(unsigned long size);
 void guest_free(void *p);
 const char *guest_dlopen(const char *library);
 int guest_text_work(void);
+int guest_fork(void); /* what a child that allocates and prints returns: 7 */
+int guest_handle_signals(int number);
+int guest_n_signals(void);
 long guest_unsafe_sum(long n);
 
 #endif

@@ -2,6 +2,7 @@
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #define GUEST extern "C" __attribute__((visibility("default")))
 
@@ -28,3 +29,13 @@ GUEST int cxx_throw(int value)
         return std::string(error.what()) == "on purpose" ? 1 : -1;
     }
 }
+
+/* In a thread of its own: what is thrown there is caught there, and its thread_local object is destroyed with it. */
+GUEST int cxx_thread(int value)
+{
+    int result = -1;
+    std::thread([&] { result = cxx_throw(value) + ++noted.value; }).join();
+    return result;
+}
+
+GUEST void cxx_throw_out() { throw std::runtime_error("nobody catches this"); }

@@ -1,5 +1,6 @@
 /* test_libraries.c - libraries as they are in use: OpenBLAS in three builds, libgomp, FFTW, ARPACK over the Fortran run-time library, C++. A
  * library that is not installed is skipped by name; ci/packages.txt has them all. */
+#include "runtime_fixture.h"
 #include "vlc_fixture.h"
 
 #include <dlfcn.h>
@@ -7,6 +8,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 typedef void dgemm_function(int, int, int, int, int, int, double, const double *, int, const double *, int, double, double *, int);
 
@@ -126,6 +129,60 @@ T_TEST(openmp_has_as_many_threads_as_the_context_cpus)
     }
 }
 
+/* Bodies of tasks that ask for all CPUs of a pool's contexts: an OpenMP library and threads of POSIX in them have exactly these, whatever the
+ * worker that runs the body is bound to. */
+typedef struct seen {
+    int n_team, n_thread_cpus, n_cpus;
+} seen;
+
+static int look_around(parla_context *context, void *arg)
+{
+    seen *self = arg;
+    parla_vlc *vlc = parla_vlc_current();
+    (void)context;
+    ((void (*)(void (*)(void *), void *, unsigned, unsigned))symbol_of(vlc, "GOMP_parallel"))(count_team, &self->n_team, 0, 0);
+    self->n_thread_cpus = GUEST_OF(vlc, guest_thread_cpus)();
+    self->n_cpus = GUEST_OF(vlc, guest_kernel_cpus)();
+    return 0;
+}
+
+static void run_in_pool(int n_contexts, int n_cpus)
+{
+    enum { N_TASKS = 12 };
+    parla_vlc_options options = PARLA_VLC_OPTIONS_INIT;
+    parla_vlc_pool *pool;
+    seen all[N_TASKS] = {0};
+    options.n_cpus = n_cpus;
+    T_OK(parla_vlc_pool_create(&pool, n_contexts, &options));
+    for (int i = 0; i < n_contexts; i++) {
+        if (is_missing(parla_vlc_pool_context(pool, i), "libgomp.so.1"))
+            T_SKIP("libgomp1 is not installed");
+        T_OK(parla_vlc_open(parla_vlc_pool_context(pool, i), NULL, T_GUEST));
+    }
+    open_runtime(3);
+    for (int i = 0; i < N_TASKS; i++) {
+        parla_task_options task = PARLA_TASK_OPTIONS_INIT;
+        task.body = look_around;
+        task.arg = &all[i];
+        T_OK(parla_vlc_spawn(rt, pool, n_cpus, NULL, &task));
+    }
+    T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+    close_runtime();
+    for (int i = 0; i < N_TASKS; i++) {
+        T_EQ(all[i].n_team, n_cpus);
+        T_EQ(all[i].n_thread_cpus, n_cpus);
+        T_EQ(all[i].n_cpus, n_cpus);
+    }
+    parla_vlc_pool_destroy(pool);
+}
+
+T_TEST(libraries_inside_tasks_are_held_to_the_pool_s_cpus)
+{
+    int n = n_process_cpus();
+    run_in_pool(1, n);
+    run_in_pool(n, 1);
+}
+
 T_TEST(fftw_plans_in_two_contexts)
 {
     parla_vlc *sides[2] = {make_context(1), make_context(1)};
@@ -221,7 +278,24 @@ T_TEST(cxx_statics_exceptions_and_thread_locals)
     T_EQ(pthread_create(&thread, NULL, touch, a), 0);
     T_EQ(pthread_join(thread, NULL), 0);
     T_EQ(read_a("destroyed"), 1); /* at the end of a thread from outside */
+    T_EQ(((int (*)(int))symbol_of(a, "cxx_thread"))(1), 2);
+    T_EQ(read_a("destroyed"), 2); /* and of one made inside */
     parla_vlc_destroy(a);
     parla_vlc_destroy(b);
+}
+
+T_TEST(an_exception_that_leaves_its_context_ends_the_process)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        parla_vlc *vlc = make_context(1);
+        T_OK(parla_vlc_open(vlc, NULL, T_GUEST_CXX));
+        (void)freopen("/dev/null", "w", stderr);
+        ((void (*)(void))symbol_of(vlc, "cxx_throw_out"))();
+        _exit(0);
+    }
+    T_EQ(waitpid(child, &status, 0), child);
+    T_TRUE(WIFSIGNALED(status));
 }
 #endif

@@ -120,3 +120,26 @@ T_TEST(the_end_of_the_runtime_gives_everything_back)
     T_EQ(n_ended, 10);
     close_all();
 }
+
+/* Tasks stand in the queue when their runtime goes: they end without having run, and the context is free for the next who asks. */
+T_TEST(tasks_leave_the_queue_with_their_runtime)
+{
+    parla_task waiting[3];
+    parla_vlc *lent, *again = NULL;
+    int most = 1;
+    open_all(1, 2);
+    T_OK(parla_vlc_pool_acquire(pool, &lent, 0));
+    for (int i = 0; i < 3; i++)
+        spawn_inside(work, &most, &waiting[i]);
+    for (int i = 0; i < 3; i++)
+        T_EVENTUALLY(parla_task_query(waiting[i]) == PARLA_TASK_SUSPENDED, 10000);
+    close_runtime();
+    T_EQ(n_ended, 3);
+    T_EQ(n_done, 0);
+    parla_vlc_pool_release(pool, lent);
+    T_OK(parla_vlc_pool_acquire(pool, &again, 0));
+    T_EQ_PTR(again, lent);
+    parla_vlc_pool_release(pool, again);
+    parla_vlc_pool_destroy(pool);
+    T_EQ(limits_now().n_contexts, 0);
+}

@@ -45,5 +45,16 @@ T_TEST(signal_handlers_are_the_process_s)
     signal(SIGUSR1, note);
     T_EQ(inner_raise(SIGUSR1), 0);
     T_EQ(n_signals, 1);
+    T_EQ(GUEST_OF(vlc, guest_handle_signals)(SIGUSR1), 0); /* the latest who installs one has it */
+    T_EQ(raise(SIGUSR1), 0);
+    T_EQ(n_signals, 1);
+    T_EQ(GUEST_OF(vlc, guest_n_signals)(), 1);
+    parla_vlc_destroy(vlc);
+}
+
+T_TEST(a_child_forked_inside_allocates_and_prints)
+{
+    parla_vlc *vlc = make_guest(1);
+    T_EQ(GUEST_OF(vlc, guest_fork)(), 7);
     parla_vlc_destroy(vlc);
 }

@@ -45,6 +45,20 @@ T_TEST(each_namespace_has_its_own_values_and_destructors)
     parla_vlc_destroy(both.b);
 }
 
+/* Their values are destroyed, in two rounds where a destructor sets one again, whether or not the C library keeps them in the thread's own
+ * description; memory goes back to the heap that it came from. */
+T_TEST(threads_made_inside_destroy_their_values)
+{
+    parla_vlc *a = make_guest(1), *b = make_guest(1);
+    for (int i = 0; i < 20; i++) {
+        T_EQ(GUEST_OF(a, guest_thread_with_keys)(8), 9);
+        T_EQ(GUEST_OF(b, guest_thread_with_keys)(80), 81);
+    }
+    T_EQ(GUEST_OF(a, guest_key_is_renewed)(), 1);
+    parla_vlc_destroy(a);
+    parla_vlc_destroy(b);
+}
+
 typedef struct outliving {
     parla_vlc *vlc;
     pthread_barrier_t barrier;

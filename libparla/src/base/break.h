@@ -63,6 +63,13 @@ enum {
     PL_BREAK_WATCHERS = 83,     /* all idle workers look every 50 us at what is pending */
     PL_BREAK_HAND_OVER = 84,    /* who watched what is pending goes to work without a word */
     PL_BREAK_BURY = 85,         /* a thread beyond the window runs what is ready */
+    PL_BREAK_VLC_UNBIND = 95,   /* a thread that leaves a context keeps its CPUs */
+    PL_BREAK_VLC_STAY = 96,     /* a stay does not keep its context */
+    PL_BREAK_VLC_LEND = 97,     /* a context that is handed to who waits for it counts as free, too */
+    PL_BREAK_VLC_KEYS = 98,     /* libraries are unloaded without giving their keys back */
+    PL_BREAK_VLC_THREADS = 99,  /* libraries are unloaded while threads run their code */
+    PL_BREAK_VLC_CLAIM = 160,   /* the CPUs of a context are free for others */
+    PL_BREAK_VLC_QUEUE = 161,   /* a task that ends while it waits for a context keeps its place */
     PL_BREAK_OWN_SIGNAL = 180,  /* signals that the program handles are taken from it */
     PL_BREAK_LAST_WORD = 181,   /* a signal ends the process before all has been said */
     PL_BREAK_REST = 201,        /* a runner does not rest before a body that is not managed */

@@ -13,6 +13,7 @@
  * this library. */
 #include "vlc/context.h"
 
+#include "base/break.h"
 #include "base/error.h"
 #include "vlc/needs.h"
 #include "vlc/registry.h"
@@ -88,7 +89,7 @@ static const char *why_loaded(const parla_vlc *vlc, pl_vlc_contents *contents)
     vlc->loader->look(&vlc->space, contents);
     if (contents->stays[0] != '\0')
         return contents->stays;
-    if (vlc->space.inside->n_threads() > 0)
+    if (vlc->space.inside->n_threads() > 0 && !pl_is_broken(PL_BREAK_VLC_THREADS))
         return "threads that were made inside still live";
     if (vlc->space.inside->n_thread_objects() > 0)
         return "threads outside still hold its thread_local objects";
@@ -98,7 +99,8 @@ static const char *why_loaded(const parla_vlc *vlc, pl_vlc_contents *contents)
 static void unload(parla_vlc *vlc)
 {
     pl_vlc_step_in(vlc);
-    vlc->space.inside->end();
+    if (!pl_is_broken(PL_BREAK_VLC_KEYS))
+        vlc->space.inside->end();
     while (vlc->n_libraries > 0) {
         pl_vlc_library *last = &vlc->libraries[--vlc->n_libraries];
         (void)vlc->space.inside->close(last->handle);

@@ -6,6 +6,7 @@
  * The mask is read when a stay begins, since somebody else may have bound the thread meanwhile; it is written only where the context's
  * differs, so a worker that is bound to the context's CPUs already pays one system call. A stay in the context that the thread is in
  * anyway costs none. */
+#include "base/break.h"
 #include "base/error.h"
 #include "vlc/context.h"
 #include "vlc/thread_cpus.h"
@@ -61,7 +62,7 @@ static void unbind(const parla_vlc_entry *entry)
 {
     if (entry->flags & MEMORY)
         (void)pl_thread_memory_set(entry->memory, entry->nodes);
-    if (entry->flags & CPUS)
+    if ((entry->flags & CPUS) && !pl_is_broken(PL_BREAK_VLC_UNBIND))
         (void)pl_thread_pin((const pl_cpus *)entry->cpus);
     if (!entry->outer)
         pl_process_cpus_note(NULL);
@@ -83,7 +84,7 @@ int parla_vlc_enter(parla_vlc *vlc, parla_vlc_entry *entry)
     }
     if (!is_in_it && vlc->memory != PARLA_VLC_MEMORY_INHERIT)
         bind_memory(vlc, entry);
-    pl_add_acq_rel(&vlc->refs_shared, 1);
+    pl_add_acq_rel(&vlc->refs_shared, pl_is_broken(PL_BREAK_VLC_STAY) ? 0 : 1);
     current = entry;
     vlc->space.inside->enter();
     return 0;
@@ -99,6 +100,6 @@ void parla_vlc_leave(parla_vlc_entry *entry)
     vlc->space.inside->leave();
     current = entry->outer;
     unbind(entry);
-    if (pl_sub_acq_rel(&vlc->refs_shared, 1) == 1)
+    if (pl_sub_acq_rel(&vlc->refs_shared, pl_is_broken(PL_BREAK_VLC_STAY) ? 0 : 1) == 1)
         pl_vlc_retire(vlc);
 }

@@ -7,6 +7,7 @@
  * Invariant: free contexts and waiters do not exist at the same time. */
 #include "vlc/pool.h"
 
+#include "base/break.h"
 #include "base/clock.h"
 #include "base/error.h"
 
@@ -152,9 +153,9 @@ void parla_vlc_pool_release(parla_vlc_pool *pool, parla_vlc *vlc)
         pool->first = waiter->next;
         if (!pool->first)
             pool->end = &pool->first;
-    } else {
-        pool->free[pool->n_free++] = vlc;
     }
+    if (!waiter || (pl_is_broken(PL_BREAK_VLC_LEND) && pool->n_free < pool->n_contexts))
+        pool->free[pool->n_free++] = vlc;
     pthread_mutex_unlock(&pool->mutex);
     if (waiter)
         waiter->take(waiter, vlc);

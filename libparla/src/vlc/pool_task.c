@@ -8,10 +8,12 @@
  * So no thread waits, and a body that suspends holds no context meanwhile: tasks that wait for each other cannot block a pool.
  *
  * The record lives from spawn to on_end, which the runtime calls exactly once. If the task ends while it stands in the queue (the runtime
- * was destroyed), on_end takes it out, or waits for the hand-over that is under way and gives the context back. */
+ * was destroyed, and the body called with its event cancelled), it takes itself out, or waits for the hand-over that is under way and gives
+ * the context back. */
 #include "vlc/pool.h"
 
 #include "base/atomic.h"
+#include "base/break.h"
 #include "base/error.h"
 
 #include <parla/event.h>
@@ -80,23 +82,6 @@ static int run_inside(record *self, parla_vlc *vlc, parla_context *context)
     return status;
 }
 
-static int run(parla_context *context, void *arg)
-{
-    record *self = arg;
-    int status = 0;
-    parla_vlc *vlc = taken(self);
-    self->is_waiting = false;
-    if (!vlc)
-        vlc = pl_vlc_pool_take(self->pool, NULL);
-    if (!vlc)
-        vlc = wait_for_context(self, context, &status);
-    if (!vlc)
-        return status;
-    status = run_inside(self, vlc, context);
-    parla_vlc_pool_release(self->pool, vlc);
-    return status;
-}
-
 /* The task ended without the step that its context was meant for. */
 static void give_back(record *self)
 {
@@ -110,10 +95,32 @@ static void give_back(record *self)
     parla_vlc_pool_release(self->pool, vlc);
 }
 
+static int run(parla_context *context, void *arg)
+{
+    record *self = arg;
+    int status = 0;
+    parla_vlc *vlc = taken(self);
+    bool is_in_vain = self->is_waiting && !vlc; /* the runtime ends, and has cancelled the event */
+    if (is_in_vain && !pl_is_broken(PL_BREAK_VLC_QUEUE))
+        give_back(self);
+    self->is_waiting = false;
+    if (is_in_vain)
+        return PARLA_E_CANCELLED;
+    if (!vlc)
+        vlc = pl_vlc_pool_take(self->pool, NULL);
+    if (!vlc)
+        vlc = wait_for_context(self, context, &status);
+    if (!vlc)
+        return status;
+    status = run_inside(self, vlc, context);
+    parla_vlc_pool_release(self->pool, vlc);
+    return status;
+}
+
 static void end(void *arg, const parla_outcome *outcome)
 {
     record *self = arg;
-    if (self->is_waiting)
+    if (self->is_waiting && !pl_is_broken(PL_BREAK_VLC_QUEUE))
         give_back(self);
     if (self->on_end)
         self->on_end(self->arg, outcome);

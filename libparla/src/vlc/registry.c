@@ -8,6 +8,7 @@
  * of a forked child has not written is the parent's to write: those contexts are not in the child's registry. */
 #include "vlc/registry.h"
 
+#include "base/break.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/lock.h"
@@ -66,7 +67,7 @@ int pl_vlc_next_number_locked(void) { return n_named++; }
 
 void pl_vlc_claim_locked(const parla_vlc *vlc, int n)
 {
-    for (int i = 0; vlc->has_claims && i < PL_CPUS_MAX; i++)
+    for (int i = 0; vlc->has_claims && !pl_is_broken(PL_BREAK_VLC_CLAIM) && i < PL_CPUS_MAX; i++)
         if (pl_cpus_has(&vlc->cpus, i))
             claims[i] = (short)(claims[i] + n);
 }

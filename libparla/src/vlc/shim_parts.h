@@ -37,7 +37,10 @@ int shim_threads_count(void);
 void shim_threads_pin(void);
 
 /* Thread-specific data and thread_local objects. */
+int __cxa_thread_atexit_impl(void (*destroy)(void *), void *object,
+                             void *library); /* exported by the C library, declared nowhere */
 int shim_thread_objects(void);
+void shim_keys_thread_end(void); /* of a thread made here: runs the destructors of its values */
 void shim_keys_end(void);
 void shim_keys_renew(void);
 

@@ -209,37 +209,36 @@ static void pin(const record *r)
     (void)SHIM_REAL(syscall)(SYS_sched_setaffinity, 0L, sizeof cpus, cpus.words);
 }
 
+static void end(void *arg)
+{
+    shim_keys_thread_end();
+    pl_store_release(&((record *)arg)->has_left, true);
+}
+
+/* What is registered first is called last, after the destructors of all thread_local objects, as those of thread-specific data are; also after
+ * pthread_exit and cancellation. */
 static void begin(record *r)
 {
     depth = 1;
     is_made_here = true;
     pin(r);
+    (void)SHIM_REAL(__cxa_thread_atexit_impl)(end, r, &first);
     pl_store_release(&r->tid, (int)SHIM_REAL(syscall)(SYS_gettid));
 }
-
-static void left(void *arg) { pl_store_release(&((record *)arg)->has_left, true); }
 
 static void *run_plain(void *arg)
 {
     record *r = arg;
-    void *result;
     begin(r);
-    pthread_cleanup_push(left, r); /* also after pthread_exit and cancellation */
-    result = r->function.plain(r->arg);
-    pthread_cleanup_pop(1);
-    return result;
+    return r->function.plain(r->arg);
 }
 
 /* As the C library keeps the result of a C11 thread. */
 static void *run_c11(void *arg)
 {
     record *r = arg;
-    int result;
     begin(r);
-    pthread_cleanup_push(left, r);
-    result = r->function.c11(r->arg);
-    pthread_cleanup_pop(1);
-    return (void *)(intptr_t)result;
+    return (void *)(intptr_t)r->function.c11(r->arg);
 }
 
 /* Did the library choose CPUs in the attributes? Without a choice the C library says "all". */
