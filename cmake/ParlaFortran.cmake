@@ -1,10 +1,10 @@
 # parla_find_fortran(): what PARLA_FORTRAN leads to. Sets parla_has_fortran, and says why not. A macro, since languages are enabled for the
-# whole project. Wheels hold no modules: these belong to a compiler, not to an interpreter.
+# whole project.
 macro(parla_find_fortran)
   set(parla_has_fortran OFF)
   if(NOT PARLA_FORTRAN MATCHES "^(AUTO|ON|OFF)$")
     message(FATAL_ERROR "PARLA_FORTRAN=${PARLA_FORTRAN}: expected AUTO, ON or OFF")
-  elseif(NOT PARLA_FORTRAN STREQUAL "OFF" AND NOT SKBUILD)
+  elseif(NOT PARLA_FORTRAN STREQUAL "OFF")
     include(CheckLanguage)
     check_language(Fortran)
     if(CMAKE_Fortran_COMPILER)

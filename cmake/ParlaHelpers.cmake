@@ -20,9 +20,6 @@ function(parla_library)
           LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT devel
           FILE_SET HEADERS COMPONENT devel)
   install(EXPORT parla-${arg_EXPORT_NAME}-targets NAMESPACE Parla:: DESTINATION ${PARLA_PACKAGE_DIR} COMPONENT devel)
-  if(SKBUILD)
-    install(TARGETS ${arg_NAME} LIBRARY DESTINATION parla/lib COMPONENT python FILE_SET HEADERS DESTINATION include COMPONENT devel)
-  endif()
 
   if(PARLA_BUILD_TESTS)
     add_library(${arg_NAME}_testing STATIC)

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import parla
 import pytest
 
 pytest.importorskip("mpi4py")
@@ -102,6 +103,26 @@ def test_pre_emption_ends_a_run_with_the_receipts_of_all_ranks(slurm):
     found = receipts(slurm)
     assert [(one["n_ranks"], one["ended_by"], one["tasks"]["ended"]) for one in found] == [(2, "SIGTERM", 1)] * 2, errors
     assert errors.count("ended by SIGTERM") == 2
+
+
+def test_ci_in_a_job(slurm, monkeypatch):
+    """The MPI tests that ci/cluster would run are replaced by one that looks at nothing but that ctest is called."""
+    top = SCRIPTS.parents[1]
+    for name in ("ci", "examples"):
+        (slurm / name).symlink_to(top / name)
+    (slurm / "build/dev/ctest").mkdir(parents=True)
+    (slurm / "build/dev/python").symlink_to(Path(parla._parla.__file__).parents[1])
+    (slurm / "build/venv/bin").mkdir(parents=True)
+    (slurm / "build/venv/bin/python").symlink_to(slurm / "bin/python")
+    (slurm / "bin/ctest").write_text('#!/bin/sh\necho ctest "$@"\n')
+    (slurm / "bin/ctest").chmod(0o755)
+    copy = slurm / "spool.sh"  # as Slurm's
+    copy.write_text((top / "ci/cluster").read_text().replace("--nodes=2", "--nodes=1"))
+    done = sbatch(copy, "dev", "-R", "mpi")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 ranks; the first has" in done.stdout
+    assert "ctest --test-dir build/dev -L mpi --output-on-failure --no-tests=error -R mpi\n" in done.stdout
+    assert len(list((slurm / "build/receipts").glob("cross_arrays.*.json"))) == 2
 
 
 def test_the_double_knows_what_it_does_not_know(slurm):
