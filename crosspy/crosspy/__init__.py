@@ -9,11 +9,13 @@ layouts copies exactly the elements that move, as tasks. Nothing is gathered unl
 (9, gpu[1])
 """
 
+from . import linalg
 from ._crosspy import plan_cache_info
 from .array import CrossArray, GatherLimitError, set_gather_limit
 from .block import Block
 from .create import array, empty, fromfunction, full, zeros
 from .flow import places, sync, traffic
+from .functions import concatenate, empty_like, full_like, ones_like, sort, stack, where, zeros_like
 from .index import UnsupportedIndexError
 from .layout import BlockCyclic, Grid, Layout, Split, parse_layout
 from .place import Place
@@ -31,15 +33,24 @@ __all__ = [
     "Split",
     "UnsupportedIndexError",
     "array",
+    "concatenate",
     "empty",
+    "empty_like",
     "fromfunction",
     "full",
+    "full_like",
+    "linalg",
     "links",
+    "ones_like",
     "parse_layout",
     "places",
     "plan_cache_info",
     "set_gather_limit",
+    "sort",
+    "stack",
     "sync",
     "traffic",
+    "where",
     "zeros",
+    "zeros_like",
 ]

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from parla.devices import Device
 
-from . import drawing, flow, index, redistribute, show
+from . import _crosspy, drawing, flow, index, matmul, redistribute, show, sort, ufunc
 from .block import Block
 from .layout import Grid, Layout
 from .redistribute import View
-from .store import Store
+from .reductions import Reductions
+from .store import Store, as_dtype
+
+# NumPy's functions that work on a CrossArray; `functions` fills it.
+_functions: dict[Callable, Callable] = {}
 
 _gather_limit = 64 * 2**20
 
@@ -36,29 +42,31 @@ def _can_take(out: object, shape: tuple[int, ...], dtype: np.dtype) -> bool:
     return all(stride != 0 or extent <= 1 for stride, extent in zip(out.strides, out.shape))
 
 
-def _refuse_operator(name: str) -> object:
-    def refuse(self: CrossArray, other: object) -> bool:
-        raise TypeError(f"CrossArray {name} ...: element-wise operations are not supported; use x.gather(), or tasks on x.blocks")
-
-    return refuse
+def _view_of(item: object) -> object:
+    return item._view if isinstance(item, CrossArray) else item
 
 
-class CrossArray:
+def _write(outs: list, ins: list) -> None:
+    outs[0][...] = ins[0]
+
+
+class CrossArray(Reductions, np.lib.mixins.NDArrayOperatorsMixin):
     """An N-d array whose blocks lie on devices, as its layout says; or a view of some elements of one.
 
-    Made by `array`, `fromfunction`, `empty`, `zeros` and `full`. Indexing with integers, slices and an ellipsis gives a view that
+    Made by `array`, `fromfunction`, `empty`, `zeros` and `full`. Indexing with integers, slices, an ellipsis and new axes gives a view that
     shares the blocks. Assigning to a view spawns copies that are ordered with all tasks on the blocks; nothing waits. Content
     reaches NumPy through `gather` only (and `numpy.asarray` for small arrays).
+
+    Operators, NumPy's universal functions and those that `crosspy.functions` lists work block by block, as tasks. The result lies as the
+    first operand that has its shape; other operands are copied to where it lies. In-place operators and out= write where the array lies.
+    Where there are several ranks all of them compute alike, and plain NumPy operands are the same at each.
     """
 
     __slots__ = ("_shape", "_view")
 
-    # NumPy's functions and operators must not take the array for a sequence and gather it bit by bit.
-    __array_ufunc__ = None
-
     def __init__(self, view: View) -> None:
         self._view = view
-        self._shape = tuple(index.count(part) for k, part in enumerate(view.box) if not view.dropped >> k & 1)
+        self._shape = view.shape
 
     # --- Form ---
 
@@ -90,14 +98,12 @@ class CrossArray:
     @property
     def base(self) -> CrossArray | None:
         """The array that this is a view of, or None."""
-        whole = redistribute.whole(self._view.store)
-        return None if self._view == whole else CrossArray(whole)
+        return None if self._view.is_whole else CrossArray(redistribute.whole(self._view.store))
 
     @property
     def layout(self) -> Layout:
         """Where the elements are. For a view: that of the same elements as an array of their own."""
-        store, box, dropped = self._view
-        return store.layout if self.base is None else store.layout.view(box, dropped)
+        return self._view.layout
 
     @property
     def device(self) -> tuple[Device, ...]:
@@ -128,13 +134,24 @@ class CrossArray:
     # --- Elements ---
 
     def __getitem__(self, key: object) -> CrossArray:
-        store, box, dropped = self._view
-        kept = [k for k in range(len(box)) if not dropped >> k & 1]
-        parts = list(box)
-        for k, (part, is_number) in zip(kept, index.parse(key, self._shape)):
-            parts[k] = index.compose(box[k], part)
-            dropped |= is_number << k
-        return CrossArray(View(store, tuple(parts), dropped))
+        store, box, axes = self._view
+        parts, kept, left = list(box), [], iter(axes)
+        for entry in index.parse(key, self._shape):
+            k = -1 if entry is None else next(left)
+            if k >= 0:
+                parts[k] = index.compose(box[k], entry[0])
+            if entry is None or not entry[1]:
+                kept.append(k)
+                if entry is not None and k < 0 and index.count(entry[0]) == 0:
+                    return self._nothing(key)
+        if len(kept) > _crosspy.MAX_NDIM:
+            raise IndexError(f"an array has at most {_crosspy.MAX_NDIM} dimensions, this would have {len(kept)}")
+        return CrossArray(View(store, tuple(parts), tuple(kept)))
+
+    def _nothing(self, key: object) -> CrossArray:
+        """Return an array without elements that has the shape of `self[key]`: a view of none of them."""
+        shape = np.broadcast_to(np.empty(()), self._shape)[key].shape
+        return CrossArray(redistribute.whole(Store(Grid(shape, (1,) * len(shape), [self.layout.place(0)]), self.dtype)))
 
     def __setitem__(self, key: object, value: object) -> None:
         view = self[key]._view
@@ -152,6 +169,20 @@ class CrossArray:
             raise TypeError("len() of a CrossArray without dimensions")
         return self._shape[0]
 
+    # --- Arrangements ---
+
+    def transpose(self, *axes: object) -> CrossArray:
+        """Return a view with the dimensions in another order, by default the opposite one."""
+        if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
+            axes = () if axes[0] is None else tuple(axes[0])
+        order = [operator.index(k) for k in axes] if axes else list(range(self.ndim))[::-1]
+        if any(not -self.ndim <= k < self.ndim for k in order) or sorted(k % self.ndim for k in order) != list(range(self.ndim)):
+            raise ValueError(f"transpose: axes {tuple(axes)} do not name each of {self.ndim} dimensions once")
+        store, box, own = self._view
+        return CrossArray(View(store, box, tuple(own[k] for k in order)))
+
+    T = property(lambda self: self.transpose(), doc="A view with the dimensions in the opposite order.")
+
     # --- Copies ---
 
     def copy(self) -> CrossArray:
@@ -165,6 +196,23 @@ class CrossArray:
         made = CrossArray(redistribute.whole(Store(layout, self.dtype)))
         redistribute.assign(made._view, self._view)
         return made
+
+    def astype(self, dtype: object, casting: str = "unsafe", copy: bool = True) -> CrossArray:
+        """Return a copy with elements of another type; the array itself if it has that type and copy is False."""
+        kind = as_dtype(dtype)
+        if not np.can_cast(self.dtype, kind, casting):
+            raise TypeError(f"astype: elements of {self.dtype} cannot be cast to {kind} by the rule {casting!r}")
+        if kind == self.dtype:
+            return self.copy() if copy else self
+        return CrossArray(ufunc.run(_write, [self._view], [kind], [None], "astype")[0])
+
+    def sort(self, axis: int = -1) -> None:
+        """Sort in place along an axis. Collective; waits if that axis is cut. See `crosspy.sort`."""
+        self[...] = CrossArray(sort.sort(self._view, axis))
+
+    def dot(self, other: object) -> CrossArray:
+        """Return the product of matrices, or of vectors; with a number, of all elements with it."""
+        return np.dot(self, other)
 
     def gather(
         self, out: np.ndarray | None = None, *, root: int | None = None, limit: int = redistribute.PART_BYTES
@@ -216,10 +264,37 @@ class CrossArray:
         local = self.gather()
         return local if dtype is None else local.astype(dtype, copy=False)
 
+    def __array_ufunc__(self, function: np.ufunc, method: str, *inputs: object, **options: object) -> object:
+        if not all(isinstance(item, _OPERANDS) or np.isscalar(item) for item in inputs):
+            return NotImplemented
+        outs = options.pop("out", (None,) * function.nout)
+        if not all(out is None or isinstance(out, CrossArray) for out in outs):
+            raise TypeError("out=: a result of CrossArrays goes to a CrossArray; x.gather(out=) fills a NumPy array")
+        plain = [_view_of(item) for item in inputs]
+        if method == "reduce":
+            return self._reduce(function, **{"axis": 0, **options}, out=outs[0]) if inputs[0] is self else NotImplemented
+        if method != "__call__":
+            raise TypeError(ufunc.advice(f"numpy.{function.__name__}.{method}"))
+        if function is np.matmul:
+            if outs[0] is not None or options:
+                raise TypeError(ufunc.advice("numpy.matmul with out= or other options"))
+            return self._matmul(*inputs)
+        options = {key: _view_of(value) for key, value in options.items()}
+        made = ufunc.call(function, plain, [None if out is None else out._view for out in outs], options)
+        results = tuple(CrossArray(view) if out is None else out for out, view in zip(outs, made))
+        return results if function.nout > 1 else results[0]
+
+    @staticmethod
+    def _matmul(a: object, b: object) -> CrossArray:
+        if not isinstance(a, CrossArray) or not isinstance(b, CrossArray):
+            raise TypeError("matmul: both factors are CrossArrays; make one of a NumPy array with crosspy.array(a, layout)")
+        return CrossArray(matmul.matmul(a._view, b._view))
+
     def __array_function__(self, function: object, types: object, args: tuple, kwargs: dict) -> object:
-        if function in (np.shape, np.ndim, np.size):
-            return getattr(args[0] if args else kwargs["a"], function.__name__)
-        raise TypeError(f"numpy.{function.__name__} does not work on a CrossArray; use x.gather(), or tasks on x.blocks")
+        work = _functions.get(function)
+        if work is None:
+            raise TypeError(ufunc.advice(f"numpy.{function.__name__}"))
+        return work(*args, **kwargs)
 
     def __bool__(self) -> bool:
         return bool(self.item())
@@ -233,8 +308,15 @@ class CrossArray:
     def __complex__(self) -> complex:
         return complex(self.item())
 
-    __eq__ = _refuse_operator("==")
-    __ne__ = _refuse_operator("!=")
+    def __contains__(self, value: object) -> bool:
+        return bool((self == value).any())
+
+    def __iter__(self) -> Iterator[CrossArray]:
+        return (self[i] for i in range(len(self)))
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item() if spec else str(self), spec)
+
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
@@ -243,3 +325,6 @@ class CrossArray:
     def _repr_html_(self) -> str:
         """For notebooks: where the blocks are. Nothing is gathered."""
         return drawing.array_html(self)
+
+
+_OPERANDS = (CrossArray, np.ndarray, list, tuple)

@@ -15,7 +15,7 @@ class UnsupportedIndexError(IndexError):
 
 def _refuse(item: object, what: str) -> UnsupportedIndexError:
     return UnsupportedIndexError(
-        f"index {item!r}: {what}; CrossArray takes integers, slices with a step of at least 1, and an ellipsis. "
+        f"index {item!r}: {what}; CrossArray takes integers, slices with a step of at least 1, an ellipsis, and new axes. "
         "Use x.gather()[...] for the rest, or x.blocks to work block by block"
     )
 
@@ -41,16 +41,16 @@ def _one(item: object, axis: int, extent: int) -> tuple[Range, bool]:
         return (start, max(start, stop), step), False
     number = _as_integer(item)
     if number is None:
-        what = "new axes are not supported" if item is None else "index lists and arrays are not supported"
-        raise _refuse(item, what if item is None or isinstance(item, (list, tuple, range)) else "this is no index")
+        is_list = isinstance(item, (list, tuple, range))
+        raise _refuse(item, "index lists and arrays are not supported" if is_list else "this is no index")
     if not -extent <= number < extent:
         raise IndexError(f"index {number} is out of bounds for axis {axis} with size {extent}")
     number %= extent
     return (number, number + 1, 1), True
 
 
-def parse(key: object, shape: tuple[int, ...]) -> list[tuple[Range, bool]]:
-    """Return for each dimension of `shape` the range that `key` names there, and whether the dimension is dropped.
+def parse(key: object, shape: tuple[int, ...]) -> list[tuple[Range, bool] | None]:
+    """Return for each dimension of `shape` the range that `key` names there, and whether the dimension is dropped; None for a new dimension.
 
     Raises IndexError as NumPy does, and UnsupportedIndexError for what NumPy has beyond basic indexing.
     """
@@ -58,13 +58,13 @@ def parse(key: object, shape: tuple[int, ...]) -> list[tuple[Range, bool]]:
     n_dots = sum(item is Ellipsis for item in items)
     if n_dots > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
-    if any(item is None for item in items):
-        raise _refuse(None, "new axes are not supported")
-    if len(items) - n_dots > len(shape):
-        raise IndexError(f"too many indices: the array has {len(shape)} dimensions, but {len(items) - n_dots} were indexed")
+    n_indexed = len(items) - n_dots - sum(item is None for item in items)
+    if n_indexed > len(shape):
+        raise IndexError(f"too many indices: the array has {len(shape)} dimensions, but {n_indexed} were indexed")
     at = next((i for i, item in enumerate(items) if item is Ellipsis), len(items))
-    items[at : at + 1] = [slice(None)] * (len(shape) - (len(items) - n_dots))
-    return [_one(item, axis, extent) for axis, (item, extent) in enumerate(zip(items, shape))]
+    items[at : at + 1] = [slice(None)] * (len(shape) - n_indexed)
+    axes = iter(enumerate(shape))
+    return [None if item is None else _one(item, *next(axes)) for item in items]
 
 
 def count(part: Range) -> int:

@@ -121,9 +121,9 @@ class Layout:
         """Return the grid of blocks as text: a letter for each place, extents in the margins."""
         return show.picture(self)
 
-    def view(self, box: tuple, dropped: int) -> Layout:
-        """Return the layout of a view: (start, stop, step) for each dimension, and the dimensions that are left out, as bits."""
-        return Layout(self._core.view(box, dropped))
+    def view(self, box: tuple, axes: tuple[int, ...]) -> Layout:
+        """Return the layout of a view: (start, stop, step) for each dimension, and the dimensions that it has, -1 for new ones."""
+        return Layout(self._core.view(box, axes))
 
     def __eq__(self, other: object) -> bool:
         return self._core == other._core if isinstance(other, Layout) else NotImplemented

@@ -11,7 +11,8 @@ from parla import StateError, cpu, spawn
 from parla import runtime as parla_runtime
 from parla.array import PArray
 
-from . import _crosspy, flow
+from . import _crosspy, flow, index
+from .layout import Layout
 from .place import Place
 from .store import Store, host_store
 
@@ -33,22 +34,47 @@ class Link(NamedTuple):
 
 
 class View(NamedTuple):
-    """Some elements of a store: (start, stop, step) for each dimension; bits of the dimensions that the view does not have."""
+    """Some elements of a store, seen as an array of their own.
+
+    Attributes
+    ----------
+    box : tuple of (start, stop, step)
+        Which elements, for each dimension of the store. Those that the view does not have were indexed by one number.
+    axes : tuple of int
+        The dimensions of the store that the view has, in any order; -1 for new ones of one element.
+    """
 
     store: Store
     box: tuple[tuple[int, int, int], ...]
-    dropped: int
+    axes: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Extents."""
+        return tuple(1 if k < 0 else index.count(self.box[k]) for k in self.axes)
+
+    @property
+    def is_whole(self) -> bool:
+        """True if it has all elements and all dimensions of its store, in order."""
+        shape = self.store.layout.shape
+        return self.axes == tuple(range(len(shape))) and all(part == (0, n, 1) for part, n in zip(self.box, shape))
+
+    @property
+    def layout(self) -> Layout:
+        """Where the elements are, as an array of their own."""
+        return self.store.layout if self.is_whole else self.store.layout.view(self.box, self.axes)
 
 
 def whole(store: Store) -> View:
     """Return the view of all elements."""
-    return View(store, tuple((0, extent, 1) for extent in store.layout.shape), 0)
+    shape = store.layout.shape
+    return View(store, tuple((0, extent, 1) for extent in shape), tuple(range(len(shape))))
 
 
 def plan(dst: View, src: View) -> _crosspy.Plan:
     """Return the plan for dst[...] = src. Raises ValueError if the shapes do not fit."""
     itemsize = dst.store.dtype.itemsize
-    return _crosspy.plan(dst.store.layout._core, dst.box, dst.dropped, src.store.layout._core, src.box, src.dropped, itemsize)
+    return _crosspy.plan(dst.store.layout._core, dst.box, dst.axes, src.store.layout._core, src.box, src.axes, itemsize)
 
 
 def _check_without_runtime(dst: Store) -> None:
@@ -94,16 +120,21 @@ def assign(dst: View, src: View) -> None:
         )
     if dst.store is src.store:
         made = plan(dst, src)
-        if dst.box == src.box:
+        if dst == src:
             return
         if made.stays_in_a_block() or _crosspy.boxes_overlap(dst.box, src.box):
             src = _temporary(src)
     run(dst, src)
 
 
+def overlap(a: View, b: View) -> bool:
+    """True if two views of one array have elements in common."""
+    return _crosspy.boxes_overlap(a.box, b.box)
+
+
 def _temporary(src: View) -> View:
     """Return a copy of a view, laid out as the view is."""
-    copy = whole(Store(src.store.layout.view(src.box, src.dropped), src.store.dtype))
+    copy = whole(Store(src.layout, src.store.dtype))
     run(copy, src)
     return copy
 
@@ -140,15 +171,12 @@ def _ranges(shape: tuple[int, ...], itemsize: int, limit: int) -> Iterator[tuple
 
 def _part(view: View, ranges: tuple[tuple[int, int], ...]) -> View:
     """Return a part of a view: (start, stop) for each of its dimensions."""
-    left = iter(ranges)
-    box = []
-    for i, (start, stop, step) in enumerate(view.box):
-        if view.dropped >> i & 1:
-            box.append((start, stop, step))
-        else:
-            low, high = next(left)
-            box.append((start + low * step, min(start + high * step, stop), step))
-    return View(view.store, tuple(box), view.dropped)
+    box = list(view.box)
+    for k, (low, high) in zip(view.axes, ranges):
+        if k >= 0:
+            start, stop, step = box[k]
+            box[k] = (start + low * step, min(start + high * step, stop), step)
+    return View(view.store, tuple(box), view.axes)
 
 
 def _in_parts(dst: View, src: View, shape: tuple[int, ...], limit: int, is_local: bool, mine: Store | None) -> None:

@@ -14,7 +14,8 @@ enum {
     CX_BREAK_SEGMENT = 105,   /* plans cut one element too late at the source's borders */
     CX_BREAK_VERSION = 106,   /* a write leaves copies at other ranks valid */
     CX_BREAK_FAILURE = 107,   /* a message that cannot be sent is forgotten */
-    CX_BREAK_COMPARE = 108    /* ranks that diverge are not told */
+    CX_BREAK_COMPARE = 108,   /* ranks that diverge are not told */
+    CX_BREAK_AXES = 221       /* views have the dimensions of their layouts in those' order */
 };
 
 #ifdef PL_TESTING

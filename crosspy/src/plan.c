@@ -26,28 +26,17 @@
 
 /* --- Shapes ----------------------------------------------------------------------------------------------------------------- */
 
-static bool is_dropped(const cx_view *view, int k) { return view->dropped >> k & 1; }
-
-/* The dimensions that a view has, in order; returns how many. */
-static int kept_axes(const cx_view *view, int *out)
-{
-    int n = 0;
-    for (int k = 0; k < view->box.ndim; k++) {
-        if (!is_dropped(view, k)) {
-            out[n++] = k;
-        }
-    }
-    return n;
-}
+/* The extent of a view along a dimension of its layout, or a new one (-1). */
+static int64_t extent_along(const cx_view *view, int axis) { return axis < 0 ? 1 : cx_range_count(view->box.range[axis]); }
 
 /* "(3, 1)" */
 static void format_shape(const cx_view *view, char *out, size_t capacity)
 {
-    int axes[CX_MAX_NDIM], n = kept_axes(view, axes);
+    int axes[CX_MAX_NDIM], n = cx_view_axes(view, axes);
     size_t length = (size_t)snprintf(out, capacity, "(");
     for (int i = 0; i < n && length < capacity; i++) {
-        length += (size_t)snprintf(out + length, capacity - length, "%s%lld", i ? ", " : "",
-                                   (long long)cx_range_count(view->box.range[axes[i]]));
+        length +=
+            (size_t)snprintf(out + length, capacity - length, "%s%lld", i ? ", " : "", (long long)extent_along(view, axes[i]));
     }
     if (length < capacity) {
         snprintf(out + length, capacity - length, n == 1 ? ",)" : ")");
@@ -67,35 +56,22 @@ static int match_axes(cx_plan *plan)
 {
     const cx_view *dst = &plan->dst, *src = &plan->src;
     int dst_axes[CX_MAX_NDIM], src_axes[CX_MAX_NDIM];
-    int n_dst = kept_axes(dst, dst_axes), n_src = kept_axes(src, src_axes);
+    int n_dst = cx_view_axes(dst, dst_axes), n_src = cx_view_axes(src, src_axes);
     for (int k = 0; k < CX_MAX_NDIM; k++) {
         plan->axes[k] = -1;
     }
     for (int i = 1; i <= n_src; i++) { /* i-th from the end */
-        int s = src_axes[n_src - i];
-        int64_t count = cx_range_count(src->box.range[s]);
-        if (i <= n_dst && count == cx_range_count(dst->box.range[dst_axes[n_dst - i]])) {
-            plan->axes[dst_axes[n_dst - i]] = s;
+        int s = src_axes[n_src - i], d = i <= n_dst ? dst_axes[n_dst - i] : -1;
+        int64_t count = extent_along(src, s);
+        if (i <= n_dst && count == extent_along(dst, d)) {
+            if (d >= 0) { /* a new dimension of the source is as one that it lacks */
+                plan->axes[d] = s;
+            }
         } else if (count != 1) {
             return shapes_differ(dst, src);
         }
     }
     return PARLA_OK;
-}
-
-static int check_view(const cx_view *view, const char *which)
-{
-    int64_t extent[CX_MAX_NDIM];
-    for (int k = 0; k < view->layout->ndim; k++) {
-        extent[k] = view->layout->axis[k].extent;
-    }
-    int err = cx_box_check(&view->box, view->layout->ndim, extent);
-    for (int k = 0; !err && k < view->box.ndim; k++) {
-        if (is_dropped(view, k) && cx_range_count(view->box.range[k]) != 1) {
-            err = parla_error_set(PARLA_E_INVALID, "%s: dimension %d is dropped but does not have one index", which, k);
-        }
-    }
-    return err;
 }
 
 /* --- Segments --------------------------------------------------------------------------------------------------------------- */
@@ -209,7 +185,11 @@ static int make_segments(cx_plan *plan)
 
 static uint64_t view_hash(const cx_view *view)
 {
-    return cx_hash_mix(cx_hash_mix(cx_layout_hash(view->layout), cx_box_hash(&view->box)), view->dropped);
+    uint64_t hash = cx_hash_mix(cx_hash_mix(cx_layout_hash(view->layout), cx_box_hash(&view->box)), view->dropped);
+    for (int i = 0; view->is_arranged && i < view->n_axes; i++) {
+        hash = cx_hash_mix(hash, (uint64_t)(view->axes[i] + 2));
+    }
+    return hash;
 }
 
 uint64_t cx_plan_key(const cx_view *dst, const cx_view *src, size_t item_bytes)
@@ -219,7 +199,8 @@ uint64_t cx_plan_key(const cx_view *dst, const cx_view *src, size_t item_bytes)
 
 static cx_view own_view(const cx_view *view)
 {
-    cx_view out = {.layout = cx_layout_ref(view->layout), .box = view->box, .dropped = view->dropped};
+    cx_view out = *view;
+    cx_layout_ref(view->layout);
     for (int k = 0; k < out.box.ndim; k++) {
         out.box.range[k] = cx_range_normal(out.box.range[k]);
     }
@@ -228,8 +209,8 @@ static cx_view own_view(const cx_view *view)
 
 int cx_plan_create(cx_plan **out, const cx_view *dst, const cx_view *src, size_t item_bytes)
 {
-    int err = check_view(dst, "destination");
-    err = err ? err : check_view(src, "source");
+    int err = cx_view_check(dst, "destination");
+    err = err ? err : cx_view_check(src, "source");
     if (err) {
         return err;
     }

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct entry {
     struct entry *next;
@@ -72,9 +73,17 @@ void cx_plan_cache_destroy(cx_plan_cache *cache)
     free(cache);
 }
 
+static bool same_axes(const cx_view *a, const cx_view *b)
+{
+    if (a->dropped != b->dropped || a->is_arranged != b->is_arranged) {
+        return false;
+    }
+    return !a->is_arranged || (a->n_axes == b->n_axes && memcmp(a->axes, b->axes, (size_t)a->n_axes) == 0);
+}
+
 static bool same_view(const cx_view *a, const cx_view *b)
 {
-    return a->dropped == b->dropped && cx_box_equal(&a->box, &b->box) && cx_layout_equal(a->layout, b->layout);
+    return same_axes(a, b) && cx_box_equal(&a->box, &b->box) && cx_layout_equal(a->layout, b->layout);
 }
 
 /* The equality of boxes does not tell empty ones of different shape apart, and plans of those may have to be refused: they are

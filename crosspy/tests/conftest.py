@@ -2,7 +2,16 @@
 
 import parla
 import pytest
-from crosspy_cases import RUNTIME
+from crosspy_cases import RUNTIME, n_cases
+
+
+@pytest.fixture(autouse=True)
+def _count():
+    """Print how many random cases a test has compared with NumPy, for the summary of a run (ci/summary.py)."""
+    before = n_cases.total()
+    yield
+    if n_cases.total() > before:
+        print(f"# count: {n_cases.total() - before} cases of indexing, assignment and computing beside NumPy")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """Random shapes, layouts, keys and contents for the tests of this folder."""
 
+import collections
+import functools
 import os
 
 import crosspy as xp
@@ -15,10 +17,27 @@ DTYPES = tuple(
 )
 
 
+# How many random cases have been compared with NumPy; conftest.py prints it after each test.
+n_cases = collections.Counter()
+
+
 def fuzz(n_examples):
-    """Return Hypothesis settings: this many examples, four times as many in a soak run."""
-    scale = 4 if "PARLA_TEST_SEED" in os.environ else 1
-    return settings(max_examples=n_examples * scale, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    """Return a decorator for Hypothesis tests: this many examples, eight times as many in a soak run; those that come to their end count."""
+    scale = 8 if "PARLA_TEST_SEED" in os.environ else 1
+    setting = settings(max_examples=n_examples * scale, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+    def decorate(test):
+        inner = test.hypothesis.inner_test
+
+        @functools.wraps(inner)
+        def counted(*args, **kwargs):
+            inner(*args, **kwargs)
+            n_cases["crosspy"] += 1
+
+        test.hypothesis.inner_test = counted
+        return setting(test)
+
+    return decorate
 
 
 def content(shape, dtype, seed=0):
@@ -82,7 +101,7 @@ def layouts(draw, shape, hosts_only=False):
 
 @st.composite
 def keys(draw, shape):
-    """Basic indices of an array: integers, slices with steps, perhaps an ellipsis, perhaps fewer than dimensions."""
+    """Basic indices of an array: integers, slices with steps, perhaps an ellipsis, perhaps new axes, perhaps fewer than dimensions."""
     n = draw(st.integers(0, len(shape)))
     items = []
     at = draw(st.none() | st.integers(0, n))
@@ -96,6 +115,8 @@ def keys(draw, shape):
         items.append(draw(st.one_of(choices)))
     if at is not None:
         items.insert(at, Ellipsis)
+    for _ in range(min(draw(st.sampled_from((0, 0, 1, 2))), 8 - len(shape))):
+        items.insert(draw(st.integers(0, len(items))), None)
     return items[0] if len(items) == 1 and draw(st.booleans()) else tuple(items)
 
 

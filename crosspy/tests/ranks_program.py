@@ -12,6 +12,7 @@ from parla import Parla, StateError, TaskSpace, cpu, gpu, spawn
 
 SEED = int(os.environ.get("PARLA_TEST_SEED", "20260101"))
 N_ASSIGNMENTS = 16
+N_COMPUTATIONS = 12
 N_STREAMS = 5
 N_STEPS = 40
 
@@ -113,6 +114,44 @@ def whole_arrays(rng, places):
     with raises(StateError, f"only {n_ranks} ranks" if n_ranks > 1 else "a single process"):
         xp.empty(xp.Split(4, devices=[(n_ranks, cpu)]))
     xp.sync()
+
+
+# --- Computing ---
+
+
+def computing(rng, places):
+    """Element-wise operations, reductions, products, factors, systems and sorting beside NumPy."""
+
+    def spread(a):
+        return xp.array(a, random_layout(rng, a.shape, places))
+
+    for case in range(N_COMPUTATIONS):
+        shape = tuple(int(n) for n in rng.integers(1, 9, rng.integers(1, 4)))
+        a, b = rng.integers(-9, 9, shape), rng.integers(1, 9, shape).astype(rng.choice(["f8", "i2"]))
+        x, y = spread(a), spread(b)
+        assert np.array_equal((x * y - b).gather(), a * b - b), case
+        assert np.array_equal((x + y.T[0].T[..., None]).gather() if len(shape) == 1 else (x + y[0]).gather(),
+                              a + b.T[0].T[..., None] if len(shape) == 1 else a + b[0]), case  # fmt: skip
+        key = random_key(rng, shape)
+        a[key] += b[key].astype(a.dtype)
+        part = x[key]
+        part += y[key].astype(x.dtype)
+        assert np.array_equal(x.gather(), a), (case, key)
+        axis = int(rng.integers(len(shape)))
+        assert np.array_equal(x.sum(axis).gather(), a.sum(axis)) and x.T.max().item() == a.max(), case
+        assert np.array_equal(np.argmin(x, axis).gather(), a.argmin(axis)) and int(np.argmax(x)) == a.argmax(), case
+        assert np.array_equal(np.sort(x, axis).gather(), np.sort(a, axis)), case
+    for case in range(N_COMPUTATIONS // 4):
+        m, n, k = (int(n) for n in rng.integers(1, 12, 3))
+        a, b = rng.integers(-9, 9, (m, k)), rng.integers(-9, 9, (k, n))
+        assert np.array_equal((spread(a) @ spread(b)).gather(), a @ b), case
+        assert np.array_equal((spread(a).T @ spread(a)[:, 0]).gather(), a.T @ a[:, 0]), case
+        a = rng.standard_normal((m, m))
+        assert np.allclose(xp.linalg.solve(spread(a), spread(a[:, ::-1].copy())).gather(), np.linalg.solve(a, a[:, ::-1])), case
+        a = a @ a.T + np.eye(m)
+        assert np.allclose(np.linalg.cholesky(spread(a)).gather(), np.linalg.cholesky(a)), case
+    a = rng.integers(0, 1000, 5000)
+    assert np.array_equal(np.sort(spread(a)).gather(), np.sort(a))
 
 
 # --- Tasks ---
@@ -236,6 +275,7 @@ def main():
             assert len(places) == 3 * comm.size
             assignments(rng, places)
             whole_arrays(rng, places)
+            computing(rng, places)
             streams(rng, places)
             names(places)
             counts(runtime)

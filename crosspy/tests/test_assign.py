@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 pytestmark = [pytest.mark.usefixtures("runtime"), pytest.mark.timeout(300)]
 
 
-@fuzz(300)
+@fuzz(500)
 @given(st.data())
 def test_from_layout_to_layout(data):
     shape, dtype = data.draw(shapes()), data.draw(st.sampled_from(DTYPES))
@@ -25,7 +25,7 @@ def test_from_layout_to_layout(data):
     assert y.dtype == dtype
 
 
-@fuzz(300)
+@fuzz(500)
 @given(st.data())
 def test_views_are_read(data):
     shape, dtype = data.draw(shapes()), data.draw(st.sampled_from(DTYPES))
@@ -40,7 +40,7 @@ def test_views_are_read(data):
     assert same_bytes(x.copy().gather(), a)
 
 
-@fuzz(300)
+@fuzz(500)
 @given(st.data())
 def test_views_are_assigned_from_arrays(data):
     shape, dtype = data.draw(shapes()), data.draw(st.sampled_from(DTYPES))
@@ -59,7 +59,7 @@ def test_views_are_assigned_from_arrays(data):
     assert same_bytes(x.gather(), a)
 
 
-@fuzz(300)
+@fuzz(500)
 @given(st.data())
 def test_views_of_one_array_may_overlap(data):
     shape = data.draw(shapes(min_dims=1, max_dims=2))
@@ -74,7 +74,7 @@ def test_views_of_one_array_may_overlap(data):
     assert same_bytes(x.gather(), a)
 
 
-@fuzz(300)
+@fuzz(500)
 @given(st.data())
 def test_views_are_assigned_from_views_of_others(data):
     """Source and destination are views of arrays of any number of dimensions; NumPy decides whether the shapes fit."""

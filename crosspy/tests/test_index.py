@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 def pick(a, parsed):
     """Apply what parse() returned to a NumPy array, number by number."""
-    ranges = [list(range(*part)) for part, _ in parsed]
+    ranges = [list(range(*entry[0])) for entry in parsed if entry is not None]
     picked = a[np.ix_(*ranges)] if ranges else a
-    return picked.reshape([len(numbers) for numbers, (_, is_number) in zip(ranges, parsed) if not is_number])
+    return picked.reshape([1 if entry is None else len(range(*entry[0])) for entry in parsed if entry is None or not entry[1]])
 
 
 @given(st.data())
@@ -23,13 +23,18 @@ def test_basic_keys(data):
     assert np.array_equal(pick(a, parse(key, shape)), a[key])
 
 
+def is_new(key):
+    """True if a key makes a new dimension."""
+    return key is None or (isinstance(key, tuple) and any(item is None for item in key))
+
+
 @given(st.data())
 def test_keys_of_views(data):
     extent = data.draw(st.integers(1, 30))
     a = np.arange(extent)
-    outer = data.draw(keys((extent,)).filter(lambda key: np.ndim(a[key]) == 1))
+    outer = data.draw(keys((extent,)).filter(lambda key: np.ndim(a[key]) == 1 and not is_new(key)))
     view = a[outer]
-    inner = data.draw(keys(view.shape))
+    inner = data.draw(keys(view.shape).filter(lambda key: not is_new(key)))
     ((first, _),) = parse(outer, a.shape)
     ((second, _),) = parse(inner, view.shape)
     both = compose(first, second)
@@ -50,8 +55,6 @@ def test_what_numpy_refuses_is_refused(key):
     ("key", "words"),
     [
         (slice(None, None, -1), "negative steps"),
-        (None, "new axes"),
-        ((0, None), "new axes"),
         ([0, 1], "index lists"),
         (np.array([0, 1]), "index arrays"),
         (np.zeros(8, bool), "boolean masks"),

@@ -5,17 +5,25 @@
 #include "random_layout.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-/* The dimensions that a view has; returns how many. */
-static inline int kept_axes(const cx_view *view, int *out)
+/* The same view of a layout with its dimensions in another order. */
+static inline cx_view reordered(t_rng *rng, const cx_view *view, int64_t *shape)
 {
-    int n = 0;
+    int at[CX_MAX_NDIM], axes[CX_MAX_NDIM], n = kept_axes(view, axes);
+    int64_t before[CX_MAX_NDIM];
+    cx_view out = {.box = {.ndim = view->box.ndim}, .is_arranged = true, .n_axes = (int8_t)n};
+    shuffled(rng, view->box.ndim, at);
+    memcpy(before, shape, sizeof before);
     for (int k = 0; k < view->box.ndim; k++) {
-        if (!(view->dropped >> k & 1)) {
-            out[n++] = k;
-        }
+        out.box.range[at[k]] = view->box.range[k];
+        out.dropped |= (view->dropped >> k & 1) << at[k];
+        shape[at[k]] = before[k];
     }
-    return n;
+    for (int i = 0; i < n; i++) {
+        out.axes[i] = (int8_t)at[axes[i]];
+    }
+    return out;
 }
 
 /* A layout and a view whose shape stretches to that of `dst`: extents are kept or 1, leading dimensions are missing or 1. */
@@ -23,13 +31,13 @@ static inline cx_view matching_source(t_rng *rng, const cx_view *dst, cx_place (
 {
     int axes[CX_MAX_NDIM], n = kept_axes(dst, axes), n_src = (int)random_between(rng, 0, n), extra = 0;
     cx_view view = {.box = {.ndim = 0}};
-    int64_t shape[CX_MAX_NDIM];
+    int64_t shape[CX_MAX_NDIM] = {0};
     if (t_below(rng, 2)) {
         n_src = n;
     }
     for (int i = n - n_src; i < n; i++) {
         int k = view.box.ndim++;
-        int64_t count = t_below(rng, 5) ? cx_range_count(dst->box.range[axes[i]]) : 1;
+        int64_t count = t_below(rng, 5) ? extent_along(dst, axes[i]) : 1;
         int64_t start = random_between(rng, 0, 3), step = random_between(rng, 1, 3);
         view.box.range[k] = (parla_range){start, count ? start + (count - 1) * step + 1 : start, step};
         shape[k] = view.box.range[k].stop + random_between(rng, 0, 4);
@@ -41,6 +49,9 @@ static inline cx_view matching_source(t_rng *rng, const cx_view *dst, cx_place (
             view.box.range[k] = (parla_range){at, at + 1, 1};
             view.dropped |= 1u << k;
         }
+    }
+    if (t_below(rng, 2)) {
+        view = reordered(rng, &view, shape);
     }
     view.layout = random_layout_at(rng, view.box.ndim, shape, place);
     return view;
@@ -68,7 +79,7 @@ static inline void assign_naively(const cx_view *dst, const cx_view *src, int64_
     int dst_axes[CX_MAX_NDIM], src_axes[CX_MAX_NDIM], n_dst = kept_axes(dst, dst_axes), n_src = kept_axes(src, src_axes);
     int64_t extent[CX_MAX_NDIM], index[CX_MAX_NDIM] = {0};
     for (int i = 0; i < n_dst; i++) {
-        extent[i] = cx_range_count(dst->box.range[dst_axes[i]]);
+        extent[i] = extent_along(dst, dst_axes[i]);
         if (extent[i] == 0) {
             return;
         }
@@ -82,9 +93,11 @@ static inline void assign_naively(const cx_view *dst, const cx_view *src, int64_
             from[k] = src->box.range[k].start;
         }
         for (int i = 0; i < n_dst; i++) {
-            to[dst_axes[i]] += index[i] * dst->box.range[dst_axes[i]].step;
+            if (dst_axes[i] >= 0) {
+                to[dst_axes[i]] += index[i] * dst->box.range[dst_axes[i]].step;
+            }
             int s = i - (n_dst - n_src);
-            if (s >= 0 && cx_range_count(src->box.range[src_axes[s]]) > 1) {
+            if (s >= 0 && extent_along(src, src_axes[s]) > 1) {
                 from[src_axes[s]] += index[i] * src->box.range[src_axes[s]].step;
             }
         }

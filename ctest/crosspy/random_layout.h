@@ -66,7 +66,51 @@ static inline void random_shape(t_rng *rng, int ndim, int64_t max_extent, int64_
     }
 }
 
-/* A view of the layout with some dimensions dropped. */
+/* The dimensions that a view has as it is written down, -1 for new ones; returns how many. */
+static inline int kept_axes(const cx_view *view, int *out)
+{
+    int n = 0;
+    for (int k = 0; !view->is_arranged && k < view->box.ndim; k++) {
+        if (!(view->dropped >> k & 1)) {
+            out[n++] = k;
+        }
+    }
+    for (int i = 0; view->is_arranged && i < view->n_axes; i++) {
+        out[n++] = view->axes[i];
+    }
+    return n;
+}
+
+static inline int64_t extent_along(const cx_view *view, int axis) { return axis < 0 ? 1 : cx_range_count(view->box.range[axis]); }
+
+/* A permutation of 0 … n-1. */
+static inline void shuffled(t_rng *rng, int n, int *out)
+{
+    for (int i = 0; i < n; i++) {
+        int j = (int)t_below(rng, (uint64_t)i + 1);
+        out[i] = out[j];
+        out[j] = i;
+    }
+}
+
+/* Puts the view's dimensions into any order, with new ones between them. */
+static inline void arrange(t_rng *rng, cx_view *view)
+{
+    int axes[CX_MAX_NDIM], order[CX_MAX_NDIM], n = kept_axes(view, axes);
+    shuffled(rng, n, order);
+    view->is_arranged = true;
+    view->n_axes = 0;
+    for (int i = 0; i <= n; i++) {
+        if (t_below(rng, 4) == 0 && view->n_axes < CX_MAX_NDIM - n) {
+            view->axes[view->n_axes++] = -1;
+        }
+        if (i < n) {
+            view->axes[view->n_axes++] = (int8_t)axes[order[i]];
+        }
+    }
+}
+
+/* A view of the layout with some dimensions dropped, and half of the time others in another order. */
 static inline cx_view random_view(t_rng *rng, const cx_layout *layout)
 {
     cx_view view = {.layout = layout, .box = {.ndim = cx_layout_ndim(layout)}};
@@ -80,6 +124,9 @@ static inline cx_view random_view(t_rng *rng, const cx_layout *layout)
             int64_t a = random_between(rng, 0, extent), b = random_between(rng, 0, extent);
             view.box.range[k] = (parla_range){a < b ? a : b, a < b ? b : a, random_between(rng, 1, 4)};
         }
+    }
+    if (t_below(rng, 2)) {
+        arrange(rng, &view);
     }
     return view;
 }

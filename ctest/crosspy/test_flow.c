@@ -196,7 +196,7 @@ T_TEST(assignments_are_steps_of_the_stream)
     steps[4] = (step){CX_OWNER, 2, {1, 0, 0}, {PARLA_INOUT, PARLA_IN, 0}, 5, 0}; /* rank 1 has a copy of block 0 */
     flows_spawn(&f, &steps[4], NULL);
     step_apply(&steps[4], want);
-    cx_view dst = {f.layout, cx_layout_box(f.layout), 0}, src = dst;
+    cx_view dst = {.layout = f.layout, .box = cx_layout_box(f.layout)}, src = dst;
     dst.box.range[0] = (parla_range){0, 2 * BLOCK_ITEMS, 1};
     src.box.range[0] = (parla_range){2 * BLOCK_ITEMS, 4 * BLOCK_ITEMS, 1};
     cx_plan *plan = NULL;

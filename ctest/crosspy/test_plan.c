@@ -127,7 +127,7 @@ T_TEST(eight_dimensions)
         int64_t shape[CX_MAX_NDIM];
         random_shape(&rng, 8, 3, shape);
         cx_layout *a = random_layout(&rng, 8, shape), *b = random_layout(&rng, 8, shape);
-        cx_view dst = {a, cx_layout_box(a), 0}, src = {b, cx_layout_box(b), 0};
+        cx_view dst = {.layout = a, .box = cx_layout_box(a)}, src = {.layout = b, .box = cx_layout_box(b)};
         cx_plan *plan = NULL;
         T_OK(cx_plan_create(&plan, &dst, &src, 1));
         int64_t volume = volume_of(a), *got = unset(volume);
@@ -154,7 +154,7 @@ T_TEST(leading_ones_of_a_source_are_left_out)
     int64_t halves[1] = {2};
     T_OK(cx_layout_grid(&a, 1, row, halves, NULL, NULL, places));
     T_OK(cx_layout_grid(&b, 3, sheet, ones, NULL, NULL, places));
-    cx_view dst = {a, cx_layout_box(a), 0}, src = {b, cx_layout_box(b), 0};
+    cx_view dst = {.layout = a, .box = cx_layout_box(a)}, src = {.layout = b, .box = cx_layout_box(b)};
     cx_plan *plan = NULL;
     T_OK(cx_plan_create(&plan, &dst, &src, 4));
     T_EQ(cx_plan_n_transfers(plan), 2);
@@ -172,7 +172,7 @@ T_TEST_TIMEOUT(planning_costs_the_overlaps, 30)
     cx_layout *a = NULL, *b = NULL;
     T_OK(cx_layout_block_cyclic(&a, 2, shape, block, grid, source, places));
     T_OK(cx_layout_block_cyclic(&b, 2, shape, other, grid, source, places));
-    cx_view dst = {a, cx_layout_box(a), 0}, src = {b, cx_layout_box(b), 0};
+    cx_view dst = {.layout = a, .box = cx_layout_box(a)}, src = {.layout = b, .box = cx_layout_box(b)};
     cx_plan *plan = NULL;
     T_OK(cx_plan_create(&plan, &dst, &src, 8));
     /* Borders at multiples of 12 or 18: in each period of 36 there are 0, 12, 18, 24, so 4 segments. */
@@ -198,14 +198,14 @@ T_TEST(shapes_that_do_not_fit_are_refused)
     cx_plan *plan = NULL;
     T_OK(cx_layout_grid(&a, 2, a_shape, one, NULL, NULL, &place));
     T_OK(cx_layout_grid(&b, 1, b_shape, one, NULL, NULL, &place));
-    cx_view dst = {a, cx_layout_box(a), 0}, src = {b, cx_layout_box(b), 0};
+    cx_view dst = {.layout = a, .box = cx_layout_box(a)}, src = {.layout = b, .box = cx_layout_box(b)};
     T_EQ(cx_plan_create(&plan, &dst, &src, 8), PARLA_E_INVALID);
     T_EQ_STR(parla_error_detail(), "a source of shape (5,) does not fit a destination of shape (4, 6)");
     T_EQ(cx_plan_create(&plan, &src, &dst, 8), PARLA_E_INVALID);
     dst.box.range[1].stop = 7;
     T_EQ(cx_plan_create(&plan, &dst, &src, 8), PARLA_E_INVALID);
     T_HAS_STR(parla_error_detail(), "lies outside 0 to 6");
-    dst = (cx_view){a, cx_layout_box(a), 1u};
+    dst = (cx_view){.layout = a, .box = cx_layout_box(a), .dropped = 1u};
     T_EQ(cx_plan_create(&plan, &dst, &src, 8), PARLA_E_INVALID);
     T_HAS_STR(parla_error_detail(), "dropped");
     T_EQ_PTR(plan, NULL);

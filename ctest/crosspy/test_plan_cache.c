@@ -16,7 +16,7 @@ static cx_layout *row(int64_t extent, int64_t n_parts)
 
 static cx_plan *get(cx_plan_cache *cache, const cx_layout *dst, const cx_layout *src, int64_t stop, size_t item_bytes)
 {
-    cx_view a = {dst, {1, {{0, stop, 1}}}, 0}, b = {src, {1, {{0, stop, 1}}}, 0};
+    cx_view a = {.layout = dst, .box = {1, {{0, stop, 1}}}}, b = {.layout = src, .box = {1, {{0, stop, 1}}}};
     cx_plan *plan = NULL;
     T_OK(cx_plan_cache_get(cache, &plan, &a, &b, item_bytes));
     T_EQ(cx_plan_item_bytes(plan), item_bytes);
@@ -83,7 +83,7 @@ T_TEST(empty_views_are_checked_each_time)
     cx_layout *a = NULL, *b = NULL;
     T_OK(cx_layout_grid(&a, 2, shape, parts, NULL, NULL, &place));
     T_OK(cx_layout_grid(&b, 2, other, parts, NULL, NULL, &place));
-    cx_view dst = {a, cx_layout_box(a), 0}, src = {b, cx_layout_box(b), 0};
+    cx_view dst = {.layout = a, .box = cx_layout_box(a)}, src = {.layout = b, .box = cx_layout_box(b)};
     cx_plan *plan = NULL;
     T_OK(cx_plan_cache_get(cache, &plan, &dst, &dst, 8));
     T_EQ(cx_plan_n_transfers(plan), 0);

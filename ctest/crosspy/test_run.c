@@ -264,8 +264,9 @@ T_TEST(what_cannot_run_is_refused)
     T_OK(cx_layout_grid(&two_ranks, 1, shape, parts, NULL, NULL, both));
     T_OK(cx_layout_grid(&far_away, 1, shape, parts, NULL, NULL, far_device));
     pieces a = pieces_create(two_ranks, 0), b = pieces_create(far_away, 0), c = pieces_create(here, 0);
-    cx_view views[3] = {
-        {two_ranks, cx_layout_box(two_ranks), 0}, {far_away, cx_layout_box(far_away), 0}, {here, cx_layout_box(here), 0}};
+    cx_view views[3] = {{.layout = two_ranks, .box = cx_layout_box(two_ranks)},
+                        {.layout = far_away, .box = cx_layout_box(far_away)},
+                        {.layout = here, .box = cx_layout_box(here)}};
     parla_runtime *rt = new_runtime();
     cx_plan *plan = NULL;
     cx_run run = CX_RUN_INIT;

@@ -32,11 +32,15 @@ typedef struct cx_block {
 } cx_block;
 
 /* Some elements of an array with this layout, seen as an array of their own. A dimension in `dropped` (bit k) was indexed by one
- * number: its range has one element, and the view does not have the dimension. */
+ * number: its range has one element, and the view does not have the dimension. The view's dimensions are those that are left, in their
+ * order; or, if it is arranged, axes[0 … n_axes-1]: each of those once, in any order, and -1 for new ones of extent 1. */
 typedef struct cx_view {
     const cx_layout *layout;
     cx_box box;
     uint32_t dropped;
+    bool is_arranged;
+    int8_t n_axes;
+    int8_t axes[CX_MAX_NDIM];
 } cx_view;
 
 PARLA_BEGIN_DECLS
@@ -60,6 +64,12 @@ PARLA_API PARLA_MUST_USE int cx_layout_grid(cx_layout **out, int ndim, const int
  * processes, the first block to the process at coordinates source[k]. `places` has grid[0] * grid[1] * … entries in C order. */
 PARLA_API PARLA_MUST_USE int cx_layout_block_cyclic(cx_layout **out, int ndim, const int64_t *shape, const int64_t *block,
                                                     const int64_t *grid, const int64_t *source, const cx_place *places);
+
+/* Errors: PARLA_E_INVALID if the view names elements or dimensions that its layout does not have; `which` says in the detail what it is. */
+PARLA_API PARLA_MUST_USE int cx_view_check(const cx_view *view, const char *which);
+
+/* Writes the layout's dimension, or -1, for each dimension of the view; returns how many the view has. */
+PARLA_API int cx_view_axes(const cx_view *view, int *out);
 
 /* The layout of a view: its parts stay where they are; blocks without elements of the view are left out. */
 PARLA_API PARLA_MUST_USE int cx_layout_of_view(cx_layout **out, const cx_view *view);

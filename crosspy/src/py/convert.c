@@ -89,6 +89,31 @@ int convert_box(PyObject *tuple, cx_box *out)
     return 0;
 }
 
+int convert_view(PyObject *box, PyObject *axes, cx_view *out)
+{
+    int64_t values[CX_MAX_NDIM];
+    int n = convert_box(box, &out->box) < 0 ? -1 : convert_integers(axes, values, "dimensions of a view");
+    if (n < 0) {
+        return -1;
+    }
+    uint32_t named = 0;
+    int64_t last = -1;
+    out->is_arranged = false;
+    out->n_axes = (int8_t)n;
+    for (int i = 0; i < n; i++) {
+        if (values[i] < -1 || values[i] >= out->box.ndim) {
+            PyErr_Format(PyExc_ValueError, "dimension %lld of a view of %d dimensions", (long long)values[i], out->box.ndim);
+            return -1;
+        }
+        out->axes[i] = (int8_t)values[i];
+        out->is_arranged = out->is_arranged || values[i] <= last; /* new ones are below all others */
+        last = values[i];
+        named |= values[i] >= 0 ? 1u << values[i] : 0;
+    }
+    out->dropped = ~named & ((1u << out->box.ndim) - 1);
+    return 0;
+}
+
 PyObject *convert_to_integers(const int64_t *values, int n)
 {
     PyObject *tuple = PyTuple_New(n);

@@ -20,6 +20,10 @@ Py_ssize_t convert_places(PyObject *sequence, cx_place **out);
 /* Returns 0 or -1. */
 int convert_box(PyObject *tuple, cx_box *out);
 
+/* Reads all of a view but its layout: the box, and a tuple of the layout's dimensions in the order in which the view has them, with -1 for
+ * new ones; those not named are dropped. Returns 0 or -1. */
+int convert_view(PyObject *box, PyObject *axes, cx_view *out);
+
 /* New references or NULL. */
 PyObject *convert_to_integers(const int64_t *values, int n);
 PyObject *convert_to_box(const cx_box *box);

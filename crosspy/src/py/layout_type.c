@@ -149,14 +149,12 @@ PyObject *layout_parse(PyObject *module, PyObject *text)
 
 static PyObject *layout_view(LayoutObject *self, PyObject *args)
 {
-    PyObject *box;
+    PyObject *box, *axes;
     cx_view view = {.layout = self->layout};
-    unsigned dropped;
     cx_layout *layout = NULL;
-    if (!PyArg_ParseTuple(args, "OI:view", &box, &dropped) || convert_box(box, &view.box) < 0) {
+    if (!PyArg_ParseTuple(args, "OO:view", &box, &axes) || convert_view(box, axes, &view) < 0) {
         return NULL;
     }
-    view.dropped = dropped;
     int code = cx_layout_of_view(&layout, &view);
     return code < 0 ? error_raise(code, "layout of a view") : wrap(state_of_type(Py_TYPE(self)), layout);
 }
@@ -330,7 +328,7 @@ static Py_hash_t layout_hash(LayoutObject *self)
 }
 
 static PyMethodDef methods[] = {
-    {"view", (PyCFunction)layout_view, METH_VARARGS, "view(box, dropped) -> the Layout of a view."},
+    {"view", (PyCFunction)layout_view, METH_VARARGS, "view(box, axes) -> the Layout of a view."},
     {"block", (PyCFunction)layout_block, METH_O, "block(i) -> (offset, extent, coordinates, place)."},
     {"block_at", (PyCFunction)layout_block_at, METH_O, "block_at(coordinates) -> number of the block."},
     {"find", (PyCFunction)layout_find, METH_O, "find(index) -> number of the block that holds an element."},

@@ -39,7 +39,7 @@ static PyMethodDef functions[] = {
     {"block_cyclic", layout_block_cyclic, METH_VARARGS, "block_cyclic(shape, block, grid, source, places) -> Layout."},
     {"parse", layout_parse, METH_O, "parse(text) -> Layout."},
     {"plan", plan_get, METH_VARARGS,
-     "plan(dst, dst_box, dst_dropped, src, src_box, src_dropped, item_bytes) -> Plan, the same one for the same arguments."},
+     "plan(dst, dst_box, dst_axes, src, src_box, src_axes, item_bytes) -> Plan, the same one for the same arguments."},
     {"boxes_overlap", boxes_overlap, METH_VARARGS, "boxes_overlap(a, b) -> whether two boxes have an element in common."},
     {"plan_cache_info", plan_cache_info, METH_NOARGS, "plan_cache_info() -> dict of plans, hits, misses."},
     {NULL, NULL, 0, NULL},

@@ -15,16 +15,14 @@ static void plan_dealloc(PlanObject *self)
 PyObject *plan_get(PyObject *module, PyObject *args)
 {
     module_state *state = PyModule_GetState(module);
-    PyObject *dst_layout, *dst_box, *src_layout, *src_box;
-    unsigned dst_dropped, src_dropped;
+    PyObject *dst_layout, *dst_box, *dst_axes, *src_layout, *src_box, *src_axes;
     Py_ssize_t item_bytes;
-    if (!PyArg_ParseTuple(args, "O!OIO!OIn:plan", state->layout_type, &dst_layout, &dst_box, &dst_dropped, state->layout_type,
-                          &src_layout, &src_box, &src_dropped, &item_bytes)) {
+    if (!PyArg_ParseTuple(args, "O!OOO!OOn:plan", state->layout_type, &dst_layout, &dst_box, &dst_axes, state->layout_type,
+                          &src_layout, &src_box, &src_axes, &item_bytes)) {
         return NULL;
     }
-    cx_view dst = {.layout = ((LayoutObject *)dst_layout)->layout, .dropped = dst_dropped};
-    cx_view src = {.layout = ((LayoutObject *)src_layout)->layout, .dropped = src_dropped};
-    if (convert_box(dst_box, &dst.box) < 0 || convert_box(src_box, &src.box) < 0) {
+    cx_view dst = {.layout = ((LayoutObject *)dst_layout)->layout}, src = {.layout = ((LayoutObject *)src_layout)->layout};
+    if (convert_view(dst_box, dst_axes, &dst) < 0 || convert_view(src_box, src_axes, &src) < 0) {
         return NULL;
     }
     cx_plan *plan = NULL;

@@ -14,7 +14,7 @@ typedef struct PlanObject {
 /* Raises ValueError unless there is an array for each block of both sides. Returns 0 or -1. */
 int plan_check_blocks(const PlanObject *self, const BlocksObject *dst, const BlocksObject *src);
 
-/* plan(dst, dst_box, dst_dropped, src, src_box, src_dropped, item_bytes): a function of the module. */
+/* plan(dst, dst_box, dst_axes, src, src_box, src_axes, item_bytes): a function of the module. */
 PyObject *plan_get(PyObject *module, PyObject *args);
 
 #endif
