@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from types import TracebackType
 from typing import Protocol
 
-from . import _accesses, _cuda, _parla
+from . import _accesses, _cuda, _parla, _progress
 from ._blas import BlasThreads
 from ._callbacks import listener
 from ._warnings import ParlaWarning
@@ -159,6 +159,8 @@ class Parla:
         File for the exit receipt, written at the end, or before a signal of a batch system (SIGTERM, SIGXCPU, SIGUSR1, SIGUSR2) ends the
         process: duration, tasks, utilisation of each core and device, what was moved, as one line of JSON; a line in words goes to the log.
         Default: PARLA_RECEIPT, else none.
+    progress : bool
+        Show a bar (tqdm) with the tasks that have ended, once a run takes longer than a second: on rank 0, and only on a terminal.
     blas_threads : int or None
         Threads of one BLAS call while the runtime is active; None leaves the libraries alone.
     mpi : bool, "auto" or mpi4py.MPI.Comm
@@ -184,6 +186,7 @@ class Parla:
         bind: str | None = None,
         stall: float | None = None,
         receipt: str | os.PathLike | None = None,
+        progress: bool = False,
         blas_threads: int | None = 1,
         mpi: object = False,
         dev_config_file: str | os.PathLike | None = None,
@@ -219,6 +222,8 @@ class Parla:
         }
         self._blas = BlasThreads(blas_threads)
         self._mpi = mpi
+        self._wants_progress = progress
+        self._progress: _progress.Progress | None = None
         self._runtime: _parla.Runtime | None = None
         self._attached: list[Attached] = []
         self._switch_interval = sys.getswitchinterval()
@@ -261,6 +266,8 @@ class Parla:
             except BaseException:
                 self._stop()
                 raise
+        if self._wants_progress:
+            self._progress = _progress.start(runtime.info, 0 if _companion is None else _companion.rank)
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> bool:
@@ -272,6 +279,9 @@ class Parla:
                 self._wait_for_all()
         except BaseException as raised:
             interruption = raised
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
         failures = self._runtime.take_failures()
         if _companion is not None:
             _end_all(_companion, error, interruption, failures)  # before the stop, which may wait for other ranks

@@ -213,3 +213,13 @@ def test_records_that_are_missing_are_told(tmp_path):
     assert "7 records are missing" in report_text(found, "t")
 
 
+
+
+def test_a_trace_shows_itself_in_notebooks(tmp_path):
+    trace = Builder()
+    trace.span("worker 0", "a", 0, 60, task=1)
+    trace.span("worker <1>", "b", 60, 120, task=2)
+    shown = read(trace.write(tmp_path / "trace.json"))._repr_html_()
+    assert "2 tasks; busy 50 %" in shown
+    assert "rank 0, worker &lt;1&gt;" in shown
+    assert shown.count("<rect") == 120  # each column has one busy worker

@@ -74,6 +74,12 @@ class Recorded:
         return [_NUMBERS.sub("·", name) for name in self.names]
 
 
+    def _repr_html_(self) -> str:
+        from .overview import as_html
+
+        return as_html(self)
+
+
 class _Nodes:
     """Numbers of the tasks, in the order in which they are first seen."""
 
