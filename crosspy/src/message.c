@@ -22,6 +22,7 @@
 #include <parla/device.h>
 #include <parla/error.h>
 #include <parla/event.h>
+#include <parla/trace.h>
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -33,6 +34,7 @@ enum { WORDS_BYTES = 512 };
 static const char receive_name[] = "crosspy receive";
 
 typedef struct message {
+    parla_runtime *rt;
     parla_transport *transport;
     int peer;
     uint64_t tag;
@@ -40,6 +42,7 @@ typedef struct message {
     cx_plan *plan;   /* with a reference; NULL: the whole array */
     cx_box dst_box, src_box;
     size_t n_bytes;
+    uint64_t begin_ns; /* when it was posted, if that is recorded */
     bool is_send, is_posted;
     bool is_anywhere; /* it takes the block from wherever that lies */
     bool is_orphan;   /* its task has ended; `memory` is its own */
@@ -183,6 +186,9 @@ static void swallow(message *m)
 static void on_end(void *arg, const parla_outcome *outcome)
 {
     message *m = arg;
+    if (outcome->status == PARLA_OK) {
+        parla_trace_message(m->rt, outcome->task, m->is_send, m->peer, m->tag, m->begin_ns, m->n_bytes);
+    }
     if (m->is_posted || outcome->status == PARLA_OK) {
         message_destroy(m);
     } else if (m->is_send && !cx_is_broken(CX_BREAK_FAILURE)) {
@@ -215,6 +221,7 @@ static int body(parla_context *context, void *arg)
     }
     parla_transfer_memory memory = {box_of(m, &instance.box), instance.i_device};
     m->task = parla_context_task(context);
+    m->begin_ns = parla_trace_now(m->rt);
     m->is_posted = true; /* before the callback, which may come at once */
     err = post(m, m->tag, &memory, on_transferred);
     if (err) {
@@ -257,6 +264,7 @@ static message *message_of_plan(const cx_plan *plan, const cx_transfer *transfer
 static int spawn(parla_runtime *rt, parla_task *out, message *m, parla_data *data, const parla_range *box,
                  const parla_choice *choice)
 {
+    m->rt = rt;
     m->is_anywhere = m->is_send && parla_device_is_host_memory(rt, -1);
     parla_access access = {data, m->is_send ? PARLA_IN : PARLA_OUT, 0, box};
     access.mode |= m->is_anywhere ? PARLA_ORDER : 0;

@@ -115,3 +115,38 @@ T_TEST(no_runtime)
     T_EQ(parla_trace_write(NULL, "x"), PARLA_E_INVALID);
     parla_trace_stop(NULL);
 }
+
+T_TEST(a_message_is_a_span_of_its_task)
+{
+    char file_name[] = "/tmp/parla-trace-XXXXXX";
+    parla_runtime *rt;
+    parla_task task;
+    int descriptor = mkstemp(file_name);
+    T_TRUE(descriptor >= 0);
+    T_OK(parla_runtime_create(&rt, NULL));
+    T_EQ(parla_trace_now(rt), 0);
+    T_OK(parla_trace_start(rt));
+    uint64_t begin_ns = parla_trace_now(rt);
+    T_TRUE(begin_ns > 0);
+    T_OK(parla_spawn(rt, &task, nothing, NULL, NULL, 0));
+    T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+    parla_trace_message(rt, task, true, 3, 17, begin_ns, 4096);
+    parla_trace_message(rt, task, false, 1, 18446744073709551615u, begin_ns, 1);
+    parla_trace_message(rt, task, false, 1, 5, 0, 1); /* posted when nothing was recorded */
+    parla_trace_message(rt, PARLA_TASK_NONE, false, 1, 6, begin_ns, 1);
+    parla_trace_set_clock(rt, -42, 7);
+    T_OK(parla_trace_write(rt, file_name));
+    FILE *file = fopen(file_name, "r");
+    T_TRUE(file);
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
+    fclose(file);
+    close(descriptor);
+    remove(file_name);
+    parla_runtime_destroy(rt);
+    T_HAS_STR(text, "\"name\":\"send 17 to 3\"");
+    T_HAS_STR(text, "\"name\":\"receive 18446744073709551615 from 1\"");
+    T_HAS_STR(text, "\"cat\":\"message\",\"args\":{\"task\":");
+    T_HAS_STR(text, "\"bytes\":4096}}");
+    T_HAS_STR(text, "\"clock_ahead_ns\":-42,\"clock_error_ns\":7,");
+    T_TRUE(strstr(text, "receive 5 from") == NULL && strstr(text, "receive 6 from") == NULL);
+}

@@ -3,7 +3,9 @@
 #include "sched/runtime.h"
 #include "trace/trace_path.h"
 
+#include <inttypes.h>
 #include <parla/trace.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 int parla_trace_start(parla_runtime *rt)
@@ -45,4 +47,27 @@ void parla_trace_end(parla_runtime *rt)
 {
     if (pl_trace_is_on(pl_runtime_trace(rt)))
         pl_trace_end(pl_runtime_trace(rt));
+}
+
+uint64_t parla_trace_now(parla_runtime *rt)
+{
+    return !pl_runtime_check(rt) && pl_trace_is_on(pl_runtime_trace(rt)) ? pl_devices_now_ns(&rt->place.devices) : 0;
+}
+
+void parla_trace_message(parla_runtime *rt, parla_task task, bool is_send, int peer, uint64_t tag, uint64_t begin_ns,
+                         size_t n_bytes)
+{
+    char name[64];
+    uint64_t now_ns = parla_trace_now(rt);
+    if (begin_ns == 0 || now_ns == 0 || parla_task_is_none(task))
+        return;
+    snprintf(name, sizeof name, is_send ? "send %" PRIu64 " to %d" : "receive %" PRIu64 " from %d", tag, peer);
+    pl_trace_span(pl_runtime_trace(rt), PL_TRACE_MESSAGE, name, begin_ns, now_ns,
+                  task.generation << 32 | pl_slot_number(task.object), -1, n_bytes);
+}
+
+void parla_trace_set_clock(parla_runtime *rt, int64_t ahead_ns, uint64_t error_ns)
+{
+    if (!pl_runtime_check(rt))
+        pl_trace_set_clock(pl_runtime_trace(rt), ahead_ns, error_ns);
 }

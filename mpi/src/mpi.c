@@ -1,14 +1,17 @@
 /* mpi.c - the life of a parla_mpi.
  *
  * close_all runs once: in parla_mpi_fini, or when MPI_Finalize is called before (at_finalize.h). */
+#include "clock.h"
 #include "error.h"
 #include "plm.h"
 
 #include <parla/error.h>
 #include <parla/log.h>
 #include <parla/runtime.h>
+#include <parla/trace.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 /* --- MPI itself ------------------------------------------------------------------------------------------------------------------ */
@@ -121,6 +124,28 @@ static void warn_of_oversubscription(parla_mpi *mpi)
     MPI_Comm_free(&node);
 }
 
+static uint64_t monotonic_ns(void *ctx)
+{
+    struct timespec now;
+    (void)ctx;
+    clock_gettime(CLOCK_MONOTONIC, &now); /* as libparla's traces */
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Where some rank records: tells the trace how far this clock is ahead of rank 0's. */
+static void measure_clock(parla_mpi *mpi)
+{
+    plm_clock clock;
+    int records = parla_trace_now(mpi->rt) != 0, any = 0;
+    if (mpi->n_ranks == 1 || MPI_Allreduce(&records, &any, 1, MPI_INT, MPI_MAX, mpi->comm) != MPI_SUCCESS || !any)
+        return;
+    if (plm_clock_measure(mpi->comm, monotonic_ns, NULL, &clock) == MPI_SUCCESS)
+        parla_trace_set_clock(mpi->rt, clock.ahead_ns, clock.error_ns);
+    else
+        parla_log(PARLA_LOG_WARN,
+                  "how far the clocks of nodes are apart was not measured: times of different nodes do not fit in traces");
+}
+
 static int open_comm(parla_mpi *mpi, MPI_Comm comm)
 {
     int code = MPI_Comm_dup(comm, &mpi->comm);
@@ -211,6 +236,7 @@ int parla_mpi_init(parla_mpi **out, parla_runtime *rt, MPI_Comm comm, const parl
         warn_of_oversubscription(mpi);
         set_prefix(mpi, options); /* before there is somebody to report */
         plm_liveness_start(&mpi->liveness, mpi);
+        measure_clock(mpi);
     }
     plm_leave(mpi);
     if (rc < 0) {

@@ -223,3 +223,48 @@ def test_a_trace_shows_itself_in_notebooks(tmp_path):
     assert "2 tasks; busy 50 %" in shown
     assert "rank 0, worker &lt;1&gt;" in shown
     assert shown.count("<rect") == 120  # each column has one busy worker
+
+
+def two_ranks(tmp_path, ahead_ns=0):
+    """Rank 0 computes and sends, rank 1 receives and goes on; the clock of rank 1 is ahead."""
+    paths = []
+    for rank in (0, 1):
+        made = Builder(rank, start_ns=1_000_000 + rank * ahead_ns)
+        if rank == 0:
+            made.span("worker 0", "a", 0, 100, task=1)
+            made.span("worker 0", "crosspy send", 100, 101, task=2)
+            made.span("worker 0 (2)", "send 7 to 1", 101, 140, kind="message", task=2, bytes=64)
+            made.after(2, 1)
+        else:
+            made.span("worker 0", "crosspy receive", 0, 1, task=1)
+            made.span("worker 0 (2)", "receive 7 from 0", 1, 150, kind="message", task=1, bytes=64)
+            made.span("worker 0", "b", 150, 250, task=2)
+            made.after(2, 1)
+        path = made.write(tmp_path / f"trace.{rank}.json")
+        document = json.loads(path.read_text())
+        document["otherData"].update(clock_ahead_ns=rank * ahead_ns, clock_error_ns=rank * 300)
+        path.write_text(json.dumps(document))
+        paths.append(path)
+    return paths
+
+
+def test_messages_join_the_ranks(tmp_path):
+    done = merge(two_ranks(tmp_path), tmp_path / "run.json")
+    assert done["n_messages"] == 1
+    found = report(read(tmp_path / "run.json"))
+    assert [step["name"] for step in found["critical_path"]] == ["a", "b", "crosspy send"]
+    assert found["critical_path_s"] == pytest.approx(201e-6)
+    pool = next(pool for pool in found["pools"] if pool["rank"] == 1)
+    assert lost_us(pool)["mpi"] == 149
+    arrows = [event for event in json.loads((tmp_path / "run.json").read_text())["traceEvents"] if event.get("name") == "message"]
+    assert [(event["ph"], event["pid"], event["ts"]) for event in arrows] == [("s", 0, 101), ("f", 1, 150)]
+
+
+def test_clocks_that_are_apart_are_put_right(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    merge(two_ranks(tmp_path / "a"), tmp_path / "right.json")
+    done = merge(two_ranks(tmp_path / "b", ahead_ns=5_000_000_000), tmp_path / "skewed.json")
+    assert done["clock_error_us"] == 0.3
+    right, skewed = (json.loads((tmp_path / name).read_text())["traceEvents"] for name in ("right.json", "skewed.json"))
+    assert right == skewed

@@ -23,6 +23,19 @@ PARLA_API PARLA_MUST_USE int parla_trace_write(parla_runtime *rt, const char *pa
 PARLA_API void parla_trace_begin(parla_runtime *rt, const char *name);
 PARLA_API void parla_trace_end(parla_runtime *rt);
 
+/* Adds the span of a message between ranks, from when it was posted until now, on this thread's row: "send TAG to PEER" or "receive TAG from
+ * PEER". Merged traces of both ranks join the two to an arrow, so a tag tells apart the messages from one rank to another. A no-op when off,
+ * and for begin_ns 0. From: any thread. */
+PARLA_API void parla_trace_message(parla_runtime *rt, parla_task task, bool is_send, int peer, uint64_t tag, uint64_t begin_ns,
+                                   size_t n_bytes);
+
+/* The time that spans are recorded in, for begin_ns; 0 when off. */
+PARLA_API uint64_t parla_trace_now(parla_runtime *rt);
+
+/* Tells how far this process's clock is ahead of the job's, give or take error_ns: merging traces of several nodes takes it into account.
+ * libparla_mpi measures it when it joins a runtime that records. */
+PARLA_API void parla_trace_set_clock(parla_runtime *rt, int64_t ahead_ns, uint64_t error_ns);
+
 PARLA_END_DECLS
 
 #endif

@@ -17,6 +17,8 @@ struct pl_trace {
     pl_row **end_of_rows;
     uint32_t last_session; /* the one that records, or that stopped last; 0: none yet */
     uint64_t start_ns;     /* of last_session */
+    int64_t ahead_ns;      /* of the job's clock, give or take … */
+    uint64_t error_ns;
 };
 
 #endif

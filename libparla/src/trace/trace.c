@@ -178,6 +178,14 @@ void pl_trace_copy(pl_trace *trace, const char *name, uint64_t begin_ns, uint64_
     last_end_ns = now_ns;
 }
 
+void pl_trace_set_clock(pl_trace *trace, int64_t ahead_ns, uint64_t error_ns)
+{
+    pthread_mutex_lock(&trace->lock);
+    trace->ahead_ns = ahead_ns;
+    trace->error_ns = error_ns;
+    pthread_mutex_unlock(&trace->lock);
+}
+
 void pl_trace_edge(pl_trace *trace, uint64_t from_id, uint64_t to_id)
 {
     pl_row *row = open_row(trace);

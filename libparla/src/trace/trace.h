@@ -11,11 +11,12 @@
 #include "base/atomic.h"
 
 typedef enum pl_trace_kind {
-    PL_TRACE_TASK,  /* a body; `id` is its task's number, the same for all steps of a task that was suspended */
-    PL_TRACE_COPY,  /* a movement of `bytes` bytes to device i_device */
-    PL_TRACE_IDLE,  /* a worker that sleeps */
-    PL_TRACE_PHASE, /* a part of the user's program */
-    PL_TRACE_EDGE   /* recorded by pl_trace_edge only */
+    PL_TRACE_TASK,    /* a body; `id` is its task's number, the same for all steps of a task that was suspended */
+    PL_TRACE_COPY,    /* a movement of `bytes` bytes to device i_device */
+    PL_TRACE_IDLE,    /* a worker that sleeps */
+    PL_TRACE_PHASE,   /* a part of the user's program */
+    PL_TRACE_MESSAGE, /* between ranks, from its post to its end; `id` is its task's number */
+    PL_TRACE_EDGE     /* recorded by pl_trace_edge only */
 } pl_trace_kind;
 
 typedef struct pl_trace pl_trace;
@@ -60,6 +61,9 @@ void pl_trace_edge(pl_trace *trace, uint64_t from_id, uint64_t to_id);
 /* Opens and closes a span of kind PL_TRACE_PHASE on this thread's row; they nest. An end without a begin is ignored. */
 void pl_trace_begin(pl_trace *trace, const char *name);
 void pl_trace_end(pl_trace *trace);
+
+/* How far the clock is ahead of the job's, for the document. */
+void pl_trace_set_clock(pl_trace *trace, int64_t ahead_ns, uint64_t error_ns);
 
 /* Writes what was recorded so far as Chrome trace-event JSON, through a temporary file beside `path`.
  * Errors: PARLA_E_STATE if nothing was recorded; PARLA_E_SYSTEM with the reason; PARLA_E_NOMEM. */

@@ -21,12 +21,17 @@ typedef struct writer {
     FILE *file;
     const pl_picture *picture;
     uint64_t start_ns;
+    int64_t ahead_ns;
+    uint64_t error_ns;
     int rank;
     bool has_event; /* an event was written: the next needs a comma */
 } writer;
 
-static const char *const kind_names[] = {
-    [PL_TRACE_TASK] = "task", [PL_TRACE_COPY] = "copy", [PL_TRACE_IDLE] = "idle", [PL_TRACE_PHASE] = "phase"};
+static const char *const kind_names[] = {[PL_TRACE_TASK] = "task",
+                                         [PL_TRACE_COPY] = "copy",
+                                         [PL_TRACE_IDLE] = "idle",
+                                         [PL_TRACE_PHASE] = "phase",
+                                         [PL_TRACE_MESSAGE] = "message"};
 
 /* Length of the valid UTF-8 sequence at `text`, or 0. Overlong forms, surrogates and numbers above 0x10FFFF are not valid. */
 static size_t utf8_length(const unsigned char *text)
@@ -118,7 +123,7 @@ static void put_span(writer *out, const pl_picture_span *span)
     put_us(out->file, "dur", t1_ns > t0_ns ? t1_ns - t0_ns : 0);
     fprintf(out->file, ",\"cat\":\"%s\",\"args\":{", kind);
     const char *comma = "";
-    if (record->kind == PL_TRACE_TASK || record->kind == PL_TRACE_COPY) {
+    if (record->kind == PL_TRACE_TASK || record->kind == PL_TRACE_COPY || record->kind == PL_TRACE_MESSAGE) {
         fprintf(out->file, "\"task\":%" PRIu64, record->id);
         comma = ",";
     }
@@ -160,8 +165,9 @@ static void put_document(writer *out)
         put_arrow_end(out, &picture->spans[picture->arrows[i].to], i + 1, false);
     }
     fprintf(out->file,
-            "\n],\n\"displayTimeUnit\":\"ns\",\n\"otherData\":{\"rank\":%d,\"start_ns\":%" PRIu64 ",\"dropped\":%" PRIu64 "}}\n",
-            out->rank, out->start_ns, picture->n_dropped);
+            "\n],\n\"displayTimeUnit\":\"ns\",\n\"otherData\":{\"rank\":%d,\"start_ns\":%" PRIu64 ",\"clock_ahead_ns\":%" PRId64
+            ",\"clock_error_ns\":%" PRIu64 ",\"dropped\":%" PRIu64 "}}\n",
+            out->rank, out->start_ns, out->ahead_ns, out->error_ns, picture->n_dropped);
 }
 
 /* Writes the document into a file. The error tells of `path`, the name that the caller knows. */
@@ -215,7 +221,8 @@ static int write_picture(const pl_trace *trace, const pl_picture *picture, const
         parla_log(PARLA_LOG_WARN, "the trace lacks %" PRIu64 " records: each thread keeps its first %u, as far as there is memory",
                   picture->n_dropped, PL_ROW_LIMIT);
     }
-    writer out = {.picture = picture, .start_ns = trace->start_ns, .rank = rank};
+    writer out = {
+        .picture = picture, .start_ns = trace->start_ns, .ahead_ns = trace->ahead_ns, .error_ns = trace->error_ns, .rank = rank};
     return write_file(&out, trace->serial, path);
 }
 

@@ -38,7 +38,7 @@ def task_times(trace: Recorded) -> np.ndarray:
 def task_names(trace: Recorded) -> np.ndarray:
     """Return for each task the index of its name in `trace.names`, that of its first step; -1 without a span."""
     names = np.full(trace.n_nodes, -1, dtype=np.int64)
-    steps = np.flatnonzero(trace.node >= 0)[::-1]
+    steps = np.flatnonzero((trace.node >= 0) & (trace.kind == TASK))[::-1]
     names[trace.node[steps]] = trace.name[steps]
     return names
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from . import critical
 from .losses import task_spans
-from .recorded import COPY, Recorded
+from .recorded import COPY, TASK, Recorded
 
 _N_STEPS = 50
 
@@ -67,7 +67,7 @@ def why(trace: Recorded, wanted: str) -> dict[str, Any]:
         seen.add(at)
         chain.append({"task": title(at), "begin_us": float(first[at]), "end_us": float(last[at])})
         at = before(at)
-    steps = np.flatnonzero(trace.node == node)
+    steps = np.flatnonzero((trace.node == node) & (trace.kind == TASK))
     begin_us, end_us = float(first[node]), float(last[node])
     ready_us = min(chain[0]["end_us"], begin_us) if chain else None
     n_copies, copies_us = _copies_between(trace, node, ready_us or 0.0, begin_us)

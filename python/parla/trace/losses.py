@@ -7,6 +7,8 @@ scheduler
     tasks were ready: everything that they depend on had ended, and they had not begun.
 transfer
     copies to the pool were on their way.
+mpi
+    messages of other ranks were to come: a receive was posted (tasks over ranks; not the program's own requests).
 waits
     tasks were suspended: they awaited MPI requests, events, or other tasks.
 dependency
@@ -25,11 +27,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .recorded import COPY, TASK, Recorded
+from .recorded import COPY, MESSAGE, TASK, Recorded
 
 CAUSES = {
     "scheduler": "tasks were ready and had not begun",
     "transfer": "copies were on their way",
+    "mpi": "messages of other ranks were to come",
     "waits": "suspended tasks waited (MPI, events, tasks)",
     "dependency": "no task could begin",
     "start_end": "before the first task, after the last",
@@ -143,6 +146,8 @@ def _pool(trace: Recorded, lines: _Lines, ready: np.ndarray, first: np.ndarray, 
     copies = (trace.rank == lines.rank) & (trace.kind == COPY)
     if lines.is_device and here.any():
         copies &= trace.device == trace.device[here][0]
+    receives = np.array([name.startswith("receive ") for name in trace.names], dtype=bool)
+    messages = (trace.rank == lines.rank) & (trace.kind == MESSAGE) & receives[trace.name]
     suspended = np.isin(gaps[0], nodes)
     if lines.is_device:  # several queues of a device are one device
         key = np.zeros(here.sum(), dtype=np.int64)
@@ -153,6 +158,7 @@ def _pool(trace: Recorded, lines: _Lines, ready: np.ndarray, first: np.ndarray, 
         busy_spans,
         (ready[nodes], first[nodes]),
         (trace.t0_us[copies], trace.t1_us[copies]),
+        (trace.t0_us[messages], trace.t1_us[messages]),
         (gaps[1][suspended], gaps[2][suspended]),
     ]
     levels, lengths = _levels(intervals, begin, end)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-KINDS = ("task", "copy", "idle", "phase")
-TASK, COPY, IDLE, PHASE = range(len(KINDS))
+KINDS = ("task", "copy", "idle", "phase", "message")
+TASK, COPY, IDLE, PHASE, MESSAGE = range(len(KINDS))
 
 _NUMBERS = re.compile(r"\d+")
+_MESSAGE = re.compile(r"(send|receive) (\d+) (?:to|from) (\d+)$")
 
 
 def load(path: str | os.PathLike) -> dict:
@@ -38,7 +39,7 @@ class Recorded:
         Names that spans bear, each once.
     name, kind, rank, line, t0_us, t1_us, node, device, n_bytes : array, (n,)
         Of each span: index into `names`; index into `KINDS`; rank; its line within the rank; when it begins and ends, in microseconds
-        since the start of the trace; index of its task, or -1; device or -1; bytes of a copy, else 0.
+        since the start of the trace; index of its task (of messages, too), or -1; device or -1; bytes of a copy, else 0.
     lines : dict
         Name of the line (rank, line): "worker 0", "gpu[0] (sim) queue 0", "main", ….
     n_nodes : int
@@ -96,6 +97,29 @@ def _edges(arrows: dict[object, list[int]]) -> np.ndarray:
     return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
 
 
+def message_key(event: dict) -> tuple[tuple[int, int, int], bool] | None:
+    """Return (source rank, destination rank, tag) of a message's span, and whether it is the receiver's; None for other events."""
+    found = _MESSAGE.match(event["name"]) if event.get("cat") == "message" and event["ph"] == "X" else None
+    if found is None:
+        return None
+    is_receive, tag, peer, rank = found[1] == "receive", int(found[2]), int(found[3]), event["pid"]
+    return ((peer, rank, tag) if is_receive else (rank, peer, tag)), is_receive
+
+
+def _with_messages(edges: np.ndarray, messages: dict[tuple[int, int, int], list[int]]) -> np.ndarray:
+    """Add an edge for each message whose ends are known: to the receiving task, and to those that waited for it.
+
+    A receive is posted before its message comes, so its task begins too early for a chain: what waited for it waited for the sender.
+    """
+    ends = [pair for pair in messages.values() if -1 not in pair]
+    behind: dict[int, list[int]] = {receiver: [] for _, receiver in ends}
+    for source, target in edges.tolist():
+        if source in behind:
+            behind[source].append(target)
+    added = [(sender, target) for sender, receiver in ends for target in (receiver, *behind[receiver])]
+    return np.concatenate([edges, np.array(added, dtype=np.int64).reshape(-1, 2)])
+
+
 def _spans(events: list[dict]) -> list[dict]:
     spans = [event for event in events if event["ph"] == "X" and event.get("cat") in KINDS]
     spans.sort(key=lambda event: (event["pid"], event["tid"], event["ts"], -event["dur"]))
@@ -113,18 +137,21 @@ def read(path: str | os.PathLike) -> Recorded:
     nodes = _Nodes()
     lines: dict[tuple[int, int], str] = {}
     arrows: dict[object, list[int]] = {}
+    messages: dict[tuple[int, int, int], list[int]] = {}
     for event in events:
         if event["ph"] == "M" and event["name"] == "thread_name":
             lines[event["pid"], event["tid"]] = event["args"]["name"]
-        elif event["ph"] in "sf":
+        elif event["ph"] in "sf" and event.get("cat") != "message":
             arrows.setdefault(event["id"], [-1, -1])[event["ph"] == "f"] = nodes.of(event)
+        elif (found := message_key(event)) is not None:
+            messages.setdefault(found[0], [-1, -1])[found[1]] = nodes.of(event)
     columns = [
         (
             names.setdefault(event["name"], len(names)),
             KINDS.index(event["cat"]),
             event["pid"],
             event["tid"],
-            nodes.of(event) if event["cat"] == "task" else -1,
+            nodes.of(event) if event["cat"] in ("task", "message") else -1,
             event.get("args", {}).get("device", -1),
             event.get("args", {}).get("bytes", 0),
         )
@@ -137,5 +164,5 @@ def read(path: str | os.PathLike) -> Recorded:
         lines.setdefault(place, f"line {place[1]}")
     return Recorded(
         *(list(names), name, kind, rank, line, t0_us, t1_us, node, device, n_bytes),
-        *(lines, len(nodes.numbers), _edges(arrows), document["otherData"].get("dropped", 0)),
+        *(lines, len(nodes.numbers), _with_messages(_edges(arrows), messages), document["otherData"].get("dropped", 0)),
     )
