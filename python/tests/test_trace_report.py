@@ -260,6 +260,16 @@ def test_messages_join_the_ranks(tmp_path):
     assert [(event["ph"], event["pid"], event["ts"]) for event in arrows] == [("s", 0, 101), ("f", 1, 150)]
 
 
+def test_messages_have_lines_of_their_own(tmp_path):
+    trace = Builder()
+    trace.span("worker 0", "a", 0, 100, task=1)
+    for i, (begin, end) in enumerate([(0, 50), (10, 60), (50, 70), (55, 80)]):
+        trace.span(f"worker 0 ({i % 2 + 2})", f"receive {i} from 1", begin, end, kind="message", task=1)
+    found = read(trace.write(tmp_path / "trace.json"))
+    assert sorted(found.lines.values()) == ["messages", "messages (2)", "messages (3)", "worker 0"]
+    assert [found.lines[0, line] for line in found.line[found.kind == 4]] == ["messages", "messages", "messages (2)", "messages (3)"]
+
+
 def test_clocks_that_are_apart_are_put_right(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

@@ -13,6 +13,7 @@ KINDS = ("task", "copy", "idle", "phase", "message")
 TASK, COPY, IDLE, PHASE, MESSAGE = range(len(KINDS))
 
 _NUMBERS = re.compile(r"\d+")
+_MESSAGES_LINE = 1_000_000  # where lines of messages begin, behind those of threads
 _MESSAGE = re.compile(r"(send|receive) (\d+) (?:to|from) (\d+)$")
 
 
@@ -120,8 +121,21 @@ def _with_messages(edges: np.ndarray, messages: dict[tuple[int, int, int], list[
     return np.concatenate([edges, np.array(added, dtype=np.int64).reshape(-1, 2)])
 
 
+def _laid_out(messages: list[dict]) -> list[dict]:
+    """Return the spans of messages on lines of their own, as many for each rank as are needed for none to overlap."""
+    ends: dict[int, list[float]] = {}
+    out = []
+    for event in sorted(messages, key=lambda event: event["ts"]):
+        lanes = ends.setdefault(event["pid"], [])
+        lane = next((i for i, end in enumerate(lanes) if end <= event["ts"]), len(lanes))
+        lanes[lane : lane + 1] = [event["ts"] + event["dur"]]
+        out.append({**event, "tid": _MESSAGES_LINE + lane})
+    return out
+
+
 def _spans(events: list[dict]) -> list[dict]:
-    spans = [event for event in events if event["ph"] == "X" and event.get("cat") in KINDS]
+    spans = [event for event in events if event["ph"] == "X" and event.get("cat") in KINDS and event["cat"] != "message"]
+    spans += _laid_out([event for event in events if event["ph"] == "X" and event.get("cat") == "message"])
     spans.sort(key=lambda event: (event["pid"], event["tid"], event["ts"], -event["dur"]))
     return spans
 
@@ -160,8 +174,11 @@ def read(path: str | os.PathLike) -> Recorded:
     name, kind, rank, line, node, device, n_bytes = np.array(columns, dtype=np.int64).T
     t0_us = np.array([event["ts"] for event in spans], dtype=np.float64)
     t1_us = t0_us + np.array([event["dur"] for event in spans], dtype=np.float64)
-    for place in zip(rank.tolist(), line.tolist(), strict=True):
-        lines.setdefault(place, f"line {place[1]}")
+    there = set(zip(rank.tolist(), line.tolist(), strict=True))
+    for place in there:
+        number = place[1] - _MESSAGES_LINE + 1
+        lines.setdefault(place, f"line {place[1]}" if number < 1 else "messages" if number == 1 else f"messages ({number})")
+    lines = {place: name for place, name in lines.items() if place in there or not name.endswith(")")}  # what messages alone had needed
     return Recorded(
         *(list(names), name, kind, rank, line, t0_us, t1_us, node, device, n_bytes),
         *(lines, len(nodes.numbers), _with_messages(_edges(arrows), messages), document["otherData"].get("dropped", 0)),
