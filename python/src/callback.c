@@ -23,6 +23,7 @@
 
 #include <parla/device.h>
 #include <parla/replay.h>
+#include <parla/trace.h>
 
 /* --- Threads --- */
 
@@ -87,9 +88,11 @@ static int take(RuntimeObject *runtime)
 {
     bool is_new = PyGILState_GetThisThreadState() == NULL;
 
+    parla_trace_begin(runtime->rt, "wait for the GIL");
     pthread_mutex_lock(&runtime->turn);
     held.gil = PyGILState_Ensure();
     pthread_mutex_unlock(&runtime->turn);
+    parla_trace_end(runtime->rt);
     held.is_held = true;
     held.interval_ns = switch_interval_ns(runtime->state);
     held.taken_ns = held.looked_ns = runtime_now_ns();
@@ -104,10 +107,14 @@ static void give(void)
 }
 
 /* Lets whoever has waited for the switch interval have the lock, and takes it back. */
-static void give_way(module_state *state)
+static void give_way(RuntimeObject *runtime)
 {
-    PyObject *none = PyObject_CallNoArgs(state->give_way);
+    module_state *state = runtime->state;
+    PyObject *none;
 
+    parla_trace_begin(runtime->rt, "wait for the GIL");
+    none = PyObject_CallNoArgs(state->give_way);
+    parla_trace_end(runtime->rt);
     if (!none) {
         PyErr_WriteUnraisable(state->give_way);
     }
@@ -158,7 +165,7 @@ static int run(void *ctx, parla_body body, parla_context *context, void *arg)
     status = body(context, arg);
     held.depth--;
     if (is_time_over()) {
-        give_way(runtime->state);
+        give_way(runtime);
     }
     return status;
 }

@@ -278,3 +278,22 @@ def test_clocks_that_are_apart_are_put_right(tmp_path):
     assert done["clock_error_us"] == 0.3
     right, skewed = (json.loads((tmp_path / name).read_text())["traceEvents"] for name in ("right.json", "skewed.json"))
     assert right == skewed
+
+
+def test_time_that_bodies_wait_for_the_interpreter_lock(tmp_path):
+    trace = Builder()
+    trace.span("worker 0", "a", 0, 100, task=1)
+    trace.span("worker 0", "wait for the GIL", 0, 30, kind="phase")
+    (pool,) = reported(trace, tmp_path)["pools"]
+    assert pool["busy_s"] == pytest.approx(70e-6)
+    assert lost_us(pool) == {"gil": 30}
+
+
+def test_bodies_that_want_the_lock_at_once(tmp_path):
+    path = tmp_path / "trace.json"
+    with Parla(n_workers=2, trace=path):
+        for _ in range(2):
+            spawn(lambda: sum(range(2_000_000)))
+    (pool,) = report(read(path))["pools"]
+    assert pool["lost_s"]["gil"] > 0
+    assert pool["busy_s"] + sum(pool["lost_s"].values()) == pytest.approx(2 * report(read(path))["duration_s"])

@@ -13,6 +13,8 @@ waits
     tasks were suspended: they awaited MPI requests, events, or other tasks.
 dependency
     none of these: no task could run before another ended, or none was spawned.
+gil
+    bodies in Python waited for the interpreter lock: this is taken from the busy time, not from the free.
 start_end
     as before, but before the pool's first task or after its last.
 
@@ -27,13 +29,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .recorded import COPY, MESSAGE, TASK, Recorded
+from .recorded import COPY, MESSAGE, PHASE, TASK, Recorded
+
+_GIL = "wait for the GIL"  # the name of that phase, from python/src/callback.c
 
 CAUSES = {
     "scheduler": "tasks were ready and had not begun",
     "transfer": "copies were on their way",
     "mpi": "messages of other ranks were to come",
     "waits": "suspended tasks waited (MPI, events, tasks)",
+    "gil": "bodies in Python waited for the interpreter lock",
     "dependency": "no task could begin",
     "start_end": "before the first task, after the last",
 }
@@ -149,6 +154,8 @@ def _pool(trace: Recorded, lines: _Lines, ready: np.ndarray, first: np.ndarray, 
     receives = np.array([name.startswith("receive ") for name in trace.names], dtype=bool)
     messages = (trace.rank == lines.rank) & (trace.kind == MESSAGE) & receives[trace.name]
     suspended = np.isin(gaps[0], nodes)
+    locked = (trace.rank == lines.rank) & np.isin(trace.line, lines.lines) & (trace.kind == PHASE)
+    locked &= np.array([name == _GIL for name in trace.names], dtype=bool)[trace.name]
     if lines.is_device:  # several queues of a device are one device
         key = np.zeros(here.sum(), dtype=np.int64)
     else:
@@ -160,22 +167,25 @@ def _pool(trace: Recorded, lines: _Lines, ready: np.ndarray, first: np.ndarray, 
         (trace.t0_us[copies], trace.t1_us[copies]),
         (trace.t0_us[messages], trace.t1_us[messages]),
         (gaps[1][suspended], gaps[2][suspended]),
+        (trace.t0_us[locked], trace.t1_us[locked]),
     ]
     levels, lengths = _levels(intervals, begin, end)
     busy = np.minimum(levels[0], lines.capacity)
     free = lines.capacity - busy
     lost = {}
-    for cause, there in zip(CAUSES, levels[1:], strict=False):
+    for cause, there in zip(("scheduler", "transfer", "mpi", "waits"), levels[1:], strict=False):
         part = np.minimum(free, there)
         lost[cause] = float(part @ lengths) / 1e6
         free = free - part
+    waiting = np.minimum(busy, levels[5])
+    lost["gil"] = float(waiting @ lengths) / 1e6
     inside = np.zeros(len(lengths), dtype=bool)
     if busy.any():
         some = np.flatnonzero(busy)
         inside[some[0] : some[-1] + 1] = True
     lost["dependency"] = float((free * inside) @ lengths) / 1e6
     lost["start_end"] = float((free * ~inside) @ lengths) / 1e6
-    return Pool(lines.rank, lines.name, lines.capacity, float(busy @ lengths) / 1e6, lost, len(nodes))
+    return Pool(lines.rank, lines.name, lines.capacity, float((busy - waiting) @ lengths) / 1e6, lost, len(nodes))
 
 
 def pools(trace: Recorded) -> list[Pool]:

@@ -67,6 +67,7 @@ def _gains(bound: _Bound, duration_s: float, on_path: list[str]) -> list[dict[st
         "transfer": "hide copies: spawn readers earlier, or place them where their arrays are",
         "mpi": "more tasks that can run while messages travel: larger look-ahead, or blocks whose readers are on the same rank",
         "waits": "more tasks that can run while others wait for MPI, events or each other",
+        "gil": "bodies that give up the interpreter lock: NumPy on larger blocks, compiled code, or more ranks with fewer workers",
         "dependency": "more tasks that can run at once: smaller tasks, or fewer dependencies",
         "start_end": "spawn the first tasks earlier, and end with them",
     }
