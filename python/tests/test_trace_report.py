@@ -3,12 +3,14 @@
 import json
 import time
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trace_builder import Builder
 
-from parla import Parla, TaskSpace, spawn
+from parla import Parla, TaskSpace, gpu, spawn
+from parla.array import asarray
 from parla.trace import diff, merge, read, report
 from parla.trace.differing import as_text as diff_text
 from parla.trace.reporting import as_text as report_text
@@ -297,3 +299,28 @@ def test_bodies_that_want_the_lock_at_once(tmp_path):
     (pool,) = report(read(path))["pools"]
     assert pool["lost_s"]["gil"] > 0
     assert pool["busy_s"] + sum(pool["lost_s"].values()) == pytest.approx(2 * report(read(path))["duration_s"])
+
+
+def test_making_room_is_the_memorys_loss(tmp_path):
+    trace = Builder()
+    queue = "gpu[0] (sim) queue 0"
+    trace.span(queue, "a", 0, 100, task=1, device=1)
+    trace.span("sim0.q1", "eviction of x", 100, 140, kind="copy", device=1, bytes=4096)
+    trace.span("sim0.q1", "y", 140, 150, kind="copy", device=1, bytes=4096)
+    trace.span(queue, "b", 150, 200, task=2, device=1)
+    (pool,) = reported(trace, tmp_path)["pools"]
+    assert lost_us(pool) == {"memory": 40, "transfer": 10}
+
+
+def test_a_device_that_is_too_small(tmp_path):
+    path = tmp_path / "trace.json"
+    arrays = [asarray(np.zeros(1 << 17), name=f"x{i}") for i in range(4)]  # 1 MiB each
+
+    def use(array):
+        array.array[:] += 1
+
+    with Parla(devices="sim:1,mem=2MiB", trace=path):
+        for array in arrays * 2:
+            spawn(placement=gpu(0), inout=[array], args=(array,))(use)
+    assert any(name.startswith("eviction of x") for name in read(path).names)
+    assert [float(np.asarray(array)[0]) for array in arrays] == [2, 2, 2, 2]

@@ -10,6 +10,7 @@
 #include "sched/ahead.h"
 #include "task/failure.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static pl_site *site_of(parla_runtime *rt, const pl_instance *instance) { return &rt->place.sites[instance->i_device]; }
@@ -134,14 +135,25 @@ static void end_locked(pl_move *move, int status, const char *detail, pl_todo *t
     pl_fetch_ended(rt, move->data, todo);
 }
 
+/* What makes room counts for the device that is short of it. */
+static void trace_move(const pl_move *move)
+{
+    char name[80];
+    pl_trace *trace = move->rt->trace;
+    if (!pl_trace_is_on(trace))
+        return;
+    snprintf(name, sizeof name, "%s%s", move->makes_room ? "eviction of " : "", pl_data_label(move->data));
+    pl_trace_copy(trace, name, move->begin_ns, pl_devices_now_ns(&move->rt->place.devices),
+                  move->makes_room ? move->from->i_device : move->to->i_device, move->n_bytes);
+}
+
 static void move_ended(void *arg, int status)
 {
     pl_move *move = arg;
     parla_runtime *rt = move->rt;
     pl_worker *self = pl_place_self(rt);
     pl_todo todo = {0};
-    pl_trace_copy(rt->trace, pl_data_label(move->data), move->begin_ns, pl_devices_now_ns(&rt->place.devices), move->to->i_device,
-                  move->n_bytes);
+    trace_move(move);
     pl_place_lock(rt);
     end_locked(move, status, status < 0 ? parla_error_text(status) : "", &todo);
     pl_pump(rt, &todo);

@@ -5,6 +5,8 @@ free is put down to the first of these that holds, as much as there is of it:
 
 scheduler
     tasks were ready: everything that they depend on had ended, and they had not begun.
+memory
+    arrays were written back from the device to make room there.
 transfer
     copies to the pool were on their way.
 mpi
@@ -31,10 +33,12 @@ import numpy as np
 
 from .recorded import COPY, MESSAGE, PHASE, TASK, Recorded
 
+_EVICTION = "eviction of "  # in front of the names of copies that make room, from libparla/src/sched/move.c
 _GIL = "wait for the GIL"  # the name of that phase, from python/src/callback.c
 
 CAUSES = {
     "scheduler": "tasks were ready and had not begun",
+    "memory": "arrays were written back to make room",
     "transfer": "copies were on their way",
     "mpi": "messages of other ranks were to come",
     "waits": "suspended tasks waited (MPI, events, tasks)",
@@ -151,6 +155,8 @@ def _pool(trace: Recorded, lines: _Lines, ready: np.ndarray, first: np.ndarray, 
     copies = (trace.rank == lines.rank) & (trace.kind == COPY)
     if lines.is_device and here.any():
         copies &= trace.device == trace.device[here][0]
+    evictions = np.array([name.startswith(_EVICTION) for name in trace.names], dtype=bool)[trace.name] & copies & lines.is_device
+    copies &= ~evictions
     receives = np.array([name.startswith("receive ") for name in trace.names], dtype=bool)
     messages = (trace.rank == lines.rank) & (trace.kind == MESSAGE) & receives[trace.name]
     suspended = np.isin(gaps[0], nodes)
@@ -164,6 +170,7 @@ def _pool(trace: Recorded, lines: _Lines, ready: np.ndarray, first: np.ndarray, 
     intervals = [
         busy_spans,
         (ready[nodes], first[nodes]),
+        (trace.t0_us[evictions], trace.t1_us[evictions]),
         (trace.t0_us[copies], trace.t1_us[copies]),
         (trace.t0_us[messages], trace.t1_us[messages]),
         (gaps[1][suspended], gaps[2][suspended]),
@@ -173,11 +180,11 @@ def _pool(trace: Recorded, lines: _Lines, ready: np.ndarray, first: np.ndarray, 
     busy = np.minimum(levels[0], lines.capacity)
     free = lines.capacity - busy
     lost = {}
-    for cause, there in zip(("scheduler", "transfer", "mpi", "waits"), levels[1:], strict=False):
+    for cause, there in zip(("scheduler", "memory", "transfer", "mpi", "waits"), levels[1:], strict=False):
         part = np.minimum(free, there)
         lost[cause] = float(part @ lengths) / 1e6
         free = free - part
-    waiting = np.minimum(busy, levels[5])
+    waiting = np.minimum(busy, levels[6])
     lost["gil"] = float(waiting @ lengths) / 1e6
     inside = np.zeros(len(lengths), dtype=bool)
     if busy.any():

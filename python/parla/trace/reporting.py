@@ -64,6 +64,7 @@ def _gains(bound: _Bound, duration_s: float, on_path: list[str]) -> list[dict[st
     capacity = sum(pool.capacity for pool in bound.pools) or 1
     advice = {
         "scheduler": "start ready tasks at once: larger tasks, fewer priorities and placements, or another policy",
+        "memory": "use arrays for as long as they are on a device: another order of tasks, smaller blocks, more devices",
         "transfer": "hide copies: spawn readers earlier, or place them where their arrays are",
         "mpi": "more tasks that can run while messages travel: larger look-ahead, or blocks whose readers are on the same rank",
         "waits": "more tasks that can run while others wait for MPI, events or each other",
