@@ -58,6 +58,30 @@ T_TEST(who_runs_and_who_waits_for_whom)
     T_EQ(n_lines, 2); /* however long it lasted */
 }
 
+static int wait_with_limit(parla_context *context, void *arg)
+{
+    int code = parla_task_wait(parla_context_runtime(context), arg, 1, INT64_C(3600) * 1000000000);
+    return code == PARLA_E_CANCELLED ? 0 : code;
+}
+
+/* With a limit in time it is no case of being stuck. */
+T_TEST(bodies_that_wait_on_their_threads_and_events)
+{
+    open_watched(30000000);
+    parla_task name = create_name("reply"), message = create_event("message");
+    spawn_as(PARLA_TASK_NONE, "caller", wait_with_limit, &name, NULL, 0);
+    T_EVENTUALLY(has_told("caller (blocked) waits for reply, which was never spawned"), 20000);
+    T_OK(parla_task_cancel(name));
+    T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+    spawn_as(PARLA_TASK_NONE, "receiver", wait_with_limit, &message, NULL, 0);
+    T_EVENTUALLY(has_told("receiver (blocked) waits for message, an event that nobody has completed"), 20000);
+    T_OK(parla_event_complete(message, 0, NULL));
+    T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+    parla_task_unref(message);
+    parla_task_unref(name);
+    end_watched();
+}
+
 T_TEST(it_tells_again_after_things_have_moved)
 {
     open_watched(30000000);

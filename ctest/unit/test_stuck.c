@@ -28,32 +28,93 @@ T_TEST(a_chain_ends_at_a_name)
     close_runtime();
 }
 
-T_TEST(a_cycle_is_named)
+/* Spawns a name that waits for another one, which closes a cycle. */
+static void spawn_refused(parla_task name, const parla_task *dep, const char *words)
+{
+    parla_task_options options = PARLA_TASK_OPTIONS_INIT;
+    options.task = name;
+    options.body = count_body;
+    options.deps = dep;
+    options.n_deps = 1;
+    T_EQ(parla_task_spawn(rt, NULL, &options), PARLA_E_STUCK);
+    T_HAS_STR(parla_error_detail(), words);
+    T_EQ(parla_task_query(name), PARLA_TASK_CREATED);
+}
+
+T_TEST(a_cycle_is_refused_where_it_is_closed)
 {
     open_runtime(1);
     parla_task a = create_name("a"), b = create_name("b"), c = create_name("c");
+    n_run = 0;
     spawn_as(a, NULL, count_body, (void *)&n_run, &b, 1);
     spawn_as(b, NULL, count_body, (void *)&n_run, &c, 1);
-    spawn_as(c, NULL, count_body, (void *)&n_run, &a, 1);
-    const char *text = stuck();
-    T_HAS_STR(text, "a waits for b");
-    T_HAS_STR(text, "b waits for c");
-    T_HAS_STR(text, "c waits for a");
-    T_HAS_STR(text, ": a cycle");
+    spawn_refused(c, &a, "this task would never start: c waits for a waits for b waits for c: a cycle");
+    spawn_refused(c, &c, "this task would never start: c waits for c: a cycle");
+    spawn_as(c, NULL, count_body, (void *)&n_run, NULL, 0); /* it can still be spawned otherwise */
+    T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+    T_EQ(n_run, 3);
     parla_task_unref(a);
     parla_task_unref(b);
     parla_task_unref(c);
     close_runtime();
+}
+
+static int suspend_body(parla_context *context, void *arg)
+{
+    T_OK(parla_suspend_on(context, arg, 1));
+    return parla_task_has_ended(*(parla_task *)arg) ? 0 : PARLA_SUSPENDED;
+}
+
+/* A body may wait for anything: that is no matter of spawns. */
+T_TEST(a_cycle_by_way_of_a_body_is_named)
+{
+    open_runtime(1);
+    parla_task a = create_name("a"), b = create_name("b");
+    n_run = 0;
+    spawn_as(a, NULL, suspend_body, &b, NULL, 0);
+    T_EVENTUALLY(parla_task_query(a) == PARLA_TASK_SUSPENDED, 20000);
+    spawn_refused(b, &a, "b waits for a waits for b: a cycle");
+    T_OK(parla_task_cancel(b));
+    T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+    parla_task_unref(a);
+    parla_task_unref(b);
+    a = create_name("a"), b = create_name("b");
+    spawn_as(b, NULL, count_body, (void *)&n_run, &a, 1);
+    spawn_as(a, NULL, suspend_body, &b, NULL, 0);
+    const char *text = stuck();
+    T_HAS_STR(text, "a waits for b");
+    T_HAS_STR(text, "b waits for a");
+    T_HAS_STR(text, ": a cycle");
+    parla_task_unref(a);
+    parla_task_unref(b);
+    close_runtime();
     T_EQ(n_run, 0);
 }
 
-T_TEST(a_task_that_waits_for_itself)
+static int wait_in_vain(parla_context *context, void *arg)
+{
+    int code = parla_task_wait(parla_context_runtime(context), arg, 1, PARLA_FOREVER);
+    T_TRUE(code == PARLA_E_STUCK || code == PARLA_E_CANCELLED);
+    if (code == PARLA_E_STUCK)
+        T_HAS_STR(parla_error_detail(), "2 tasks are unfinished: caller waits for reply, which was never spawned");
+    return 0;
+}
+
+/* Or the thread that waits for all, whichever looks first. */
+T_TEST(a_body_that_waits_in_vain_is_told)
 {
     open_runtime(1);
-    parla_task a = create_name("narcissus");
-    spawn_as(a, NULL, count_body, (void *)&n_run, &a, 1);
-    T_HAS_STR(stuck(), "narcissus waits for narcissus: a cycle");
-    parla_task_unref(a);
+    parla_task name = create_name("reply");
+    parla_task caller = spawn_as(PARLA_TASK_NONE, "caller", wait_in_vain, &name, NULL, 0);
+    spawn_as(PARLA_TASK_NONE, "after", count_body, (void *)&n_run, &caller, 1);
+    int code = parla_runtime_wait(rt, PARLA_FOREVER);
+    if (code != 0) {
+        T_EQ(code, PARLA_E_STUCK);
+        T_HAS_STR(parla_error_detail(), "2 tasks are unfinished: caller (blocked) waits for reply, which was never spawned");
+        T_OK(parla_task_cancel(name));
+        T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+    }
+    parla_task_unref(name);
     close_runtime();
 }
 
@@ -66,12 +127,6 @@ T_TEST(tasks_without_names_are_numbered)
     T_HAS_STR(stuck(), " waits for x");
     parla_task_unref(name);
     close_runtime();
-}
-
-static int suspend_body(parla_context *context, void *arg)
-{
-    T_OK(parla_suspend_on(context, arg, 1));
-    return parla_task_has_ended(*(parla_task *)arg) ? 0 : PARLA_SUSPENDED;
 }
 
 T_TEST(suspended_tasks_are_told_too)

@@ -131,6 +131,7 @@ typedef struct parla_task_options {
  * `out` may be NULL. Dependencies may be tasks that are not spawned yet.
  * Errors: PARLA_E_STATE if options.task was spawned before and has not ended (nothing happened to it), or the runtime is stopping;
  *         PARLA_E_NO_DEVICE / PARLA_E_RESOURCES if no alternative can ever be met (the detail names what exists);
+ *         PARLA_E_STUCK if options.task would wait for itself, also by way of others (the detail names them);
  *         PARLA_E_INVALID; PARLA_E_NOMEM. On error nothing has changed and on_end is not called. */
 PARLA_API PARLA_MUST_USE int parla_task_spawn(parla_runtime *rt, parla_task *out, const parla_task_options *options);
 

@@ -166,8 +166,9 @@ void pl_guest_leave(parla_runtime *rt);
 typedef struct pl_blocked {
     const parla_task *tasks; /* what it waits for; NULL: for all that were spawned */
     size_t n_tasks;
-    bool is_timed; /* it goes on some day, whatever happens */
-    uint64_t busy; /* of a guest that runs it: its marks of being busy, which do not count while the body waits */
+    bool is_timed;       /* it goes on some day, whatever happens */
+    uint64_t busy;       /* of a guest that runs it: its marks of being busy, which do not count while the body waits */
+    const pl_task *body; /* whose it is; NULL: of a thread of the application */
     struct pl_blocked *next;
     pl_task *task; /* of a body with devices, and the next of these, under the lock of place */
     struct pl_blocked *next_placed;
@@ -204,6 +205,8 @@ void pl_log_stall(parla_runtime *rt, uint64_t since_ns);
 /* puts the tasks that wait, and for what, into the calling thread's error detail; starts from `awaited` unless NULL. Returns
  * PARLA_E_STUCK. */
 int pl_report_stuck(parla_runtime *rt, const parla_task *awaited);
+/* Would a name that is about to be spawned wait for itself, also by way of others? PARLA_E_STUCK says how. */
+int pl_check_cycle(parla_runtime *rt, pl_worker *self, pl_task *task, const parla_task *deps, size_t n_deps);
 
 /* poll.c: calls the functions; returns true if something may still be pending. */
 bool pl_poll_all(parla_runtime *rt);

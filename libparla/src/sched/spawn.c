@@ -171,15 +171,20 @@ static void unclaim_task(parla_runtime *rt, pl_worker *self, pl_task *task, cons
 
 static int spawn_task(parla_runtime *rt, pl_worker *self, parla_task *out, const parla_task_options *options, uint8_t flags)
 {
-    pl_task *task;
+    pl_task *task = NULL;
     bool is_named = !parla_task_is_none(options->task);
     int error = claim_task(rt, self, options->task, &task);
     if (error)
         return error;
     const char *name_before = task->name;
-    fill(task, options, flags);
     parla_task *data_deps = NULL;
     size_t n_data_deps = 0;
+    if (is_named && options->n_deps > 0) {
+        error = pl_check_cycle(rt, self, task, options->deps, options->n_deps);
+        if (error)
+            goto unclaim;
+    }
+    fill(task, options, flags);
     if (pl_place_is_needed(options)) {
         error = pl_place_prepare(rt, self, task, options, &data_deps, &n_data_deps);
         if (error)

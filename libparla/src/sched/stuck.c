@@ -6,7 +6,11 @@
  *
  * A runtime at rest holds still meanwhile. The watchdog and the end of the runtime look at one that moves: what they say was true a moment
  * ago. A name belongs to the application until its task has ended (task.h), which may be now, so they read names through the kernel, which
- * answers with an error where a plain access would crash. */
+ * answers with an error where a plain access would crash.
+ *
+ * Only the spawn of a name can close a cycle of dependencies, and only if something waits for the name already, or it for itself. That is
+ * looked for before the spawn, along what its dependencies wait for. Two spawns at the same time may close one together, and bodies may wait
+ * for anything: what is not seen there is told when the runtime has come to rest. */
 #include "base/error.h"
 #include "base/text.h"
 #include "sched/runtime.h"
@@ -75,13 +79,32 @@ static bool look_at_edge(void *ctx, parla_task predecessor)
     return !s->found;
 }
 
+static bool waits(parla_task_state state)
+{
+    return state == PARLA_TASK_WAITING || state == PARLA_TASK_SUSPENDED || state == PARLA_TASK_RESERVED;
+}
+
+/* What a body that is inside of a wait waits for: the tasks belong to its thread, which stays there as long as it is on the list. */
+static void look_at_wait(search *s, const pl_task *task)
+{
+    parla_runtime *rt = s->r->rt;
+    pthread_mutex_lock(&rt->spare_lock);
+    for (const pl_blocked *blocked = rt->blocked; blocked; blocked = blocked->next)
+        for (size_t i = 0; blocked->body == task && i < blocked->n_tasks && !s->found; i++)
+            if (!parla_task_is_none(blocked->tasks[i]))
+                (void)look_at_edge(s, blocked->tasks[i]);
+    pthread_mutex_unlock(&rt->spare_lock);
+}
+
 /* Pinned, or NULL. */
 static pl_task *waits_for(report *r, pl_task *task)
 {
     search s = {.r = r};
     parla_task_state state = pl_task_state(task);
-    if (state == PARLA_TASK_WAITING || state == PARLA_TASK_SUSPENDED || state == PARLA_TASK_RESERVED)
+    if (waits(state))
         pl_task_each_edge(&r->rt->slabs, task, look_at_edge, &s);
+    else if (state == PARLA_TASK_RUNNING)
+        look_at_wait(&s, task);
     return s.found;
 }
 
@@ -89,7 +112,9 @@ static pl_task *waits_for(report *r, pl_task *task)
 static void add_reason(report *r, pl_task *task)
 {
     parla_task_state state = pl_task_state(task);
-    if (state == PARLA_TASK_CREATED)
+    if (task->flags & PL_FLAG_EVENT)
+        add(r, ", an event that nobody has completed");
+    else if (state == PARLA_TASK_CREATED)
         add(r, ", which was never spawned");
     else if (state == PARLA_TASK_READY && (task->flags & PL_FLAG_PLACED))
         add(r, ", which waits for resources of its devices");
@@ -112,7 +137,7 @@ static void add_chain(report *r, pl_task *first)
         pl_task *next = waits_for(r, task);
         if (!next)
             break;
-        add(r, " waits for ");
+        add(r, pl_task_state(task) == PARLA_TASK_RUNNING ? " (blocked) waits for " : " waits for ");
         add_name(r, next);
         for (int i = 0; i < n; i++)
             is_cycle = is_cycle || met[i] == next;
@@ -128,11 +153,6 @@ static void add_chain(report *r, pl_task *first)
         add_reason(r, task);
     for (int i = 0; i < n; i++)
         pl_unpin(r->rt, r->self, met[i]);
-}
-
-static bool waits(parla_task_state state)
-{
-    return state == PARLA_TASK_WAITING || state == PARLA_TASK_SUSPENDED || state == PARLA_TASK_RESERVED;
 }
 
 /* Pins the task in slot number i, if there is one that counts as a task of the application. */
@@ -162,11 +182,20 @@ static void each_task(report *r, void (*function)(void *ctx, pl_task *task), voi
     }
 }
 
-/* What is unfinished. Tasks that wait for resources count as waiting. */
+static bool is_blocked(report *r, pl_task *task)
+{
+    pl_task *next = pl_task_state(task) == PARLA_TASK_RUNNING ? waits_for(r, task) : NULL;
+    if (next)
+        pl_unpin(r->rt, r->self, next);
+    return next != NULL;
+}
+
+/* What is unfinished. Tasks that wait for resources count as waiting, and bodies that wait on their threads. */
 typedef struct survey {
     report *r;
     size_t n_waiting, n_running, n_ready;
-    pl_task *first; /* that waits; a reference */
+    pl_task *first;      /* that waits; a reference */
+    const pl_task *told; /* the body that asks, since it waits in vain; or NULL */
 } survey;
 
 static void count_task(void *ctx, pl_task *task)
@@ -174,12 +203,15 @@ static void count_task(void *ctx, pl_task *task)
     survey *s = ctx;
     parla_task_state state = pl_task_state(task);
     bool is_queued = state == PARLA_TASK_READY && (task->flags & PL_FLAG_PLACED);
-    s->n_waiting += waits(state) || is_queued;
+    bool is_waiting = waits(state) || is_queued || task == s->told || is_blocked(s->r, task);
+    s->n_waiting += is_waiting;
     s->n_ready += state == PARLA_TASK_READY && !is_queued;
-    if ((waits(state) || is_queued) && !s->first) {
+    if (is_waiting && !s->first) {
         pl_task_ref(task);
         s->first = task;
     }
+    if (is_waiting)
+        return;
     if (state != PARLA_TASK_RUNNING && state != PARLA_TASK_LAUNCHED)
         return;
     if (s->n_running < MAX_NAMED && s->r->is_live) {
@@ -231,7 +263,8 @@ void pl_log_stall(parla_runtime *rt, uint64_t since_ns)
 int pl_report_stuck(parla_runtime *rt, const parla_task *awaited)
 {
     report r = {.rt = rt, .self = pl_self(rt)};
-    survey s = {.r = &r};
+    bool is_body = awaited && pl_current() && pl_current()->rt == rt;
+    survey s = {.r = &r, .told = is_body ? pl_current()->task : NULL};
     if (!r.self)
         return PARLA_E_STUCK;
     each_task(&r, count_task, &s);
@@ -243,8 +276,68 @@ int pl_report_stuck(parla_runtime *rt, const parla_task *awaited)
         add(&r, "nothing runs and nothing can start, but %zu task%s unfinished: ", s.n_waiting, s.n_waiting == 1 ? " is" : "s are");
     else
         add(&r, "nothing runs and nothing can start; this was waited for: ");
+    if (is_body) {
+        add_name(&r, pl_current()->task);
+        add(&r, " waits for ");
+    }
     if (s.first)
         add_chain(&r, s.first);
     drop_first(&s);
     return pl_error_set(PARLA_E_STUCK, "%s", r.text);
+}
+
+/* --- At the spawn ---------------------------------------------------------------------------------------------------------------- */
+
+enum { MAX_VISITS = 512 }; /* a cycle that is not found by then is told when the runtime has come to rest */
+
+typedef struct way {
+    parla_runtime *rt;
+    pl_worker *self;
+    parla_task end;
+    pl_task *steps[MAX_STEPS]; /* pinned while they are followed, and kept once the end is reached */
+    int n_steps, n_visits;
+    bool is_found;
+} way;
+
+/* Goes on from a task that something waits for; false when the search is over. */
+static bool follow(void *ctx, parla_task handle)
+{
+    way *w = ctx;
+    if (++w->n_visits > MAX_VISITS)
+        return false;
+    if (handle.object == w->end.object && (uint32_t)handle.generation == (uint32_t)w->end.generation) {
+        w->is_found = true;
+        return false;
+    }
+    if (w->n_steps == MAX_STEPS || pl_handle_has_ended(handle) || !pl_pin(w->rt, w->self, handle))
+        return true;
+    pl_task *task = pl_task_of(handle);
+    w->steps[w->n_steps++] = task;
+    if (waits(pl_task_state(task)))
+        pl_task_each_edge(&w->rt->slabs, task, follow, w);
+    if (w->is_found)
+        return false;
+    w->n_steps--;
+    pl_unpin(w->rt, w->self, task);
+    return w->n_visits <= MAX_VISITS;
+}
+
+int pl_check_cycle(parla_runtime *rt, pl_worker *self, pl_task *task, const parla_task *deps, size_t n_deps)
+{
+    way w = {.rt = rt, .self = self, .end = pl_task_handle(task)};
+    for (size_t i = 0; i < n_deps && !w.is_found; i++)
+        if (!parla_task_is_none(deps[i]))
+            (void)follow(&w, deps[i]);
+    if (!w.is_found)
+        return 0;
+    report r = {.rt = rt, .self = self, .is_live = true};
+    add_name(&r, task);
+    for (int i = 0; i < w.n_steps; i++) {
+        add(&r, " waits for ");
+        add_name(&r, w.steps[i]);
+        pl_unpin(rt, self, w.steps[i]);
+    }
+    add(&r, " waits for ");
+    add_name(&r, task);
+    return pl_error_set(PARLA_E_STUCK, "spawned so, this task would never start: %s: a cycle", r.text);
 }

@@ -317,6 +317,8 @@ static int wait_blocking(parla_runtime *rt, pl_worker *self, const parla_task *t
     pl_blocked blocked = {.tasks = tasks, .n_tasks = n_tasks, .is_timed = deadline_ns != 0 && !pl_is_broken(PL_BREAK_LIMIT)},
                wait = blocked;
     bool is_body = context && context->rt == rt;
+    if (is_body)
+        blocked.body = context->task;
     if (is_body && context->on_queue)
         return pl_error_set(PARLA_E_STATE,
                             "a body on a device's queue must not block in a wait: call parla_suspend_on (await) instead");
