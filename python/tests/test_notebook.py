@@ -1,8 +1,10 @@
 """Notebooks: rich displays, the magic %parla in a real kernel, and await at top level."""
 
 import os
+import signal
 import textwrap
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,6 +156,36 @@ def test_a_runtime_over_cells_and_await_at_top_level():
 def test_a_kernel_that_ends_leaves_its_runtime():
     shown = notebook("%load_ext parla\n%parla start", "from parla import spawn\nspawn(lambda: 7).result()")
     assert "7" in shown[1][0]
+
+
+def test_a_kernel_that_is_killed_leaves_nothing_behind():
+    """In the midst of tasks on devices: no process, no shared memory, no file of the library."""
+    jupyter = pytest.importorskip("jupyter_client")
+    pytest.importorskip("ipykernel")
+    if "san.so" in os.environ.get("LD_PRELOAD", ""):
+        pytest.skip("the kernel's ZeroMQ is not built for sanitizers")
+    manager, client = jupyter.manager.start_new_kernel(kernel_name="python3")
+    try:
+        reply = client.execute_interactive(
+            "import os, threading\nfrom parla import gpu, spawn\n%load_ext parla\n%parla start sim:2\n"
+            "inside = threading.Event()\n"
+            "spawn(placement=gpu(0))(lambda: (inside.set(), threading.Event().wait()))\n"
+            "inside.wait()",
+            timeout=60,
+            output_hook=lambda message: None,
+        )
+        assert reply["content"]["status"] == "ok", reply["content"]
+        pid = manager.provisioner.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        mine = {path for path in Path("/dev/shm").glob("*") if f"{pid}" in path.name}
+        os.kill(pid, signal.SIGKILL)
+        manager.provisioner.process.wait(30)
+        assert [child for child in children if Path(f"/proc/{child}").exists()] == []
+        assert [path for path in mine if path.exists()] == []
+        assert [path for path in Path("/tmp").glob("*parla*") if f"{pid}" in path.name] == []
+    finally:
+        client.stop_channels()
+        manager.cleanup_resources()
 
 
 def test_the_magic_without_a_notebook():
