@@ -1,6 +1,6 @@
 /* test_topology.c - cores and their distances: this machine's, made-up ones and a recorded one. Each case is a process of its own, so each
  * explores another machine. */
-#include "sched/topology.h"
+#include "sched/runtime.h"
 #include "test.h"
 
 #include <parla/parla.h>
@@ -174,6 +174,81 @@ T_TEST(a_runtime_on_a_large_machine)
         T_OK(parla_spawn(rt, NULL, count_body, &n, NULL, 0));
     T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
     T_EQ(n, 1000);
+    parla_runtime_destroy(rt);
+}
+
+/* A worker among busy ones that have work left: in which order it takes that. */
+typedef struct theft {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    enum { ALL_COME, VICTIMS_SPAWN, THIEF_STEALS, ALL_GO } phase;
+    _Atomic int n_inside, n_spawned, n_stolen;
+    int stolen_from[3];
+    bool is_thief[3];
+} theft;
+
+enum { N_WORKERS = 16 };
+static const int victims[] = {12, 5, 3}; /* of worker 0, the thief: in another package, beside another cache, beside the same */
+
+static theft one_theft = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static int be_stolen(parla_context *context, void *arg)
+{
+    int i = atomic_load(&one_theft.n_stolen);
+    one_theft.stolen_from[i] = *(const int *)arg;
+    one_theft.is_thief[i] = context->self->index == 0;
+    atomic_store(&one_theft.n_stolen, i + 1);
+    return 0;
+}
+
+static void await_phase(int phase)
+{
+    pthread_mutex_lock(&one_theft.lock);
+    while ((int)one_theft.phase < phase)
+        pthread_cond_wait(&one_theft.changed, &one_theft.lock);
+    pthread_mutex_unlock(&one_theft.lock);
+}
+
+static void begin_phase(int phase)
+{
+    pthread_mutex_lock(&one_theft.lock);
+    one_theft.phase = phase;
+    pthread_cond_broadcast(&one_theft.changed);
+    pthread_mutex_unlock(&one_theft.lock);
+}
+
+static int be_busy(parla_context *context, void *arg)
+{
+    (void)arg;
+    atomic_fetch_add(&one_theft.n_inside, 1);
+    await_phase(VICTIMS_SPAWN); /* nobody else is free to steal */
+    for (int k = 0; k < 3; k++)
+        if (context->self->index == victims[k]) {
+            T_OK(parla_spawn(parla_context_runtime(context), NULL, be_stolen, (void *)(uintptr_t)&victims[k], NULL, 0));
+            atomic_fetch_add(&one_theft.n_spawned, 1);
+        }
+    await_phase(context->self->index == 0 ? THIEF_STEALS : ALL_GO);
+    return 0;
+}
+
+T_TEST(a_thief_takes_the_nearest_first)
+{
+    setenv("HWLOC_SYNTHETIC", "pack:2 [numa] l3:2 core:4 pu:1", 1);
+    parla_runtime *rt;
+    T_OK(parla_runtime_create(&rt, NULL));
+    for (int i = 0; i < N_WORKERS; i++)
+        T_OK(parla_spawn(rt, NULL, be_busy, NULL, NULL, 0));
+    T_EVENTUALLY(atomic_load(&one_theft.n_inside) == N_WORKERS, 20000);
+    begin_phase(VICTIMS_SPAWN);
+    T_EVENTUALLY(atomic_load(&one_theft.n_spawned) == 3, 20000);
+    begin_phase(THIEF_STEALS);
+    T_EVENTUALLY(atomic_load(&one_theft.n_stolen) == 3, 20000);
+    for (int k = 0; k < 3; k++) {
+        T_EQ(one_theft.stolen_from[k], victims[2 - k]);
+        T_TRUE(one_theft.is_thief[k]);
+    }
+    begin_phase(ALL_GO);
+    T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
     parla_runtime_destroy(rt);
 }
 
