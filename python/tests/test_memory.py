@@ -149,6 +149,7 @@ def make_runtimes(n):
 IN_SOAK = "PARLA_TEST_SEED" in os.environ
 
 
+@pytest.mark.skipif("san.so" in os.environ.get("LD_PRELOAD", ""), reason="a sanitizer keeps memory of its own for what was freed")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("work", "n", "n_in_soak"),
