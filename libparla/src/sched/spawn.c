@@ -205,8 +205,8 @@ static int spawn_task(parla_runtime *rt, pl_worker *self, parla_task *out, const
     else
         link_and_start(rt, self, task, options->deps, options->n_deps, data_deps, n_data_deps);
     free(data_deps);
-    if (out)
-        *out = handle; /* last: it may be one of the dependencies, too */
+    if (out && !(is_named && out->object == handle.object && out->generation == handle.generation))
+        *out = handle; /* last: it may be one of the dependencies, too; that of a name may be what others read now */
     return 0;
 
 abandon:
