@@ -15,13 +15,14 @@
 #include "base/text.h"
 #include "sched/runtime.h"
 
+#include <errno.h>
 #include <parla/log.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { MAX_STEPS = 12, MAX_TEXT = 900, MAX_NAME = 80, MAX_NAMED = 4 };
+enum { MAX_STEPS = 12, MAX_TEXT = 900, MAX_NAME = 200, MAX_NAMED = 4 };
 
 typedef struct report {
     parla_runtime *rt;
@@ -53,12 +54,16 @@ static bool read_name(char out[MAX_NAME], const char *name)
     return n_read > 0;
 }
 
+/* Also of a runtime at rest: a body that was told so may go on and end while another one is being told. Where the kernel does not answer such
+ * questions at all (a sandbox), that is the smaller risk. */
 static void add_name(report *r, pl_task *task)
 {
     char copy[MAX_NAME];
     const char *name = task->name;
-    if (name && r->is_live)
-        name = read_name(copy, name) ? copy : NULL;
+    if (name && read_name(copy, name))
+        name = copy;
+    else if (r->is_live || errno == EFAULT)
+        name = NULL;
     if (name)
         add(r, "%s", name);
     else
