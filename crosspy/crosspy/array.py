@@ -279,6 +279,8 @@ class CrossArray(Reductions, np.lib.mixins.NDArrayOperatorsMixin):
             if outs[0] is not None or options:
                 raise TypeError(ufunc.advice("numpy.matmul with out= or other options"))
             return self._matmul(*inputs)
+        if function.signature is not None:  # not element by element
+            raise TypeError(ufunc.advice(f"numpy.{function.__name__}"))
         options = {key: _view_of(value) for key, value in options.items()}
         made = ufunc.call(function, plain, [None if out is None else out._view for out in outs], options)
         results = tuple(CrossArray(view) if out is None else out for out, view in zip(outs, made))

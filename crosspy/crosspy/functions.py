@@ -90,7 +90,7 @@ def _elementwise(work: Callable, operands: Sequence[object], dtype: object, name
 
 
 def _dtype_of(item: object) -> object:
-    return item.dtype if isinstance(item, CrossArray) else item
+    return item.dtype if isinstance(item, CrossArray) else ufunc.as_operand(item)
 
 
 @_for(np.where)
@@ -242,6 +242,10 @@ def swapaxes(a: CrossArray, axis1: int, axis2: int) -> CrossArray:
 def moveaxis(a: CrossArray, source: object, destination: object) -> CrossArray:
     """Return a view with dimensions moved to other positions."""
     sources, targets = (_axes(axes, a.ndim) for axes in (source, destination))
+    if len(sources) != len(targets):
+        raise ValueError("moveaxis: source and destination name as many dimensions as each other")
+    if len(set(sources)) != len(sources) or len(set(targets)) != len(targets):
+        raise ValueError("moveaxis: a dimension is named twice")
     order = [k for k in range(a.ndim) if k not in sources]
     for target, moved in sorted(zip(targets, sources)):
         order.insert(target, moved)
@@ -269,7 +273,8 @@ def vdot(a: CrossArray, b: CrossArray) -> CrossArray:
     """Return the sum of conj(a) * b over all elements."""
     if a.shape != b.shape:
         raise ValueError(f"vdot: the shapes {a.shape} and {b.shape} differ")
-    return (np.conjugate(a) * b).sum()
+    product = np.conjugate(a) * b
+    return product.sum(dtype=product.dtype)  # as NumPy, also for small integers
 
 
 @_for(np.sort)
@@ -281,15 +286,24 @@ def sort(a: CrossArray, axis: int | None = -1, kind: str | None = None) -> Cross
 @_for(np.linalg.norm)
 def norm(x: CrossArray, ord: object = None, axis: object = None, keepdims: bool = False) -> CrossArray:  # noqa: A002
     """Return the Euclidean (Frobenius) norm, or of vectors the largest (inf), the sum (1) or any other p-norm."""
-    is_vectors = np.ndim(axis) == 0 and (axis is not None or x.ndim == 1)
-    size = abs(x)
-    if ord is None or (ord == 2 and is_vectors) or ord == "fro":
-        return np.sqrt((size * size).sum(axis, keepdims=keepdims))
+    x = _check(x, "norm")
+    if x.dtype.kind not in "fc":
+        x = x.astype(float)
+    axes, size = reduction.axes_of(axis, x.ndim), abs(x)
+    if len(axes) not in (1, 2) and (ord is not None or axis is not None):
+        raise ValueError(f"norm: it takes one or two dimensions, not {len(axes)}")
+    is_vectors = len(axes) == 1
+    if ord is None or (ord == 2 if is_vectors else ord in ("fro", "f")):
+        return np.sqrt((size * size).sum(axes, keepdims=keepdims))
     if not is_vectors:
         raise TypeError(ufunc.advice(f"numpy.linalg.norm of a matrix with ord={ord!r}"))
+    if isinstance(ord, str):
+        raise ValueError(f"norm: there is no ord={ord!r} for vectors")
     if ord in (np.inf, -np.inf):
-        return size.max(axis, keepdims=keepdims) if ord > 0 else size.min(axis, keepdims=keepdims)
-    return (size**ord).sum(axis, keepdims=keepdims) ** (1 / ord) if ord else count_nonzero(x, axis, keepdims=keepdims).astype(float)
+        return size.max(axes, keepdims=keepdims) if ord > 0 else size.min(axes, keepdims=keepdims)
+    if ord == 0:
+        return (x != 0).sum(axes, size.dtype, keepdims=keepdims)
+    return (size**ord).sum(axes, keepdims=keepdims) ** (1 / ord)
 
 
 _functions[np.linalg.cholesky] = linalg.cholesky

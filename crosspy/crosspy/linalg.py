@@ -70,8 +70,8 @@ def _tiles(view: View) -> Layout:
 def cholesky(a: CrossArray) -> CrossArray:
     """Return the lower triangular factor L of a Hermitian positive definite matrix, a = L Lᴴ; only the lower triangle of `a` is read.
 
-    The result has the layout of `a`. Collective; nothing waits. A matrix that is not positive definite makes the result fail with
-    LinAlgError when it is read.
+    The result has the layout of `a`. Collective; nothing waits. A matrix that is not positive definite makes reading the result fail: a
+    ParlaError that names the LinAlgError of the task.
     """
     view = _check_matrix(a, "cholesky")
     tiles = _tiles(view)
@@ -105,7 +105,7 @@ def _factorise(tile: list, sizes: tuple[int, ...]) -> None:
 def solve(a: CrossArray, b: CrossArray) -> CrossArray:
     """Return x with a @ x = b, for one right-hand side (n,) or several (n, m). x has the layout of `b`.
 
-    Collective; nothing waits. A singular matrix makes the result fail with LinAlgError when it is read.
+    Collective; nothing waits. A singular matrix makes reading the result fail: a ParlaError that names the LinAlgError of the task.
     """
     matrix = _check_matrix(a, "solve")
     if not isinstance(b, CrossArray) or not 1 <= b.ndim <= 2 or b.shape[0] != a.shape[0]:

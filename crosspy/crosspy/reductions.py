@@ -94,7 +94,7 @@ class Reductions:
         n = self._count(axis)
         mean = self.mean(axis, dtype, keepdims=True)
         distance = abs(self - mean) if self._view.store.dtype.kind == "c" else self - mean
-        total = (distance * distance).sum(axis, keepdims=keepdims)
+        total = (distance * distance).sum(axis, dtype, keepdims=keepdims)
         result = np.true_divide(total, max(n - ddof, 0), **({} if out is None else {"out": out}))
         return result if out is not None else _cast(result, total._view.store.dtype)
 

@@ -270,9 +270,51 @@ def test_functions():
     assert np.add.reduce(x).gather().tolist() == a.sum(0).tolist()
 
 
+@pytest.mark.parametrize("dtype", ["?", "i1", "u1", "f4", "c16"])
+def test_norms_of_elements_whose_squares_do_not_fit(dtype):
+    """Types and values as NumPy's: integers are floating-point numbers before they are squared."""
+    a = np.array([100, 100, 128, 50, 0, 3]).astype(dtype)
+    x, m = xp.array(a, xp.Split(6, [("gpu", 0), ("gpu", 1)])), xp.array(a.reshape(2, 3), xp.Split((2, 3), [("gpu", 0), ("gpu", 1)]))
+    pairs = [((x, a), {"ord": order}) for order in (None, np.inf, -np.inf, 0, 1, 2, 3)]
+    pairs += [((m, a.reshape(2, 3)), options) for options in ({}, {"ord": "fro"}, {"axis": 0}, {"axis": (0, 1), "keepdims": True})]
+    for (ours, theirs), options in pairs:
+        found, wanted = np.linalg.norm(ours, **options), np.asarray(np.linalg.norm(theirs, **options))
+        assert found.shape == wanted.shape and found.dtype == wanted.dtype, options
+        assert np.allclose(found.gather(), wanted, rtol=1e-6), options
+
+
+def test_types_of_variances_and_products_are_those_of_numpy():
+    a = np.arange(9.0)
+    x = xp.array(a, xp.Split(9, [("gpu", 0), ("gpu", 1)]))
+    found, wanted = np.var(x, dtype=np.float32), np.var(a, dtype=np.float32)
+    assert found.dtype == wanted.dtype and np.isclose(float(found), wanted)
+    small = np.array([100, 100, -128], np.int8)
+    assert same(np.vdot(xp.array(small, xp.Split(3, [("gpu", 0), ("gpu", 1)])), small), np.vdot(small, small))
+    assert same(np.where(x > 4, x, list(range(9))), np.where(a > 4, a, list(range(9))))
+
+
 @pytest.mark.parametrize(
     "operation",
     [
+        lambda z: np.moveaxis(z, 0, [1, 2]),
+        lambda z: np.moveaxis(z, [0, 1], [1, 1]),
+        lambda z: np.moveaxis(z, [0, -3], [1, 2]),
+        lambda z: np.linalg.norm(z, "fro"),
+        lambda z: np.linalg.norm(z, axis=()),
+        lambda z: np.linalg.norm(z[0, 0], "fro"),
+    ],
+)
+def test_what_numpy_refuses_is_refused(operation):
+    a = np.ones((2, 3, 4))
+    for operand in (a, xp.array(a, xp.Split(a.shape, [("gpu", 0), ("gpu", 1)]))):
+        with pytest.raises(ValueError):
+            operation(operand)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda x: np.vecdot(x, x),
         lambda x: np.add.outer(x, x),
         lambda x: np.add.accumulate(x),
         lambda x: np.subtract.reduce(x),
