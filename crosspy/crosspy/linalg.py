@@ -92,9 +92,9 @@ def _factorise(tile: list, sizes: tuple[int, ...]) -> None:
         for i in own[at + 1 :]:
             blockwise.step(kernels.solve_from_right, tile[i * n + k], (tile[k * n + k],), "trsm", updates=True, priority=left)
             blockwise.step(kernels.clear, tile[k * n + i], (), "clear", updates=False)
-        for j in own[at + 1 :]:
+        for below, j in enumerate(own[at + 1 :], at + 2):
             blockwise.step(kernels.update_diagonal, tile[j * n + j], (tile[j * n + k],), "syrk", updates=True, priority=n - j)
-            for i in own[own.index(j) + 1 :]:
+            for i in own[below:]:
                 read = (tile[i * n + k], tile[j * n + k])
                 blockwise.step(kernels.update, tile[i * n + j], read, "gemm", updates=True, priority=n - j)
 

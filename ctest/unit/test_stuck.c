@@ -59,6 +59,34 @@ T_TEST(a_cycle_is_refused_where_it_is_closed)
     close_runtime();
 }
 
+/* One that is long, and one that is too long to be looked for at a spawn. */
+T_TEST(long_cycles)
+{
+    enum { N = 200, LONG = 60 };
+    static parla_task names[N];
+    open_runtime(1);
+    for (int n = LONG; n <= N; n += N - LONG) {
+        n_run = 0;
+        for (int i = 0; i < n; i++)
+            names[i] = create_name("link");
+        for (int i = 0; i < n - 1; i++)
+            spawn_as(names[i], NULL, count_body, (void *)&n_run, &names[i + 1], 1);
+        if (n == LONG) {
+            spawn_refused(names[n - 1], &names[0], "waits for link waits for link");
+            spawn_as(names[n - 1], NULL, count_body, (void *)&n_run, NULL, 0);
+            T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
+            T_EQ(n_run, n);
+        } else {
+            spawn_as(names[n - 1], NULL, count_body, (void *)&n_run, &names[0], 1);
+            T_HAS_STR(stuck(), "200 tasks are unfinished: link waits for link");
+        }
+        for (int i = 0; i < n; i++)
+            parla_task_unref(names[i]);
+    }
+    close_runtime();
+    T_EQ(n_run, 0);
+}
+
 static int suspend_body(parla_context *context, void *arg)
 {
     T_OK(parla_suspend_on(context, arg, 1));

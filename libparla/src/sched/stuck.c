@@ -4,13 +4,15 @@
  * name that was never spawned, at a task that waits for resources, that runs, or that was met before (a cycle). Each task is pinned while it
  * is looked at.
  *
- * A runtime at rest holds still meanwhile. The watchdog and the end of the runtime look at one that moves: what they say was true a moment
- * ago. A name belongs to the application until its task has ended (task.h), which may be now, so they read names through the kernel, which
- * answers with an error where a plain access would crash.
+ * A runtime at rest holds still meanwhile, but for bodies that were told so a moment ago and go on. The watchdog and the end of the runtime
+ * look at one that moves: what they say was true a moment ago. A name belongs to the application until its task has ended (task.h), which may
+ * be now, so names are read through the kernel, which answers with an error where a plain access would crash. Where it does not answer such
+ * questions at all (a sandbox), those of a runtime at rest are read plainly.
  *
  * Only the spawn of a name can close a cycle of dependencies, and only if something waits for the name already, or it for itself. That is
- * looked for before the spawn, along what its dependencies wait for. Two spawns at the same time may close one together, and bodies may wait
- * for anything: what is not seen there is told when the runtime has come to rest. */
+ * looked for before the spawn, along what its dependencies wait for, within bounds (MAX_VISITS, MAX_DEPTH), since a spawn must not take long.
+ * Two spawns at the same time may close one together, and bodies may wait for anything: what is not seen there is told when the runtime has
+ * come to rest. */
 #include "base/error.h"
 #include "base/text.h"
 #include "sched/runtime.h"
@@ -54,8 +56,6 @@ static bool read_name(char out[MAX_NAME], const char *name)
     return n_read > 0;
 }
 
-/* Also of a runtime at rest: a body that was told so may go on and end while another one is being told. Where the kernel does not answer such
- * questions at all (a sandbox), that is the smaller risk. */
 static void add_name(report *r, pl_task *task)
 {
     char copy[MAX_NAME];
@@ -293,13 +293,13 @@ int pl_report_stuck(parla_runtime *rt, const parla_task *awaited)
 
 /* --- At the spawn ---------------------------------------------------------------------------------------------------------------- */
 
-enum { MAX_VISITS = 512 }; /* a cycle that is not found by then is told when the runtime has come to rest */
+enum { MAX_VISITS = 512, MAX_DEPTH = 64 };
 
 typedef struct way {
     parla_runtime *rt;
     pl_worker *self;
     parla_task end;
-    pl_task *steps[MAX_STEPS]; /* pinned while they are followed, and kept once the end is reached */
+    pl_task *steps[MAX_DEPTH]; /* pinned while they are followed, and kept once the end is reached */
     int n_steps, n_visits;
     bool is_found;
 } way;
@@ -314,7 +314,7 @@ static bool follow(void *ctx, parla_task handle)
         w->is_found = true;
         return false;
     }
-    if (w->n_steps == MAX_STEPS || pl_handle_has_ended(handle) || !pl_pin(w->rt, w->self, handle))
+    if (w->n_steps == MAX_DEPTH || pl_handle_has_ended(handle) || !pl_pin(w->rt, w->self, handle))
         return true;
     pl_task *task = pl_task_of(handle);
     w->steps[w->n_steps++] = task;
@@ -330,8 +330,9 @@ static bool follow(void *ctx, parla_task handle)
 int pl_check_cycle(parla_runtime *rt, pl_worker *self, pl_task *task, const parla_task *deps, size_t n_deps)
 {
     way w = {.rt = rt, .self = self, .end = pl_task_handle(task)};
+    bool is_awaited = pl_head_low(pl_load_acquire(&task->head_shared)) != PL_HEAD_NONE;
     for (size_t i = 0; i < n_deps && !w.is_found; i++)
-        if (!parla_task_is_none(deps[i]))
+        if (is_awaited ? !parla_task_is_none(deps[i]) : deps[i].object == task)
             (void)follow(&w, deps[i]);
     if (!w.is_found)
         return 0;

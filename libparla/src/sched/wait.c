@@ -169,7 +169,6 @@ bool pl_rests_but_for_devices(void *ctx)
            pl_load_seq(&rt->n_returns) == n_returns && all_idle(rt) && pl_load_seq(&rt->n_wakes) == n_wakes;
 }
 
-/* Before a waiting thread sleeps, with a key of rt->ended: what the devices do then wakes it. */
 /* Threads that wait say so and for what, for has_company, and want to be woken at rest. */
 static void waiting_begin(parla_runtime *rt, pl_worker *self, pl_blocked *wait)
 {
