@@ -6,6 +6,7 @@
 
 #include <parla/parla.h>
 #include <pthread.h>
+#include <stdlib.h>
 
 static uint64_t seed_of_scenario;
 
@@ -45,6 +46,9 @@ static int do_nothing(parla_context *context, void *arg)
     return 0;
 }
 
+/* Do workers spin before they sleep? */
+static void set_spinning(t_rng *rng) { setenv("PARLA_SPIN_US", t_below(rng, 2) ? "20" : "0", 1); }
+
 /* Tasks make the workers busy now and then. */
 static void scenario(void)
 {
@@ -53,6 +57,7 @@ static void scenario(void)
     parla_runtime *rt;
     parla_poll *poll;
     parla_options options = PARLA_OPTIONS_INIT;
+    set_spinning(&rng);
     options.n_workers = 1 + (t_below(&rng, 4) == 0);
     T_OK(parla_runtime_create(&rt, &options));
     T_OK(parla_poll_add(rt, &poll, do_what_is_asked, &self));
@@ -102,6 +107,7 @@ static void quiet_scenario(void)
     parla_runtime *rt;
     parla_poll *poll;
     parla_options options = PARLA_OPTIONS_INIT;
+    set_spinning(&rng);
     options.n_workers = 2 + (t_below(&rng, 4) == 0);
     T_OK(parla_runtime_create(&rt, &options));
     T_OK(parla_poll_add(rt, &poll, look_on, &self));

@@ -86,7 +86,8 @@ typedef struct parla_backend {
      * enqueue device work themselves, and completion is found by events. */
     int (*queue_call)(void *queue, void (*function)(void *arg), void *arg);
     int (*event_record)(void *queue, void **out_event);
-    /* 0 passed, PARLA_PENDING not yet, negative: the work before it failed, and parla_error_detail() has the vendor's words. */
+    /* 0 passed, PARLA_PENDING not yet, negative: the work before it failed, and parla_error_detail() has the vendor's words. Where an event
+     * has passed without a failure, so have all that were recorded before it in its queue: they are not asked for. */
     int (*event_query)(void *event);
     /* Makes later work of `queue` wait for the event (recorded on any queue of this backend). */
     int (*queue_wait)(void *queue, void *event);

@@ -10,6 +10,8 @@
  * off its core. If that fence falls before F1 in the frequent thread, F2 comes after R1 and sees it. If it falls after F1, the store is in
  * memory when R3 loads. F1 and F2 stand in this order in the program and the compiler keeps it (a signal fence), so there is no third case.
  *
+ * Against a rare side without the heavy fence, the frequent side has one between F1 and F2 itself (pl_fence_after_light).
+ *
  * Where the kernel has no such call, or a container refuses it, and in builds with PARLA_PORTABLE_FENCES (the thread sanitizer and the
  * conductor need them), the light store is sequentially consistent and the heavy fence does nothing: the same two sequences in the one
  * total order of such accesses. */
@@ -30,6 +32,7 @@
     } while (0)
 static inline void pl_fence_open(void) {}
 static inline void pl_fence_heavy(void) {}
+static inline void pl_fence_after_light(void) {}
 #else
 /* Set by the first pl_fence_open of the process, before a thread of a runtime exists, and constant from then on. */
 extern PL_HIDDEN bool pl_fence_is_asymmetric;
@@ -47,6 +50,7 @@ extern PL_HIDDEN bool pl_fence_is_asymmetric;
 /* Asks the kernel what it can do; again in each process, since a fork may lose it. From: each start of a runtime. */
 void pl_fence_open(void);
 void pl_fence_heavy(void);
+static inline void pl_fence_after_light(void) { atomic_thread_fence(memory_order_seq_cst); }
 #endif
 
 #endif

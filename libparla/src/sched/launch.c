@@ -1,7 +1,7 @@
 /* launch.c - see the header.
  *
  *   body returns -> event behind its work in each of its queues -> flight at the end of the queue's lane, a hold on the task
- *   progress     -> oldest flight of each lane: passed? -> out of the lane, release the hold, next
+ *   progress     -> oldest flight of each lane: passed? -> out of the lane, with all behind it if the newest has passed, too -> release holds
  *
  * A worker that has just launched reminds of the progress function, so an idle worker looks every 50 us while anything flies, and busy ones
  * between two bodies. The lock guards the lanes; it is a leaf, and held neither while a backend is asked nor while a hold is released:
@@ -140,24 +140,18 @@ static int take_off(pl_launches *launches, pl_flight *flight)
     return n;
 }
 
-/* The oldest flight of a lane, or NULL. */
-static pl_flight *oldest(pl_launches *launches, const lane *at)
+/* The flights of a lane that have passed, oldest first, are taken out of it: from its first to *last. */
+static pl_flight *take_out(pl_launches *launches, lane *at, pl_flight *last, int n)
 {
     pthread_mutex_lock(&launches->lock);
-    pl_flight *flight = at->first;
-    pthread_mutex_unlock(&launches->lock);
-    return flight;
-}
-
-static void take_out(pl_launches *launches, lane *at)
-{
-    pthread_mutex_lock(&launches->lock);
-    pl_flight *flight = at->first;
-    at->first = flight->next;
-    at->n--;
+    pl_flight *first = at->first;
+    at->first = last->next;
+    at->n -= n;
     if (!at->first)
         at->last = &at->first;
     pthread_mutex_unlock(&launches->lock);
+    last->next = NULL;
+    return first;
 }
 
 static void land(parla_runtime *rt, pl_flight *flight, int status)
@@ -175,21 +169,53 @@ static void land(parla_runtime *rt, pl_flight *flight, int status)
     pl_flight_unref(flight);
 }
 
-/* Lands what has passed in one lane; returns how many. */
+static int query(const pl_flight *flight)
+{
+    pl_error_clear();
+    return flight->device->backend->event_query(flight->event);
+}
+
+/* The oldest and the newest flight of a lane; how many there are. */
+static int ends_of(pl_launches *launches, const lane *at, pl_flight **out_oldest, pl_flight **out_newest)
+{
+    pthread_mutex_lock(&launches->lock);
+    int n = at->n;
+    if (n > 0) {
+        *out_oldest = at->first;
+        *out_newest = PL_CONTAINER(at->last, pl_flight, next);
+    }
+    pthread_mutex_unlock(&launches->lock);
+    return n;
+}
+
+/* Lands what has passed in one lane; returns how many. Work of a queue is done in order: where the newest has passed without a failure all
+ * have, and one question is enough. */
 static int poll_lane(pl_launches *launches, lane *at)
 {
-    int n = 0;
-    pl_flight *flight;
-    while ((flight = oldest(launches, at)) != NULL) {
-        pl_error_clear();
-        int status = flight->device->backend->event_query(flight->event);
+    int n_landed = 0, n;
+    pl_flight *oldest, *newest;
+    while ((n = ends_of(launches, at, &oldest, &newest)) > 0) {
+        int status = query(oldest);
         if (status == PARLA_PENDING)
-            return n;
-        take_out(launches, at);
-        land(launches->rt, flight, status);
-        n++;
+            return n_landed;
+        bool are_all = status == 0 && n > 1 && query(newest) == 0;
+        pl_flight *flight = are_all ? take_out(launches, at, newest, n) : take_out(launches, at, oldest, 1);
+        while (flight) {
+            pl_flight *next = flight->next;
+            land(launches->rt, flight, status);
+            flight = next;
+            n_landed++;
+        }
     }
-    return n;
+    return n_landed;
+}
+
+static bool is_used(pl_launches *launches, const lane *at)
+{
+    pthread_mutex_lock(&launches->lock);
+    bool is_used = at->n > 0;
+    pthread_mutex_unlock(&launches->lock);
+    return is_used;
 }
 
 /* A progress function: negative when nothing flies. */
@@ -200,7 +226,7 @@ static int poll_lanes(void *ctx)
     bool is_flying = false;
     for (int i = 0; i < launches->n_lanes; i++) {
         n_landed += poll_lane(launches, &launches->lanes[i]);
-        is_flying |= oldest(launches, &launches->lanes[i]) != NULL;
+        is_flying |= is_used(launches, &launches->lanes[i]);
     }
     return is_flying || n_landed > 0 ? n_landed : -1;
 }

@@ -55,6 +55,18 @@ static void close_sites(pl_place *place)
     free(place->sites);
 }
 
+/* Every worker asks for it, and each has it for a microsecond: most of the waiting is over sooner than a sleep would be. */
+static void init_lock(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
+    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP);
+#endif
+    pthread_mutex_init(lock, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+}
+
 int pl_place_init(parla_runtime *rt, const char *devices, const char *policy, const parla_memory_source *memory)
 {
     pl_place *place = &rt->place;
@@ -74,7 +86,7 @@ int pl_place_init(parla_runtime *rt, const char *devices, const char *policy, co
     rc = pl_blocks_open(rt);
     if (rc < 0)
         goto close_launches;
-    pthread_mutex_init(&place->lock, NULL);
+    init_lock(&place->lock);
     pthread_cond_init(&place->calm, NULL);
     if (place->devices.clock)
         pl_sim_clock_on_rest(place->devices.clock, pl_rests_but_for_devices, rt);

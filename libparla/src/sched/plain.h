@@ -3,6 +3,7 @@
 #define PL_SCHED_PLAIN_H
 
 #include "base/break.h"
+#include "base/fence.h"
 #include "sched/runtime.h"
 
 /* So many successors run without a queue before their worker looks around. */
@@ -51,6 +52,18 @@ static inline void pl_push(parla_runtime *rt, pl_worker *self, pl_task *task)
         pl_park_wake_one(&rt->park);
     else
         pl_push_failed(rt, self, task);
+}
+
+/* The same, at the price of a fence and of no system call while a worker spins, which then finds the task or wakes another. */
+static inline void pl_push_spared(parla_runtime *rt, pl_worker *self, pl_task *task)
+{
+    if (pl_unlikely(pl_deque_push(&self->deque, task) != 0)) {
+        pl_push_failed(rt, self, task);
+        return;
+    }
+    pl_fence_after_light();
+    if (pl_load_seq(&rt->n_spinning) == 0)
+        pl_park_wake_one(&rt->park);
 }
 
 /* The last edge of a task was released by this thread: on to pl_ready, or, if it was cancelled, its life reference is dropped. */

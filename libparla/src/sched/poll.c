@@ -66,7 +66,8 @@ void parla_poll_kick(parla_poll *poll)
 void pl_poll_remind(parla_runtime *rt)
 {
     pl_store_seq(&rt->polls_pending, true);
-    if (!pl_load_seq(&rt->is_watched)) /* else who watches looks again, or hands over, after this store */
+    /* Who watches looks again, or hands over, after this store; who spins looks again, or passes it on. */
+    if (!pl_load_seq(&rt->is_watched) && pl_load_seq(&rt->n_spinning) == 0)
         pl_park_wake_one(&rt->park);
 }
 

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "sched/ahead.h"
 #include "sched/aim.h"
+#include "sched/plain.h"
 #include "sched/ready.h"
 #include "task/failure.h"
 
@@ -148,7 +149,7 @@ void pl_hand_over(parla_runtime *rt, pl_worker *self, pl_placed *placed)
 {
     pl_device *device = &rt->place.devices.list[placed->devices[0]];
     if (placed->is_transfer || !pl_device_runs_bodies(device)) {
-        pl_push_runnable(rt, self, placed->task);
+        pl_push_spared(rt, self, placed->task);
         return;
     }
     pl_outside_add(rt);

@@ -125,20 +125,32 @@ static int own_path(const char *option, const char *variable, char **out)
     return pattern ? pl_trace_path(pattern, !option, pl_launcher_read(), out) : 0;
 }
 
+/* Spinning takes a core from nobody where there are more than workers; of many cores a few are spared for it anyway. */
+static int read_spinning(parla_runtime *rt)
+{
+    enum { SPIN_US = 20, CORES_PER_SPINNER = 8 };
+    int n_spare = rt->topology.n_usable - rt->n_workers, n_of_many = rt->topology.n_usable / CORES_PER_SPINNER;
+    int64_t spin_us;
+    rt->max_spinning = n_spare > n_of_many ? n_spare : n_of_many;
+    if (pl_env_string("PARLA_SPIN_US"))
+        rt->max_spinning = rt->n_workers;
+    int error = pl_env_int("PARLA_SPIN_US", 0, 1000000, rt->max_spinning > 0 ? SPIN_US : 0, &spin_us);
+    if (!error)
+        rt->spin_ns = (uint64_t)spin_us * 1000;
+    return error;
+}
+
 static int read_options(parla_runtime *rt, const parla_options *options)
 {
-    int64_t spin_us;
     int error = pl_topology_load(&rt->topology);
     if (!error)
         error = read_workers(rt, options->n_workers);
     if (!error)
         error = read_binding(rt, options->bind);
     if (!error)
-        error = pl_env_int("PARLA_SPIN_US", 0, 1000000, rt->n_workers < rt->topology.n_usable ? 20 : 0, &spin_us);
-    if (error)
-        return error;
-    rt->spin_ns = (uint64_t)spin_us * 1000;
-    error = read_bounds(rt, options);
+        error = read_spinning(rt);
+    if (!error)
+        error = read_bounds(rt, options);
     if (error)
         return error;
     if (options->runner && options->runner->size != sizeof *options->runner)

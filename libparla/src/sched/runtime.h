@@ -26,8 +26,9 @@ struct parla_runtime {
     };
     int n_workers; /* asked for */
     pl_topology topology;
-    bool is_bound; /* worker i belongs to core i */
-    uint64_t spin_ns;
+    bool is_bound;    /* worker i belongs to core i */
+    uint64_t spin_ns; /* so long an idle worker spins before it sleeps, and no more than so many at a time */
+    int max_spinning;
     uint64_t stall_ns;      /* 0: no watchdog */
     int64_t window;         /* 0: no bound */
     _Atomic int64_t n_held; /* tasks that do not count in the window, see window.c */
@@ -44,6 +45,7 @@ struct parla_runtime {
     _Atomic int n_idle;       /* of those, asleep or about to */
     _Atomic uint64_t n_wakes; /* how often a thread left that state, or came back from blocking */
     _Atomic bool is_over;     /* threads end */
+    _Atomic int n_spinning;   /* idle workers that will find what is pushed, or pass a wake-up on: worker.c */
     pl_park park;             /* sleeping workers */
     pthread_mutex_t spare_lock;
     pthread_cond_t spare_needed;

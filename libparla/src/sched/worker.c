@@ -10,6 +10,11 @@
  * announcement, and back (n_wakes last) before it takes anything: whoever sees all workers idle, empty deques, and the same n_wakes before
  * and after, knows that nothing ran in between (wait.c).
  *
+ * Spinning: a few idle workers spin for a while before they sleep, once after each task. While one does, who pushes a placed task or has seen
+ * something pending wakes nobody (pl_push_spared in plain.h, pl_poll_remind): the spinner finds it. He pushes, has a fence, and then looks at
+ * n_spinning. If he saw it raised, the spinner lowers it later, and looks again after that: before it sleeps, as above, or when it has found a
+ * task to run, and then wakes another for what is left, who does the same (pass_on). If he saw it lowered he wakes somebody himself.
+ *
  * Blocking: a body that waits on its thread lowers n_active and brings in a spare, so n_workers threads go on taking tasks. When it comes back
  * there is one too many; the next thread that finds n_active > n_workers between two tasks retires until it is needed again. */
 #include "base/break.h"
@@ -25,7 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { POLL_EVERY_NS = 20000, POLL_IDLE_NS = 50000, SPIN_CHECKS = 32, OLD_EVERY = 61 };
+enum { POLL_EVERY_NS = 20000, POLL_IDLE_NS = 50000, POLL_SPIN_NS = 5000, SPIN_CHECKS = 32, OLD_EVERY = 61 };
 
 static pl_task *steal_from(pl_worker *victim)
 {
@@ -159,6 +164,61 @@ static pl_task *find_task(parla_runtime *rt, pl_worker *self)
     return task ? task : steal(rt, self);
 }
 
+/* Somebody asked for the progress functions since they were last called. */
+static bool is_kicked(parla_runtime *rt)
+{
+    return pl_load_seq(&rt->polls_pending) && pl_load_relaxed(&rt->n_polls) > 0 && !pl_is_broken(PL_BREAK_KICK);
+}
+
+static bool begin_to_spin(parla_runtime *rt, const pl_worker *self)
+{
+    if (rt->spin_ns == 0 || self->is_tired)
+        return false;
+    int n = pl_load_relaxed(&rt->n_spinning);
+    while (n < rt->max_spinning)
+        if (pl_cas_weak_seq(&rt->n_spinning, &n, n + 1))
+            return true;
+    return false;
+}
+
+/* Returns true once there is something to look for. */
+static bool spin_until(parla_runtime *rt, pl_worker *self, uint64_t end_ns)
+{
+    uint64_t now = pl_now_ns();
+    while (now < end_ns) {
+        for (int i = 0; i < SPIN_CHECKS; i++)
+            pl_cpu_relax();
+        if (pl_has_work(rt) || pl_load_relaxed(&rt->is_over))
+            return true;
+        now = pl_now_ns();
+        if ((self->saw_pending || is_kicked(rt)) && now - self->polled_ns >= POLL_SPIN_NS) {
+            self->saw_pending = pl_poll_all(rt);
+            self->polled_ns = now = pl_now_ns();
+            if (self->next)
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool spin(parla_runtime *rt, pl_worker *self)
+{
+    if (!begin_to_spin(rt, self))
+        return false;
+    bool is_found = spin_until(rt, self, pl_now_ns() + rt->spin_ns);
+    pl_sub_seq(&rt->n_spinning, 1);
+    self->is_tired = !is_found;
+    return is_found;
+}
+
+/* It has found something. Who pushed while it spun, or asked for the progress functions, may have left more to it, or to who woke it. */
+static PL_COLD void pass_on(parla_runtime *rt, pl_worker *self)
+{
+    self->was_idle = false;
+    if (!pl_is_broken(PL_BREAK_SPINNER) && pl_load_seq(&rt->n_spinning) == 0 && (pl_has_work(rt) || is_kicked(rt)))
+        pl_park_wake_one(&rt->park);
+}
+
 /* At a task boundary, not more often than every POLL_EVERY_NS. */
 static void poll_sometimes(parla_runtime *rt, pl_worker *self)
 {
@@ -170,20 +230,6 @@ static void poll_sometimes(parla_runtime *rt, pl_worker *self)
     pl_rest(rt, self);
     self->saw_pending = pl_poll_all(rt);
     self->polled_ns = pl_now_ns();
-}
-
-static bool spin(parla_runtime *rt)
-{
-    if (rt->spin_ns == 0)
-        return false;
-    uint64_t end = pl_now_ns() + rt->spin_ns;
-    do {
-        for (int i = 0; i < SPIN_CHECKS; i++)
-            pl_cpu_relax();
-        if (pl_has_work(rt) || pl_load_relaxed(&rt->is_over))
-            return true;
-    } while (pl_now_ns() < end);
-    return false;
 }
 
 static void become_idle(parla_runtime *rt)
@@ -234,17 +280,13 @@ static void sleep_or_watch(parla_runtime *rt, const pl_worker *self, uint64_t ke
         pl_store_seq(&rt->is_watched, false);
 }
 
-/* Somebody asked for the progress functions since they were last called. */
-static bool is_kicked(parla_runtime *rt)
-{
-    return pl_load_seq(&rt->polls_pending) && pl_load_relaxed(&rt->n_polls) > 0 && !pl_is_broken(PL_BREAK_KICK);
-}
-
 static void sleep_until_work(parla_runtime *rt, pl_worker *self)
 {
     pl_rest(rt, self);
+    self->was_idle = true;
     self->saw_pending = pl_load_relaxed(&rt->n_polls) > 0 && pl_poll_all(rt);
-    if (self->next || spin(rt))
+    self->polled_ns = pl_now_ns();
+    if (self->next || spin(rt, self))
         return;
     /* Seen by whoever counts ended tasks after seeing this thread idle. */
     pl_store_seq(&self->n_ended_shared, pl_load_relaxed(&self->n_ended_shared));
@@ -303,6 +345,9 @@ static void *worker_main(void *arg)
         retire_if_surplus(rt, self);
         pl_task *task = find_task(rt, self);
         if (task) {
+            self->is_tired = false;
+            if (pl_unlikely(self->was_idle))
+                pass_on(rt, self);
             if (pl_unlikely(self->is_unrested) && !pl_goes_on(task))
                 pl_rest(rt, self);
             if (pl_unlikely(self->saw_pending))

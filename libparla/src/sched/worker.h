@@ -25,6 +25,8 @@ typedef struct pl_worker {
     int victims_end[PL_MAX_DISTANCE + 1];
     uint64_t polled_ns;
     bool saw_pending;                 /* when it last looked before a sleep, a progress function had something to do */
+    bool was_idle;                    /* since it last ran something: others may rely on it to look for more */
+    bool is_tired;                    /* it has spun in vain, and does not again before it has run something */
     struct pl_worker *spawning_guest; /* the one whose task it stole last, while it has more */
     bool is_unrested;                 /* parla_runner.rest is due, see manage.c */
     int until_old;                    /* so many tasks more before it looks for old ones first, see find_old_task in worker.c … */
