@@ -214,7 +214,7 @@ static bool spin(parla_runtime *rt, pl_worker *self)
 /* It has found something. Who pushed while it spun, or asked for the progress functions, may have left more to it, or to who woke it. */
 static PL_COLD void pass_on(parla_runtime *rt, pl_worker *self)
 {
-    self->was_idle = false;
+    self->was_idle = self->is_tired = false;
     if (!pl_is_broken(PL_BREAK_SPINNER) && pl_load_seq(&rt->n_spinning) == 0 && (pl_has_work(rt) || is_kicked(rt)))
         pl_park_wake_one(&rt->park);
 }
@@ -345,7 +345,6 @@ static void *worker_main(void *arg)
         retire_if_surplus(rt, self);
         pl_task *task = find_task(rt, self);
         if (task) {
-            self->is_tired = false;
             if (pl_unlikely(self->was_idle))
                 pass_on(rt, self);
             if (pl_unlikely(self->is_unrested) && !pl_goes_on(task))
