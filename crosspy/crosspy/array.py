@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from parla.devices import Device
 
-from . import _crosspy, drawing, flow, index, matmul, redistribute, show, sort, ufunc
+from . import _crosspy, drawing, flow, host, index, matmul, redistribute, show, sort, ufunc
 from .block import Block
 from .layout import Grid, Layout
 from .redistribute import View
 from .reductions import Reductions
 from .store import Store, as_dtype
+from .store import new as new_store
 
 # NumPy's functions that work on a CrossArray; `functions` fills it.
 _functions: dict[Callable, Callable] = {}
@@ -50,6 +51,22 @@ def _write(outs: list, ins: list) -> None:
     outs[0][...] = ins[0]
 
 
+def _put(target: np.ndarray, value: object) -> bool:
+    """Assign a number, or what is one NumPy array of the same form (see `host`), to a part of one; False where it is neither."""
+    if isinstance(value, CrossArray):
+        value = value._view.local
+        if value is None or value.dtype != target.dtype:
+            return False
+    elif isinstance(value, Block):
+        return False
+    elif type(value) is not np.ndarray:
+        value = np.asarray(value, target.dtype)
+    if value.ndim and value.shape != target.shape:
+        return False
+    target[...] = value
+    return True
+
+
 class CrossArray(Reductions, np.lib.mixins.NDArrayOperatorsMixin):
     """An N-d array whose blocks lie on devices, as its layout says; or a view of some elements of one.
 
@@ -60,6 +77,9 @@ class CrossArray(Reductions, np.lib.mixins.NDArrayOperatorsMixin):
     Operators, NumPy's universal functions and those that `crosspy.functions` lists work block by block, as tasks. The result lies as the
     first operand that has its shape; other operands are copied to where it lies. In-place operators and out= write where the array lies.
     Where there are several ranks all of them compute alike, and plain NumPy operands are the same at each.
+
+    A small array (4 MiB) that lies on the CPU of a single process is one NumPy array at first, and operations on it are done at once, without
+    tasks; what fails raises there. Once one of its blocks is asked for, for use in tasks, the array consists of blocks.
     """
 
     __slots__ = ("_shape", "_view")
@@ -155,6 +175,9 @@ class CrossArray(Reductions, np.lib.mixins.NDArrayOperatorsMixin):
 
     def __setitem__(self, key: object, value: object) -> None:
         view = self[key]._view
+        target = view.local
+        if target is not None and _put(target, value):
+            return
         if isinstance(value, CrossArray):
             redistribute.assign(view, value._view)
         elif isinstance(value, Block):
@@ -193,7 +216,7 @@ class CrossArray(Reductions, np.lib.mixins.NDArrayOperatorsMixin):
         """Return a new array with this content and another layout of the same shape. Nothing waits."""
         if layout.shape != self._shape:
             raise ValueError(f"to(layout): the layout has the shape {layout.shape}, the array {self._shape}")
-        made = CrossArray(redistribute.whole(Store(layout, self.dtype)))
+        made = CrossArray(redistribute.whole(new_store(layout, self.dtype)))
         redistribute.assign(made._view, self._view)
         return made
 
@@ -242,14 +265,18 @@ class CrossArray(Reductions, np.lib.mixins.NDArrayOperatorsMixin):
             out = np.empty(self._shape, self.dtype)
         elif not _can_take(out, self._shape, self.dtype):
             raise ValueError(f"gather(out): expected a writable NumPy array of shape {self._shape} and dtype {self.dtype}")
-        redistribute.gather(self._view, out, self._shape, root, limit)
+        if n_ranks == 1 and (local := self._view.local) is not None:
+            out[...] = local
+        else:
+            redistribute.gather(self._view, out, self._shape, root, limit)
         return out
 
     def item(self) -> object:
         """Return the only element as a Python scalar."""
         if self.size != 1:
             raise ValueError(f"item() is for an array of one element, this one has {self.size}")
-        return self.gather().item()
+        local = self._view.local
+        return (self.gather() if local is None else local).item()
 
     # --- Python and NumPy ---
 
@@ -265,6 +292,13 @@ class CrossArray(Reductions, np.lib.mixins.NDArrayOperatorsMixin):
         return local if dtype is None else local.astype(dtype, copy=False)
 
     def __array_ufunc__(self, function: np.ufunc, method: str, *inputs: object, **options: object) -> object:
+        if method == "__call__" and function.nout == 1 and function.signature is None and (not options or list(options) == ["out"]):
+            out = options.get("out", _NO_OUT)[0]
+            if out is None or isinstance(out, CrossArray):
+                plain = [item._view if type(item) is CrossArray else item for item in inputs]
+                made = host.call(function, plain, None if out is None else out._view)
+                if made is not None:
+                    return CrossArray(made) if out is None else out
         if not all(isinstance(item, _OPERANDS) or np.isscalar(item) for item in inputs):
             return NotImplemented
         outs = options.pop("out", (None,) * function.nout)
@@ -329,4 +363,5 @@ class CrossArray(Reductions, np.lib.mixins.NDArrayOperatorsMixin):
         return drawing.array_html(self)
 
 
+_NO_OUT = (None,)
 _OPERANDS = (CrossArray, np.ndarray, list, tuple)

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 copies: ContextVar[dict[Block, PArray]] = ContextVar("copies of blocks of other ranks")
 
 
+def indices(offset: tuple[int, ...], extent: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    """Return the indices of the elements of a box: one integer array for each dimension, which together broadcast to its shape."""
+    ndim = len(offset)
+    return tuple(
+        np.arange(first, first + n).reshape((1,) * k + (n,) + (1,) * (ndim - k - 1)) for k, (first, n) in enumerate(zip(offset, extent))
+    )
+
+
 class Tracker:
     """Where the blocks of one array find what is known of it across ranks."""
 
@@ -93,11 +101,7 @@ class Block:
     @property
     def indices(self) -> tuple[np.ndarray, ...]:
         """Global indices of its elements: one integer array for each dimension, which together broadcast to its shape."""
-        ndim = self.ndim
-        return tuple(
-            np.arange(first, first + extent).reshape((1,) * k + (extent,) + (1,) * (ndim - k - 1))
-            for k, (first, extent) in enumerate(zip(self.offset, self.extent))
-        )
+        return indices(self.offset, self.extent)
 
     @property
     def array(self) -> np.ndarray:

@@ -8,11 +8,11 @@ import numpy as np
 from parla import StateError, get_array_module, spawn
 from parla import runtime as parla_runtime
 
-from . import _crosspy, flow, redistribute
+from . import _crosspy, flow, redistribute, store
 from .array import CrossArray
-from .block import Block
+from .block import Block, indices
 from .layout import Layout
-from .store import Store, as_dtype
+from .store import as_dtype
 
 
 def _check_layout(layout: object) -> Layout:
@@ -23,7 +23,7 @@ def _check_layout(layout: object) -> Layout:
 
 def empty(layout: Layout, dtype: object = float) -> CrossArray:
     """Return an array without content; its blocks have to be written before they are read."""
-    return CrossArray(redistribute.whole(Store(_check_layout(layout), as_dtype(dtype))))
+    return CrossArray(redistribute.whole(store.new(_check_layout(layout), as_dtype(dtype))))
 
 
 def full(layout: Layout, value: object, dtype: object = None) -> CrossArray:
@@ -66,7 +66,10 @@ def array(
     if root is None or n_ranks == 1:
         local = _as_shaped(a, layout, dtype)
         made = empty(layout, local.dtype)
-        redistribute.scatter(made._view, local, layout.shape, None)
+        if made._view.local is not None:
+            made._view.local[...] = local
+        else:
+            redistribute.scatter(made._view, local, layout.shape, None)
         return made
     local, dtype = _agree(a if rank == root else None, layout, dtype, root, rank == root)
     made = empty(layout, dtype)
@@ -137,6 +140,11 @@ def _fill(function: Callable, block: Block) -> None:
 
 
 def _fill_now(function: Callable, made: CrossArray) -> None:
+    if (local := made._view.local) is not None:
+        for box in map(made.layout.box, range(made.layout.n_blocks)):
+            if 0 not in box[1]:
+                local[tuple(slice(start, start + n) for start, n in zip(*box))] = function(*indices(*box))
+        return
     for block in made.local:
         if block.place.arch != _crosspy.ARCH_CPU:
             raise StateError(f"{block!r} needs an active parla.Parla(): call fromfunction inside `with parla.Parla():`")

@@ -31,11 +31,14 @@ class Layout:
     the same places, however they were made. Make one with `Split`, `Grid`, `BlockCyclic` or `parse_layout`.
     """
 
-    __slots__ = ("_core", "_words")
+    __slots__ = ("_core", "_words", "is_on_host", "whole")
 
     def __init__(self, core: _crosspy.Layout, words: str | None = None) -> None:
         self._core = core
         self._words = words
+        self.is_on_host: bool | None = None  # found out when somebody asks: store.begins_on_host
+        # All elements, as (start, stop, step) for each dimension, and all dimensions: `View.box` and `View.axes` of whole arrays.
+        self.whole = tuple([(0, extent, 1) for extent in core.shape]), tuple(range(len(core.shape)))
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
@@ -51,24 +52,39 @@ class View(NamedTuple):
     @property
     def shape(self) -> tuple[int, ...]:
         """Extents."""
+        layout = self.store.layout
+        if self.box is layout.whole[0] and self.axes is layout.whole[1]:
+            return layout._core.shape
         return tuple(1 if k < 0 else index.count(self.box[k]) for k in self.axes)
 
     @property
     def is_whole(self) -> bool:
         """True if it has all elements and all dimensions of its store, in order."""
-        shape = self.store.layout.shape
-        return self.axes == tuple(range(len(shape))) and all(part == (0, n, 1) for part, n in zip(self.box, shape))
+        return (self.box, self.axes) == self.store.layout.whole
+
+    @property
+    def local(self) -> np.ndarray | None:
+        """The elements, not copied, if all of the store's are in one NumPy array (see `host`)."""
+        store, box, axes = self
+        host, whole = store.host, store.layout.whole
+        if host is None or (box is whole[0] and axes is whole[1]):
+            return host
+        key = [slice(*part) if k in axes else part[0] for k, part in enumerate(box)]
+        found = host[(*key, ...)]
+        kept = sorted(k for k in axes if k >= 0)
+        found = found.transpose([kept.index(k) for k in axes if k >= 0])
+        return found[(*(None if k < 0 else slice(None) for k in axes), ...)]
 
     @property
     def layout(self) -> Layout:
         """Where the elements are, as an array of their own."""
-        return self.store.layout if self.is_whole else self.store.layout.view(self.box, self.axes)
+        store, box, axes = self
+        return store.layout if (box, axes) == store.layout.whole else store.layout.view(box, axes)
 
 
 def whole(store: Store) -> View:
     """Return the view of all elements."""
-    shape = store.layout.shape
-    return View(store, tuple((0, extent, 1) for extent in shape), tuple(range(len(shape))))
+    return View(store, *store.layout.whole)
 
 
 def plan(dst: View, src: View) -> _crosspy.Plan:
@@ -88,6 +104,12 @@ def run(dst: View, src: View, is_local: bool = False) -> int:
 
     Collective if there are several ranks. is_local: each rank has a source of its own, and writes its own blocks.
     """
+    target, source = dst.local, src.local
+    if target is not None and source is not None:
+        if target.shape != source.shape:
+            plan(dst, src)  # raises if they do not fit
+        target[...] = source
+        return 1
     made = plan(dst, src)
     stream = flow.current()
     if stream is not None:
@@ -118,7 +140,7 @@ def assign(dst: View, src: View) -> None:
             f"assignment of {src.store.dtype} to {dst.store.dtype}: the elements of both arrays have one type; "
             "make the source with dtype=, or use x.gather().astype(...)"
         )
-    if dst.store is src.store:
+    if dst.store is src.store and dst.local is None:
         made = plan(dst, src)
         if dst == src:
             return
@@ -145,7 +167,8 @@ def assign_host(dst: View, value: object) -> None:
     Where there are several ranks, each has the value and writes its own blocks.
     """
     local = np.array(value, dtype=dst.store.dtype, order="C")
-    run(dst, whole(host_store(local, local.shape, local.dtype, flow.ranks()[0])), is_local=True)
+    source = host_store(local, local.shape, local.dtype, flow.ranks()[0])
+    run(dst, whole(source if dst.local is None else Store.over(source.layout, local)), is_local=True)
 
 
 def check_limit(limit: int, what: str) -> None:
@@ -206,9 +229,21 @@ def gather(src: View, out: np.ndarray | None, shape: tuple[int, ...], root: int 
     """Copy the elements of a view into the NumPy array `out` of this shape at one rank or at all, and wait at those until they are there."""
     rank, n_ranks = flow.ranks()
     flow.sync()
-    for receiver in range(n_ranks) if root is None else (root,):
-        target = host_store(out if receiver == rank else None, shape, src.store.dtype, receiver)
-        _in_parts(whole(target), src, shape, limit, False, target if receiver == rank else None)
+    try:
+        for receiver in range(n_ranks) if root is None else (root,):
+            target = host_store(out if receiver == rank else None, shape, src.store.dtype, receiver)
+            _in_parts(whole(target), src, shape, limit, False, target if receiver == rank else None)
+    except Exception:
+        _look_at_failures(src)
+        raise
+
+
+def _look_at_failures(src: View) -> None:
+    """Note that who reads an array was told of its failure: other blocks which failed alike are not told again at the runtime's end."""
+    for block in src.store.blocks:
+        if block.data is not None:
+            with contextlib.suppress(Exception):
+                wait_for(block.data)
 
 
 def scatter(dst: View, local: np.ndarray | None, shape: tuple[int, ...], root: int | None, limit: int = PART_BYTES) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from . import blockwise, redistribute, ufunc
+from . import blockwise, host, redistribute, ufunc
 from .redistribute import View
 
 # What may be combined in parts.
@@ -26,7 +26,9 @@ _ASSOCIATIVE = frozenset(
 
 def axes_of(axis: object, ndim: int) -> tuple[int, ...]:
     """Return the dimensions that an axis= argument names, in order."""
-    given = range(ndim) if axis is None else axis if isinstance(axis, Iterable) else (axis,)
+    if axis is None:
+        return tuple(range(ndim))
+    given = axis if isinstance(axis, Iterable) else (axis,)
     found = []
     for one in given:
         number = operator.index(one)
@@ -78,6 +80,8 @@ def reduce(
     if function not in _ASSOCIATIVE:
         raise TypeError(ufunc.advice(f"numpy.{function.__name__}.reduce"))
     extra = {} if initial is None else {"initial": initial}
+    if where is True and out is None and (made := host.reduce(function, view, axes, dtype, keepdims, extra)) is not None:
+        return made
     if where is not True:
         where = ufunc.run(_copy, [ufunc.as_operand(where), view], [np.dtype(bool)], [None], "where")[0]
         if initial is None and function.identity is None:
@@ -121,6 +125,8 @@ def arg_extreme(view: View, axis: int | None, keepdims: bool, is_max: bool) -> V
     name = "argmax" if is_max else "argmin"
     if any(shape[k] == 0 for k in axes):
         raise ValueError(f"attempt to get {name} of an empty sequence")
+    if (made := host.arg_extreme(name, view, axes, keepdims)) is not None:
+        return made
     strides = [int(np.prod([shape[j] for j in axes if j > k], dtype=np.int64)) for k in axes]
 
     def first(outs: list, ins: list, offset: tuple[int, ...]) -> None:

@@ -84,6 +84,8 @@ class Reductions:
         kind = np.dtype(dtype) if dtype is not None else np.dtype(float) if own.kind in "iub" else own
         wide = np.dtype(np.float32) if kind == np.float16 else kind
         total = self.sum(axis, wide, keepdims=keepdims)
+        if out is None and wide == kind and wide.kind in "fc":
+            return total / n
         (made,) = ufunc.call(np.true_divide, [total._view, n], [None if out is None else out._view], {"dtype": wide, "casting": "unsafe"})
         if out is not None:
             return out

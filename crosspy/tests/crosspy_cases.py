@@ -81,7 +81,15 @@ def sizes(draw, extent):
 
 @st.composite
 def layouts(draw, shape, hosts_only=False):
-    """Layouts of one shape, of all kinds."""
+    """Layouts of one shape, of all kinds; where arrays would begin as one NumPy array, half of them that begin as blocks."""
+    layout = draw(_layouts(shape, hosts_only))
+    if draw(st.booleans()):
+        layout.is_on_host = False
+    return layout
+
+
+@st.composite
+def _layouts(draw, shape, hosts_only):
     kind = draw(st.sampled_from(("split", "grid", "cyclic") if shape else ("grid",)))
     some = draw(devices(hosts_only))
     if kind == "split":
