@@ -2,6 +2,7 @@
 #include "runtime_fixture.h"
 
 #include <parla/log.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -42,20 +43,28 @@ static void end_watched(void)
     parla_log_set_sink(NULL, NULL);
 }
 
+static void count(void *ctx) { atomic_fetch_add((_Atomic int *)ctx, 1); }
+
 T_TEST(who_runs_and_who_waits_for_whom)
 {
+    _Atomic int n_told = 0, n_replaced = 0;
     stopper self = {false, false};
     _Atomic int n = 0;
     open_watched(30000000);
+    parla_runtime_on_stall(rt, count, (void *)&n_replaced);
+    parla_runtime_on_stall(rt, count, (void *)&n_told);
     parla_task slow = spawn_as(PARLA_TASK_NONE, "slow", stop_body, &self, NULL, 0);
     parla_task middle = spawn_as(PARLA_TASK_NONE, "middle", count_body, (void *)&n, &slow, 1);
     spawn_as(PARLA_TASK_NONE, "last", count_body, (void *)&n, &middle, 1);
     T_EVENTUALLY(has_told("running (1): slow (running)"), 20000);
+    T_EVENTUALLY(atomic_load(&n_told) == 1, 20000);
     T_EVENTUALLY(has_told("middle waits for slow (running)") || has_told("last waits for middle waits for slow (running)"), 20000);
     pl_store_release(&self.may_go, true);
     T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
     end_watched();
     T_EQ(n_lines, 2); /* however long it lasted */
+    T_EQ(atomic_load(&n_told), 1);
+    T_EQ(atomic_load(&n_replaced), 0);
 }
 
 static int wait_with_limit(parla_context *context, void *arg)

@@ -4,6 +4,8 @@
  * rank has left or failed before, which its seat says: it is written before the process ends, so whoever sees the end sees it too. Every
  * LOOK_MS it looks whether somebody is stopped, which is told but is no death. Without pidfds it looks for ends as well, every BLIND_MS.
  *
+ * A rank that stalls counts that in its seat and rings; every rank, itself too, then says what is in flight there.
+ *
  * The launcher ends a job with SIGTERM, a second before SIGKILL. Where the program leaves that signal alone, a handler hands it to the thread,
  * which tells the deaths that it has not told yet, or else says so for all ranks, and then lets it kill. */
 #include "liveness.h"
@@ -138,6 +140,32 @@ static int look_at_all(plm_liveness *self, const struct pollfd *fds, bool looks_
     return n_died;
 }
 
+/* --- Stalls --------------------------------------------------------------------------------------------------------------------- */
+
+void plm_liveness_tell_stall(plm_liveness *self)
+{
+    if (!self->is_open)
+        return;
+    atomic_fetch_add(&self->board.seats[self->board.own].n_stalls, 1); /* before the bell: who hears it finds the number */
+    plm_node_board_ring(&self->board);
+}
+
+/* Says what is in flight here for each rank that has stalled since the last look; several stalls of one rank are answered once. */
+static void answer_stalls(plm_liveness *self)
+{
+    char flight[PLM_FLIGHT_BYTES];
+    for (int i = 0; i < self->board.n_seats; i++) {
+        int n = atomic_load(&self->board.seats[i].n_stalls);
+        if (n == self->watched[i].n_heard)
+            continue;
+        self->watched[i].n_heard = n;
+        size_t n_pending = plm_table_pending(&self->mpi->table);
+        plm_flight_words(self->mpi, flight, sizeof flight);
+        parla_log(PARLA_LOG_WARN, "%s %d stalls: %zu request%s of MPI pending here%s", i == self->board.own ? "this rank" : "rank",
+                  self->board.seats[i].rank, n_pending, n_pending == 1 ? "" : "s", *flight ? flight : "; no task in flight here");
+    }
+}
+
 bool plm_liveness_is_speaker(plm_liveness *self)
 {
     int i = 0;
@@ -198,6 +226,7 @@ static void *thread_main(void *arg)
         bool is_terminated = is_rung && plm_node_board_hear(&self->board) == SIGTERM;
         if (atomic_load(&self->is_over) || (n_ready < 0 && errno != EINTR))
             continue;
+        answer_stalls(self);
         int n_told = look_at_all(self, fds, n_ready <= 0 || is_terminated);
         if (is_terminated)
             be_terminated(self, n_told);

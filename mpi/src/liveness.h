@@ -11,6 +11,7 @@ typedef struct plm_watched {
     int fd;          /* readable when the process has ended; -1: it has to be looked at */
     bool is_done;    /* it has left, or its end was told */
     bool is_stopped; /* that was told */
+    int n_heard;     /* the seat's n_stalls that this rank has answered */
 } plm_watched;
 
 typedef struct plm_liveness {
@@ -27,6 +28,9 @@ void plm_liveness_start(plm_liveness *self, parla_mpi *mpi);
 
 /* Tells the others that this rank leaves in good order, and ends the thread. */
 void plm_liveness_stop(plm_liveness *self);
+
+/* This rank stalls: every rank of the node says what is in flight there. Never blocks. From: any thread, before plm_liveness_stop. */
+void plm_liveness_tell_stall(plm_liveness *self);
 
 /* Before this process ends on purpose: SIGTERM kills at once again, and the others know that they need not report it. */
 void plm_liveness_give_in(plm_liveness *self, const char *words);

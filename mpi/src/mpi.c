@@ -69,12 +69,15 @@ static void give_up(plm_wait *pending)
     }
 }
 
+static void on_stall(void *ctx) { plm_liveness_tell_stall(&((parla_mpi *)ctx)->liveness); }
+
 static void close_all(void *ctx)
 {
     parla_mpi *mpi = ctx;
     size_t n_pending = plm_table_pending(&mpi->table);
     if (n_pending > 0)
         parla_log(PARLA_LOG_WARN, "MPI is left with %zu requests pending: what waits for them is cancelled", n_pending);
+    parla_runtime_on_stall(mpi->rt, NULL, NULL); /* nobody asks the board any more */
     plm_liveness_stop(&mpi->liveness);
     plm_transport_source_remove(&mpi->transport, &mpi->progress);
     plm_progress_stop(&mpi->progress);
@@ -236,6 +239,7 @@ int parla_mpi_init(parla_mpi **out, parla_runtime *rt, MPI_Comm comm, const parl
         warn_of_oversubscription(mpi);
         set_prefix(mpi, options); /* before there is somebody to report */
         plm_liveness_start(&mpi->liveness, mpi);
+        parla_runtime_on_stall(rt, on_stall, mpi);
         measure_clock(mpi);
     }
     plm_leave(mpi);

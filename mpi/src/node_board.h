@@ -22,6 +22,7 @@ typedef enum plm_presence {
 typedef struct plm_seat {
     _Atomic int presence; /* plm_presence; release after `words`, acquire before they are read */
     _Atomic int n_told;   /* how many ends of others it has reported */
+    _Atomic int n_stalls; /* how often it has asked all to say what is in flight; the bell comes after it */
     int rank;             /* in the communicator; constant like the next two */
     pid_t process;
     int bell; /* the writing end of a pipe, in that process */

@@ -120,6 +120,11 @@ PARLA_API PARLA_MUST_USE int parla_runtime_query(parla_runtime *rt, parla_runtim
  * From: any thread. */
 PARLA_API size_t parla_runtime_in_flight(parla_runtime *rt, char *out, size_t capacity);
 
+/* Has `told` called, besides the lines in the log, when the watchdog (stall_ns) finds that no task ends; NULL: nobody. One listener at a time;
+ * when this returns, the one before is not being called. Does nothing where there is no watchdog.
+ * From: any thread; `told` runs on the watchdog's, must not block, and must not call this. */
+PARLA_API void parla_runtime_on_stall(parla_runtime *rt, void (*told)(void *ctx), void *ctx);
+
 /* One line for each PARLA_* variable that the library reads: "NAME\tdefault\tmeaning\n"... Static text. */
 PARLA_API const char *parla_environment(void);
 

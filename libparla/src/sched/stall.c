@@ -1,7 +1,8 @@
 /* stall.c - the watchdog: a thread that looks, now and then, whether tasks still end.
  *
  * If none has ended or was spawned for as long as the user asked for, although some are unfinished, it writes once who runs and who waits
- * for whom (stuck.c), and again only after things have moved. It exists only if it was asked for: an idle runtime has no timers. */
+ * for whom (stuck.c), calls who listens, and does so again only after things have moved. It exists only if it was asked for: an idle
+ * runtime has no timers. */
 #include "sched/stall.h"
 
 #include "base/clock.h"
@@ -21,8 +22,29 @@ struct pl_stall {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool is_over; /* under lock */
+    bool is_over;                  /* under lock */
+    pthread_mutex_t listener_lock; /* held while told runs; for the next two */
+    void (*told)(void *ctx);
+    void *told_ctx;
 };
+
+void parla_runtime_on_stall(parla_runtime *rt, void (*told)(void *ctx), void *ctx)
+{
+    if (pl_runtime_check(rt) < 0 || !rt->stall)
+        return;
+    pthread_mutex_lock(&rt->stall->listener_lock);
+    rt->stall->told = told;
+    rt->stall->told_ctx = ctx;
+    pthread_mutex_unlock(&rt->stall->listener_lock);
+}
+
+static void tell_listener(pl_stall *stall)
+{
+    pthread_mutex_lock(&stall->listener_lock);
+    if (stall->told)
+        stall->told(stall->told_ctx);
+    pthread_mutex_unlock(&stall->listener_lock);
+}
 
 /* Sleeps a part of the interval; false when the watchdog ends. */
 static bool sleep_a_while(pl_stall *stall)
@@ -52,6 +74,7 @@ static void *watch(void *arg)
             is_told = false;
         } else if (!is_told && now_ns - since_ns >= stall->interval_ns) {
             pl_log_stall(stall->rt, now_ns - since_ns);
+            tell_listener(stall);
             is_told = true;
         }
     }
@@ -71,6 +94,7 @@ static int start_thread(pl_stall *stall)
 static void destroy(pl_stall *stall)
 {
     pthread_cond_destroy(&stall->changed);
+    pthread_mutex_destroy(&stall->listener_lock);
     pthread_mutex_destroy(&stall->lock);
     free(stall);
 }
@@ -86,6 +110,7 @@ int pl_stall_start(parla_runtime *rt, uint64_t interval_ns, pl_stall **out)
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&stall->lock, NULL);
+    pthread_mutex_init(&stall->listener_lock, NULL);
     pthread_cond_init(&stall->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     int rc = start_thread(stall);
