@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from parla.devices import Device
 
-from . import _crosspy, drawing, flow, host, index, matmul, redistribute, show, sort, ufunc
+from . import _crosspy, drawing, flow, host, index, matmul, redistribute, show, sort, take, ufunc
 from .block import Block
 from .layout import Grid, Layout
 from .redistribute import View
@@ -51,6 +51,13 @@ def _write(outs: list, ins: list) -> None:
     outs[0][...] = ins[0]
 
 
+def _source_of(value: object) -> object:
+    """Return the view of what is an array of this package, or all of a block; anything else as it is."""
+    if isinstance(value, Block):
+        return redistribute.whole(Store(Grid(value.extent, (1,) * value.ndim, [value.place]), value.dtype, [value.data]))
+    return _view_of(value)
+
+
 def _put(target: np.ndarray, value: object) -> bool:
     """Assign a number, or what is one NumPy array of the same form (see `host`), to a part of one; False where it is neither."""
     if isinstance(value, CrossArray):
@@ -71,8 +78,8 @@ class CrossArray(Reductions, np.lib.mixins.NDArrayOperatorsMixin):
     """An N-d array whose blocks lie on devices, as its layout says; or a view of some elements of one.
 
     Made by `array`, `fromfunction`, `empty`, `zeros` and `full`. Indexing with integers, slices, an ellipsis and new axes gives a view that
-    shares the blocks. Assigning to a view spawns copies that are ordered with all tasks on the blocks; nothing waits. Content
-    reaches NumPy through `gather` only (and `numpy.asarray` for small arrays).
+    shares the blocks; with arrays of integers or booleans, a copy. Assigning to either spawns tasks that are ordered with all others on the
+    blocks; nothing waits. Content reaches NumPy through `gather` only (and `numpy.asarray` for small arrays).
 
     Operators, NumPy's universal functions and those that `crosspy.functions` lists work block by block, as tasks. The result lies as the
     first operand that has its shape; other operands are copied to where it lies. In-place operators and out= write where the array lies.
@@ -154,36 +161,21 @@ class CrossArray(Reductions, np.lib.mixins.NDArrayOperatorsMixin):
     # --- Elements ---
 
     def __getitem__(self, key: object) -> CrossArray:
-        store, box, axes = self._view
-        parts, kept, left = list(box), [], iter(axes)
-        for entry in index.parse(key, self._shape):
-            k = -1 if entry is None else next(left)
-            if k >= 0:
-                parts[k] = index.compose(box[k], entry[0])
-            if entry is None or not entry[1]:
-                kept.append(k)
-                if entry is not None and k < 0 and index.count(entry[0]) == 0:
-                    return self._nothing(key)
-        if len(kept) > _crosspy.MAX_NDIM:
-            raise IndexError(f"an array has at most {_crosspy.MAX_NDIM} dimensions, this would have {len(kept)}")
-        return CrossArray(View(store, tuple(parts), tuple(kept)))
-
-    def _nothing(self, key: object) -> CrossArray:
-        """Return an array without elements that has the shape of `self[key]`: a view of none of them."""
-        shape = np.broadcast_to(np.empty(()), self._shape)[key].shape
-        return CrossArray(redistribute.whole(Store(Grid(shape, (1,) * len(shape), [self.layout.place(0)]), self.dtype)))
+        if take.is_needed(key):
+            return CrossArray(take.get(take.parse(self._view, key)))
+        return CrossArray(redistribute.index_view(self._view, key))
 
     def __setitem__(self, key: object, value: object) -> None:
-        view = self[key]._view
+        if take.is_needed(key):
+            take.put(take.parse(self._view, key), _source_of(value))
+            return
+        view = redistribute.index_view(self._view, key)
         target = view.local
         if target is not None and _put(target, value):
             return
-        if isinstance(value, CrossArray):
-            redistribute.assign(view, value._view)
-        elif isinstance(value, Block):
-            layout = Grid(value.extent, (1,) * value.ndim, [value.place])
-            store = Store(layout, value.dtype, [value.data])
-            redistribute.assign(view, redistribute.whole(store))
+        value = _source_of(value)
+        if isinstance(value, View):
+            redistribute.assign(view, value)
         else:
             redistribute.assign_host(view, value)
 

@@ -209,6 +209,31 @@ def stack(arrays: Sequence[CrossArray], axis: int = 0) -> CrossArray:
     return concatenate([expand_dims(x, axis) for x in arrays], axis)
 
 
+@_for(np.take)
+def take(a: CrossArray, indices: object, axis: int | None = None) -> CrossArray:
+    """Return the elements at these indices along a dimension, in blocks that lie as those of `a` along it do."""
+    a = _check(a, "take")
+    if axis is None and a.ndim != 1:
+        raise TypeError(ufunc.advice("numpy.take without axis="))
+    k = 0 if axis is None else reduction.axes_of(axis, a.ndim)[0]
+    return a[(slice(None),) * k + (indices if np.ndim(indices) == 0 else np.asarray(indices),)]
+
+
+@_for(np.compress)
+def compress(condition: object, a: CrossArray, axis: int | None = None) -> CrossArray:
+    """Return the elements along a dimension where the condition holds."""
+    return take(a, np.flatnonzero(condition), axis)
+
+
+@_for(np.flip)
+def flip(a: CrossArray, axis: object = None) -> CrossArray:
+    """Return a copy with the elements along some dimensions in the opposite order. NumPy gives a view."""
+    a = _check(a, "flip")
+    for k in reduction.axes_of(axis, a.ndim):
+        a = take(a, np.arange(a.shape[k])[::-1], k)
+    return a
+
+
 # --- Views ---
 
 

@@ -15,8 +15,8 @@ class UnsupportedIndexError(IndexError):
 
 def _refuse(item: object, what: str) -> UnsupportedIndexError:
     return UnsupportedIndexError(
-        f"index {item!r}: {what}; CrossArray takes integers, slices with a step of at least 1, an ellipsis, and new axes. "
-        "Use x.gather()[...] for the rest, or x.blocks to work block by block"
+        f"index {item!r}: {what}; CrossArray takes integers, slices with a step of at least 1, an ellipsis, new axes, and arrays of integers "
+        "or booleans. Use x.gather()[...] for the rest, or x.blocks to work block by block"
     )
 
 
@@ -24,8 +24,6 @@ def _as_integer(item: object) -> int | None:
     """Return an integer index, or None for something else."""
     if isinstance(item, (bool, np.bool_)):
         raise _refuse(item, "boolean indices are not supported")
-    if isinstance(item, np.ndarray) and item.ndim:
-        raise _refuse(item, "boolean masks are not supported" if item.dtype == bool else "index arrays are not supported")
     try:
         return operator.index(item)
     except TypeError:
@@ -36,13 +34,12 @@ def _one(item: object, axis: int, extent: int) -> tuple[Range, bool]:
     """Return the range that one entry of a key names, and whether it drops the dimension."""
     if isinstance(item, slice):
         if item.step is not None and operator.index(item.step) < 0:
-            raise _refuse(item, "negative steps are not supported")
+            raise _refuse(item, "negative steps are not supported; numpy.flip(x) gives a copy")
         start, stop, step = item.indices(extent)
         return (start, max(start, stop), step), False
     number = _as_integer(item)
     if number is None:
-        is_list = isinstance(item, (list, tuple, range))
-        raise _refuse(item, "index lists and arrays are not supported" if is_list else "this is no index")
+        raise _refuse(item, "this is no index")
     if not -extent <= number < extent:
         raise IndexError(f"index {number} is out of bounds for axis {axis} with size {extent}")
     number %= extent
@@ -55,13 +52,16 @@ def parse(key: object, shape: tuple[int, ...]) -> list[tuple[Range, bool] | None
     Raises IndexError as NumPy does, and UnsupportedIndexError for what NumPy has beyond basic indexing.
     """
     items = list(key) if isinstance(key, tuple) else [key]
-    n_dots = sum(item is Ellipsis for item in items)
-    if n_dots > 1:
-        raise IndexError("an index can only have a single ellipsis ('...')")
-    n_indexed = len(items) - n_dots - sum(item is None for item in items)
+    n_indexed, at = 0, len(items)
+    for i, item in enumerate(items):
+        if item is Ellipsis:
+            if at < len(items):
+                raise IndexError("an index can only have a single ellipsis ('...')")
+            at = i
+        elif item is not None:
+            n_indexed += 1
     if n_indexed > len(shape):
         raise IndexError(f"too many indices: the array has {len(shape)} dimensions, but {n_indexed} were indexed")
-    at = next((i for i, item in enumerate(items) if item is Ellipsis), len(items))
     items[at : at + 1] = [slice(None)] * (len(shape) - n_indexed)
     axes = iter(enumerate(shape))
     return [None if item is None else _one(item, *next(axes)) for item in items]

@@ -87,6 +87,29 @@ def whole(store: Store) -> View:
     return View(store, *store.layout.whole)
 
 
+def index_view(view: View, key: object) -> View:
+    """Return the view of a view that a basic key names. Raises IndexError as NumPy does."""
+    store, box, axes = view
+    parts, kept, left = list(box), [], iter(axes)
+    for entry in index.parse(key, view.shape):
+        k = -1 if entry is None else next(left)
+        if k >= 0:
+            parts[k] = index.compose(box[k], entry[0])
+        if entry is None or not entry[1]:
+            kept.append(k)
+            if entry is not None and k < 0 and index.count(entry[0]) == 0:
+                return _no_elements(view, key)
+    if len(kept) > _crosspy.MAX_NDIM:
+        raise IndexError(f"an array has at most {_crosspy.MAX_NDIM} dimensions, this would have {len(kept)}")
+    return View(store, tuple(parts), tuple(kept))
+
+
+def _no_elements(view: View, key: object) -> View:
+    """Return an array without elements that has the shape of what a key names: a view of none of them."""
+    shape = np.broadcast_to(np.empty(()), view.shape)[key].shape
+    return whole(Store(Layout(_crosspy.grid(shape, (1,) * len(shape), None, [view.layout.place(0)])), view.store.dtype))
+
+
 def plan(dst: View, src: View) -> _crosspy.Plan:
     """Return the plan for dst[...] = src. Raises ValueError if the shapes do not fit."""
     itemsize = dst.store.dtype.itemsize

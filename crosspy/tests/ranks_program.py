@@ -154,6 +154,31 @@ def computing(rng, places):
     assert np.array_equal(np.sort(spread(a)).gather(), np.sort(a))
 
 
+def picking(rng, places):
+    """Index arrays and masks beside NumPy: reading and assigning, also in views."""
+
+    def spread(a):
+        return xp.array(a, random_layout(rng, a.shape, places))
+
+    for case in range(N_COMPUTATIONS):
+        shape = tuple(int(n) for n in rng.integers(2, 9, rng.integers(1, 4)))
+        a = content(shape, int)
+        x = spread(a)
+        at = rng.permutation(shape[0])[: rng.integers(1, shape[0])]
+        key = (a % 3 == 0, at, (at, Ellipsis), (Ellipsis, rng.integers(0, shape[-1], (2, 2))))[case % 4]
+        assert np.array_equal(x[key].gather(), a[key]), (case, key)
+        if case % 4 < 3:
+            value = -content(a[key].shape, int)
+            a[key] = value
+            x[key] = spread(value) if case % 2 else value
+            assert np.array_equal(x.gather(), a), (case, key)
+        part, mine = a[1:, ...].T, x[1:, ...].T
+        at = rng.permutation(part.shape[0])[:2]
+        part[at], mine[at] = 7, 7
+        assert np.array_equal(x.gather(), a), (case, at)
+        assert np.array_equal(x[x > 5].gather(), a[a > 5]), case
+
+
 # --- Tasks ---
 
 
@@ -276,6 +301,7 @@ def main():
             assignments(rng, places)
             whole_arrays(rng, places)
             computing(rng, places)
+            picking(rng, places)
             streams(rng, places)
             names(places)
             counts(runtime)

@@ -99,7 +99,7 @@ def test_gather_into_given_memory(x):
 
 def test_unsupported_indices_change_nothing(x):
     before = x.gather()
-    for key in ([0, 1], x.gather() > 3, slice(None, None, -1)):
+    for key in (slice(None, None, -1), True, "a"):
         with pytest.raises(xp.UnsupportedIndexError):
             x[key]
         with pytest.raises(xp.UnsupportedIndexError):
