@@ -85,8 +85,8 @@ class CrossArray(Reductions, np.lib.mixins.NDArrayOperatorsMixin):
     first operand that has its shape; other operands are copied to where it lies. In-place operators and out= write where the array lies.
     Where there are several ranks all of them compute alike, and plain NumPy operands are the same at each.
 
-    A small array (4 MiB) that lies on the CPU of a single process is one NumPy array at first, and operations on it are done at once, without
-    tasks; what fails raises there. Once one of its blocks is asked for, for use in tasks, the array consists of blocks.
+    An array of at most 4 MiB that lies on the CPU of a single process is one NumPy array at first, and operations on it are done at once,
+    without tasks; what fails raises there. Once one of its blocks is asked for, for use in tasks, the array consists of blocks.
     """
 
     __slots__ = ("_shape", "_view")

@@ -56,6 +56,8 @@ def call(function: np.ufunc, inputs: Sequence[object], out: View | None) -> View
         elif kind not in _SCALARS and not isinstance(item, np.generic):
             return None
         plain.append(item)
+    if not shapes:
+        return None
     shape = shapes[0]
     if len(shapes) > 1 and shapes.count(shape) < len(shapes):
         shape = np.broadcast_shapes(*shapes)
@@ -67,7 +69,7 @@ def call(function: np.ufunc, inputs: Sequence[object], out: View | None) -> View
             return None
         function(*plain, out=target)
         return out
-    made = function(*plain)
+    made = function(*plain, order="C")  # as blocks are, whatever the operands: sums take their order from it
     if not shape:
         made = np.asarray(made)
     layout = views[0].layout

@@ -262,7 +262,12 @@ def gather(src: View, out: np.ndarray | None, shape: tuple[int, ...], root: int 
 
 
 def _look_at_failures(src: View) -> None:
-    """Note that who reads an array was told of its failure: other blocks which failed alike are not told again at the runtime's end."""
+    """Note that who reads an array was told of its failure: other blocks which failed alike are not told again at the runtime's end.
+
+    Not where there are several ranks: a block may be waiting for a writer at another one.
+    """
+    if flow.ranks()[1] > 1:
+        return
     for block in src.store.blocks:
         if block.data is not None:
             with contextlib.suppress(Exception):

@@ -9,6 +9,7 @@ are CrossArrays.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from parla import get_array_module
 
-from . import _crosspy, blockwise, flow, index, redistribute
+from . import _crosspy, blockwise, flow, redistribute
 from .layout import Layout
 from .redistribute import View
 from .store import Store
@@ -52,13 +53,11 @@ class Points(NamedTuple):
 
 
 def _as_array(item: object) -> np.ndarray | None:
-    """Return an index array, or None for a basic index."""
+    """Return an index array, or None for a basic index. CrossArrays have been gathered."""
     if item is None or item is Ellipsis or isinstance(item, slice) or (isinstance(item, (int, np.integer)) and not isinstance(item, bool)):
         return None
     if isinstance(item, (bool, np.bool_)):
         return None  # refused by index.parse
-    if hasattr(item, "gather"):
-        return item.gather()
     made = np.asarray(item)
     if made.size == 0 and not isinstance(item, np.ndarray):
         made = made.astype(np.intp)
@@ -207,7 +206,7 @@ def get(points: Points) -> View:
     layout = _layout(points)
     local = points.view.local
     if local is not None:
-        return _arranged(redistribute.whole(Store.over(layout, local[points.arrays])), points.order)
+        return _arranged(redistribute.whole(Store.over(layout, np.ascontiguousarray(local[points.arrays]))), points.order)
     made = blockwise.new(layout, points.view.store.dtype)
     source, view = points.view.layout, points.view
     n = points.arrays[0].ndim
@@ -222,18 +221,8 @@ def get(points: Points) -> View:
         for cell, group in _groups(part, source):
             groups.append(group)
             read.append(pieces[source.block_at(*cell, *rest)])
-        blockwise.step(_Work(_pick, groups), target, read, "take", updates=False)
+        blockwise.step(functools.partial(_pick, groups), target, read, "take", updates=False)
     return _arranged(made, points.order)
-
-
-class _Work:
-    """A function with a first argument that is no array of the task."""
-
-    def __init__(self, function: object, first: object) -> None:
-        self.function, self.first = function, first
-
-    def __call__(self, *arrays: object) -> None:
-        self.function(self.first, *arrays)
 
 
 def _arranged(view: View, order: tuple[int, ...]) -> View:
@@ -246,14 +235,18 @@ def _put(groups: Sequence[Group], target: np.ndarray, *sources: object) -> None:
 
 
 def put(points: Points, value: object) -> None:
-    """Assign to these elements a view, or what NumPy makes an array of. Where an element is named twice the last one counts."""
+    """Assign to these elements a view, or what NumPy makes an array of. An element that is named twice gets one of its values."""
     inverse = np.argsort(points.order)
-    shape = points.shape
+    shape, local = points.shape, points.view.local
     arranged = tuple(shape[k] for k in points.order)
     dtype = points.view.store.dtype
     if isinstance(value, View):
         if value.store.dtype != dtype:
             raise TypeError(f"assignment of {value.store.dtype} to {dtype}: the elements of both arrays have one type")
+        given = value.local
+        if local is not None and given is not None and given.shape == arranged:
+            local[points.arrays] = given.copy().transpose(inverse)  # a copy: both may be views of one array
+            return
         copy = blockwise.new(_layout(points), dtype)
         redistribute.run(_arranged(copy, points.order), value)
         parts, layout = blockwise.pieces(copy), copy.layout
@@ -264,8 +257,8 @@ def put(points: Points, value: object) -> None:
         except ValueError:
             raise ValueError(f"shape mismatch: value array of shape {host.shape} could not be broadcast to indexing result of shape "
                              f"{arranged}") from None  # fmt: skip
-        if points.view.local is not None:
-            points.view.local[points.arrays] = host
+        if local is not None:
+            local[points.arrays] = host
             return
         parts = layout = None
     target = points.view
@@ -299,4 +292,4 @@ def _put_blocks(points: Points, target: View, parts: list | None, layout: Layout
             read = [host[box]]
         else:
             read = [parts[layout.block_at(i, *(0,) * (n_points - 1), *cell[n:])] for i, _ in found]
-        blockwise.step(_Work(_put, [group for _, group in found]), block, read, "put", updates=True)
+        blockwise.step(functools.partial(_put, [group for _, group in found]), block, read, "put", updates=True)

@@ -80,9 +80,9 @@ def call(ufunc: np.ufunc, inputs: Sequence[object], outs: Sequence[View | None],
 def run(
     work: Callable, inputs: Sequence[object], dtypes: Sequence[np.dtype], outs: Sequence[View | None], name: str, partly: bool = False
 ) -> list[View]:
-    """Run `work(local outputs, local inputs)` on each block of the results, whose shape is that to which NumPy stretches the inputs."""
-    shape = np.broadcast_shapes(*map(shape_of, inputs))
+    """Run `work(local outputs, local inputs)` on each block of the results, to whose shape NumPy stretches the inputs."""
     given = [out for out in outs if out is not None]
+    shape = np.broadcast_shapes(*map(shape_of, inputs), *(out.shape for out in given))
     for out in given:
         if out.shape != shape:
             raise ValueError(f"{name}(out=): expected the shape {shape}, got {out.shape}")

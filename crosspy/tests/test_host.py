@@ -42,6 +42,28 @@ def test_both_ways_give_the_same_bits(data):
         assert same_bytes(one.gather(), other.gather())
 
 
+@pytest.mark.parametrize("n_parts", [1, 3])
+def test_transposed_operands_give_the_same_bits(n_parts):
+    """NumPy sums in the order of the memory: results lie in that of their dimensions, both ways."""
+    a = np.random.default_rng(1).standard_normal((50, 70)).astype("f4")
+    layout, at = rows(a.shape, n_parts), np.arange(0, 70, 3)
+    found = []
+    for is_on_host in (True, False):
+        layout.is_on_host = is_on_host
+        x = xp.array(a, layout)
+        assert is_host(x) is is_on_host
+        y = x.T + 1
+        found.append([one.gather() for one in (y.sum(), y.sum(1), y.sum(0), x.T[at].sum(), x.T[at].sum(1), (y - y.mean(0)).sum())])
+    for one, other in zip(*found):
+        assert same_bytes(one, other)
+
+
+def test_a_function_of_scalars_into_an_array():
+    x = xp.array(np.zeros(3), rows(3, 1))
+    np.add(1.0, 2.0, out=x)
+    assert np.array_equal(x.gather(), [3, 3, 3])
+
+
 def test_blocks_end_it():
     a = np.arange(12.0)
     x = xp.array(a, rows(12, 3))

@@ -63,7 +63,7 @@ enum {
     PL_BREAK_WATCHERS = 83,     /* all idle workers look every 50 us at what is pending */
     PL_BREAK_HAND_OVER = 84,    /* who watched what is pending goes to work without a word */
     PL_BREAK_BURY = 85,         /* a thread beyond the window runs what is ready */
-    PL_BREAK_SPINNER = 86,      /* who has found a task by spinning leaves the rest to nobody */
+    PL_BREAK_SPINNER = 86,      /* an idle worker that has found a task leaves the rest to nobody */
     PL_BREAK_VLC_UNBIND = 95,   /* a thread that leaves a context keeps its CPUs */
     PL_BREAK_VLC_STAY = 96,     /* a stay does not keep its context */
     PL_BREAK_VLC_LEND = 97,     /* a context that is handed to who waits for it counts as free, too */

@@ -12,7 +12,7 @@
     X(PARLA_POLICY, "locality", "how tasks are placed on devices: locality, eager or round_robin")                                 \
     X(PARLA_RECEIPT, "",                                                                                                           \
       "file for the exit receipt of a runtime (JSON; one for each rank), and a line of it on the log; none if empty")              \
-    X(PARLA_SPIN_US, "20, or 0 if workers take all cores",                                                                         \
+    X(PARLA_SPIN_US, "20, or 0 if workers take all of fewer than 8 cores",                                                         \
       "microseconds that an idle worker looks for work before it sleeps, 0 to 1000000")                                            \
     X(PARLA_STALL_S, "0", "seconds without the end of a task after which a watchdog tells who waits for whom; 0: none")            \
     X(PARLA_TRACE, "", "file for the trace of a runtime, written when it is destroyed, one for each rank; none if empty")          \

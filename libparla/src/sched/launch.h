@@ -2,8 +2,8 @@
  *
  * A flight is one recording of an event behind the work of one body in one queue. It holds its task (event.h), so what the task holds in
  * turn (arrays, reserved memory, dependents, its result) is let go only when the event has passed; work that failed fails the task with
- * the words of the device. Flights of one queue pass in order, so only the oldest of each is looked at, by a progress function: never by
- * a callback on a driver's thread. */
+ * the words of the device. Flights of one queue pass in order: a progress function asks about the newest first, which has passed if all
+ * have, and else about the oldest. Never a callback on a driver's thread. */
 #ifndef PL_SCHED_LAUNCH_H
 #define PL_SCHED_LAUNCH_H
 
