@@ -41,12 +41,14 @@ def _resolve(item: object, argument: str, is_on_host: bool) -> tuple[PArray, int
     raise TypeError(f"{argument}: expected a PArray, a NumPy array or a block, or a pair (array, device position), not {item!r}")
 
 
-def _items(argument: object) -> Iterable:
+def _items(argument: object, name: str) -> Iterable:
     """Return the arrays in one argument of spawn: it may be one array, one pair, or an iterable of those."""
     if argument is None:
         return ()
     if is_array(argument) or (isinstance(argument, tuple) and len(argument) == 2 and isinstance(argument[1], int)):
         return (argument,)
+    if not hasattr(argument, "__iter__"):
+        raise TypeError(f"{name}: expected an array, a pair (array, device position) or a list of those, not {argument!r}")
     return argument
 
 
@@ -61,7 +63,7 @@ def accesses(input: object, output: object, inout: object, is_on_host: bool) -> 
         ("output", output, _parla.OUT),
         ("inout", inout, _parla.INOUT),
     ):
-        for item in _items(items):
+        for item in _items(items, argument):
             found, member = _resolve(item, argument, is_on_host)
             region = found._region()
             row = merged.setdefault((id(found._data), member, region), [found._data, mode, member, region])

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from . import _parla
 from .devices import Architecture, Demand, Device, Group, architecture_of_code, device_listing, read_bytes, read_share, device_table, cpu
+from .context import Context
 from .tasks import Tasks
 
 _Row = tuple[int, int, float, int]
@@ -49,13 +50,15 @@ def _demand(item: object, vcus: float, memory: int) -> _Row:
             memory if item.memory is None else item.memory,
         )
     raise TypeError(
-        f"placement: expected cpu, gpu, a device such as gpu(1), a list of alternatives, a tuple of devices used at once, an array "
-        f"or a Task, not {item!r}"
+        f"placement: expected cpu, gpu, a device such as gpu(1), a list of alternatives, a tuple of devices used at once, an array, "
+        f"a Task or a context, not {item!r}"
     )
 
 
 def _devices_of(item: object) -> tuple[Device, ...] | None:
-    """Return the devices that an array lies on or that a task ran on; None for anything else."""
+    """Return the devices that an array lies on, that a task ran on or that a context has; None for anything else."""
+    if isinstance(item, Context):
+        return item.devices
     if isinstance(item, _parla.Task):
         if not item.devices:
             raise ValueError(f"placement: {item!r} has not started, so nobody knows where it runs; await it before, or name devices")

@@ -42,6 +42,7 @@ __all__ = [
 
 _HOST_MODES = {"r": _parla.IN, "rw": _parla.INOUT, "w": _parla.OUT}
 
+
 class PArray(np.lib.mixins.NDArrayOperatorsMixin):
     """An array with coherent copies on devices. Made by `asarray`, `array` and `empty`; lives longer than a runtime.
 
@@ -301,8 +302,37 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
     def __iter__(self) -> Iterator:
         return (self[i] for i in range(len(self)))
 
+    def __contains__(self, item: object) -> bool:
+        return bool(np.any(_operand(self) == _operand(item)))
+
+    # --- As one number, and as a copy ---
+
     def __bool__(self) -> bool:
         return bool(_operand(self))
+
+    def _number(self) -> np.ndarray:
+        if self.size != 1:
+            raise TypeError(f"array {self.name!r}: only an array of one element is a number, not one of shape {self.shape}")
+        return asnumpy(self)
+
+    def __int__(self) -> int:
+        return int(self._number())
+
+    def __float__(self) -> float:
+        return float(self._number())
+
+    def __complex__(self) -> complex:
+        return complex(self._number())
+
+    def __index__(self) -> int:
+        return operator.index(self._number())
+
+    def __format__(self, spec: str) -> str:
+        return format(asnumpy(self), spec) if spec else str(self)
+
+    def __reduce__(self) -> tuple:
+        """For pickle and copy: another PArray with a copy of the content, on the host. Blocks as `asnumpy`."""
+        return _restore, (np.array(asnumpy(self)) if _parla.in_body() else asnumpy(self), self.name)
 
     # --- Where it is ---
 
@@ -556,6 +586,10 @@ def empty(shape: int | tuple[int, ...], dtype: object = float, name: str | None 
     if any(n < 0 for n in shape):
         raise ValueError(f"empty(shape): negative extent in {shape}")
     return _make(shape, np.dtype(dtype), name or "array", None)
+
+
+def _restore(content: np.ndarray, name: str) -> PArray:
+    return asarray(content, name=name)
 
 
 def asarray_batch(*items: object, base: str = "array") -> object:

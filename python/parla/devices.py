@@ -7,6 +7,7 @@ active, and checked then. Simulated devices (`Parla(devices="sim:4")`) are of ar
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Iterator, Mapping
 
 from . import _parla
@@ -33,7 +34,10 @@ def take_raw_vcus(is_raw: bool) -> None:
 
 
 def read_share(vcus: object, argument: str) -> float:
-    share = float(vcus)
+    try:
+        share = float(vcus)
+    except (TypeError, ValueError):
+        raise TypeError(f"{argument}: expected a share of one device, a number above 0 up to 1, not {vcus!r}") from None
     if _takes_raw_vcus and 1 < share <= VCU_UNITS:
         return share / VCU_UNITS
     if not 0 <= share <= 1:
@@ -50,8 +54,8 @@ def read_bytes(memory: object, argument: str) -> int:
         n_bytes = operator.index(memory)
     except TypeError:
         n_bytes = int(memory) if isinstance(memory, float) and memory.is_integer() else -1
-    if n_bytes < 0:
-        raise ValueError(f"{argument}: expected a number of bytes, not {memory!r}")
+    if not 0 <= n_bytes <= sys.maxsize:
+        raise ValueError(f"{argument}: expected a number of bytes, at most {sys.maxsize}, not {memory!r}")
     return n_bytes
 
 

@@ -117,6 +117,9 @@ _companion: Companion | None = None
 _LOOK_S = 0.5
 _N_STILL = 3
 
+# So many failures of tasks are told beside another exception that leaves the block; of the rest only how many there are.
+_MAX_NOTES = 8
+
 
 def companion() -> Companion | None:
     """Return what goes along with each runtime, or None."""
@@ -445,8 +448,10 @@ def _raise(error: BaseException | None, interruption: BaseException | None, fail
     failures = _distinct(failures, error)
     if error is not None or (interruption is not None and not (failures and isinstance(interruption, _parla.StuckError))):
         told = error if error is not None else interruption
-        for failure in failures:
+        for failure in failures[:_MAX_NOTES]:
             told.add_note(f"meanwhile a Parla task failed: {type(failure).__name__}: {failure}")
+        if len(failures) > _MAX_NOTES:
+            told.add_note(f"and {len(failures) - _MAX_NOTES} more Parla tasks")
         if error is None:
             raise interruption
         return

@@ -213,7 +213,7 @@ static PyObject *devices_grammar(PyObject *module, PyObject *unused)
 
 PyDoc_STRVAR(
     spawn_doc,
-    "spawn(taskid=None, dependencies=(), *, placement=None, input=(), output=(), inout=(), memory=None, vcus=None, priority=0,\n"
+    "spawn(taskid=None, dependencies=(), placement=None, input=(), output=(), inout=(), *, memory=None, vcus=None, priority=0,\n"
     "      name=None, args=(), kwargs=None, ndevices=1, prefer=None, runahead=None, tags=(), retries=0, vlc=None,\n"
     "      cores=None)\n--\n\n"
     "Spawn the decorated function or `async def` as a task and return the Task.\n\n"

@@ -58,18 +58,50 @@ static void request_fini(request *self)
 
 /* --- The function --- */
 
+/* What a call of `callable` goes on to: the function of a bound method, what a partial holds, __call__ of an object of a class in Python.
+ * New reference; NULL without an exception where nothing can be seen. */
+static PyObject *called_by(PyObject *callable)
+{
+    PyTypeObject *type = Py_TYPE(callable);
+    PyObject *inner = NULL;
+
+    if (PyMethod_Check(callable)) {
+        return Py_NewRef(PyMethod_GET_FUNCTION(callable));
+    }
+    if (strcmp(type->tp_name, "functools.partial") == 0) {
+        inner = PyObject_GetAttrString(callable, "func");
+    } else if (PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) && !PyType_Check(callable)) {
+        inner = PyObject_GetAttrString((PyObject *)type, "__call__");
+    }
+    if (!inner) {
+        PyErr_Clear();
+    }
+    return inner;
+}
+
+/* Is it a generator function, also behind methods and partials? Its call would make a generator, and its body never run. */
+static bool makes_generator(PyObject *callable)
+{
+    enum { MAX_DEPTH = 16 };
+    PyObject *inner = Py_NewRef(callable);
+    bool is_found;
+
+    for (int depth = 0; inner && !PyFunction_Check(inner) && depth < MAX_DEPTH; depth++) {
+        Py_SETREF(inner, called_by(inner));
+    }
+    is_found = inner && PyFunction_Check(inner) &&
+               ((PyCodeObject *)PyFunction_GetCode(inner))->co_flags & (CO_GENERATOR | CO_ASYNC_GENERATOR);
+    Py_XDECREF(inner);
+    return is_found;
+}
+
 static int check_function(PyObject *function)
 {
-    if (PyFunction_Check(function)) {
-        int flags = ((PyCodeObject *)PyFunction_GetCode(function))->co_flags;
-
-        if (flags & (CO_GENERATOR | CO_ASYNC_GENERATOR)) {
-            PyErr_Format(PyExc_TypeError,
-                         "spawn: %R is a generator function, whose body would never run: use `async def` with await, or return",
-                         function);
-            return -1;
-        }
-        return 0;
+    if (makes_generator(function)) {
+        PyErr_Format(PyExc_TypeError,
+                     "spawn: %R is a generator function, whose body would never run: use `async def` with await, or return",
+                     function);
+        return -1;
     }
     if (!PyCallable_Check(function) && !PyCoro_CheckExact(function)) {
         PyErr_Format(PyExc_TypeError, "spawn: expected a function or a coroutine, not %R", function);
@@ -106,15 +138,43 @@ static TaskObject *anonymous_task(module_state *state, PyObject *name, PyObject 
     return task;
 }
 
+static bool has_task(module_state *state, PyObject *tuple)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++) {
+        if (task_check(state, PyTuple_GET_ITEM(tuple, i))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Sets the exception for what stands in place of a Task, and returns NULL. */
+static PyObject *refuse_taskid(PyObject *taskid)
+{
+    Py_ssize_t n = PyObject_Size(taskid);
+
+    if (n < 0) {
+        PyErr_Clear();
+        return PyErr_Format(PyExc_TypeError,
+                            "spawn(taskid=): expected one Task such as T[0], an int, a str or a tuple of those, not %R", taskid);
+    }
+    if (n == 0) {
+        return PyErr_Format(PyExc_TypeError,
+                            "spawn(taskid=): %R names no task: a negative index, or one outside the bounds of its space, is empty",
+                            taskid);
+    }
+    return PyErr_Format(
+        PyExc_TypeError,
+        "spawn(taskid=): expected the one Task to be spawned, such as T[0], not a %s: %R; what it waits for goes into "
+        "dependencies=",
+        Py_TYPE(taskid)->tp_name, taskid);
+}
+
 /* A task of the default space, for an int, a str or a tuple of them in place of a Task. */
 static PyObject *named_task(module_state *state, PyObject *taskid)
 {
-    if (!PyLong_Check(taskid) && !PyUnicode_Check(taskid) && !PyTuple_Check(taskid)) {
-        return PyErr_Format(
-            PyExc_TypeError,
-            "spawn(taskid=): expected one Task such as T[0], not %R (a negative index, or one outside the bounds of its "
-            "space, names no task)",
-            taskid);
+    if (PyTuple_Check(taskid) ? has_task(state, taskid) : !PyIndex_Check(taskid) && !PyUnicode_Check(taskid)) {
+        return refuse_taskid(taskid);
     }
     return PyObject_CallOneArg(state->hooks[HOOK_NAMED], taskid);
 }
@@ -142,7 +202,10 @@ static int find_task(request *self, PyObject *const *parameters, PyObject *funct
     }
     task = task_check(self->state, taskid) ? Py_NewRef(taskid) : named_task(self->state, taskid);
     if (task && !task_check(self->state, task)) {
-        PyErr_Format(PyExc_ValueError, "spawn(taskid=): %R names no single task", taskid);
+        PyErr_Format(
+            PyExc_ValueError,
+            "spawn(taskid=): %R names no single task of the default space: an int from 0 on, a str or a tuple of those does",
+            taskid);
         Py_CLEAR(task);
     }
     if (!task) {
@@ -307,6 +370,11 @@ static int take_arguments(request *self, PyObject *const *parameters)
 {
     PyObject *args = parameters[SPAWN_ARGS], *kwargs = parameters[SPAWN_KWARGS];
 
+    if (args && (PyUnicode_Check(args) || !(Py_TYPE(args)->tp_iter || PySequence_Check(args)))) {
+        PyErr_Format(PyExc_TypeError, "spawn(args=): expected the arguments of the call in a tuple, such as (%R,), not %R", args,
+                     args);
+        return -1;
+    }
     if (args && !(self->args = PySequence_Tuple(args))) {
         return -1;
     }
@@ -364,12 +432,16 @@ static int capture(request *self, PyObject *const *parameters, PyObject *functio
 
 static int read_int(PyObject *value, long lowest, const char *argument, int *out)
 {
-    long number = value ? PyLong_AsLong(value) : 0;
+    int overflow = 0;
+    long number = value ? PyLong_AsLongAndOverflow(value, &overflow) : 0;
 
     if (number == -1 && PyErr_Occurred()) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+            PyErr_Format(PyExc_TypeError, "spawn(%s=): expected an int, not %R", argument, value);
+        }
         return -1;
     }
-    if (number < lowest || number > INT_MAX) {
+    if (overflow || number < lowest || number > INT_MAX) {
         PyErr_Format(PyExc_ValueError, "spawn(%s=): expected an int from %ld on, of 32 bits, not %R", argument, lowest, value);
         return -1;
     }

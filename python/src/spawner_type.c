@@ -120,8 +120,11 @@ static int read_arguments(module_state *state, PyObject **out, unsigned *given, 
     Py_ssize_t n_names = names ? PyTuple_GET_SIZE(names) : 0;
 
     if (n_args > N_SPAWN_POSITIONAL) {
-        PyErr_Format(PyExc_TypeError, "spawn() takes a task, its dependencies and keyword arguments, got %zd positional arguments",
-                     n_args);
+        PyErr_Format(
+            PyExc_TypeError,
+            "spawn() takes taskid, dependencies, placement, input, output and inout by position, all others by name: got %zd "
+            "positional arguments",
+            n_args);
         return -1;
     }
     for (Py_ssize_t i = 0; i < n_args; i++) {

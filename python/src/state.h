@@ -61,7 +61,8 @@ typedef enum spawn_parameter {
         N_SPAWN_PARAMETERS
 } spawn_parameter;
 
-#define N_SPAWN_POSITIONAL 2
+/* Those that the published front end takes by position in the same order: taskid to inout. */
+#define N_SPAWN_POSITIONAL 6
 
 typedef struct module_state {
     PyTypeObject *runtime_type;

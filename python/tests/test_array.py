@@ -1,6 +1,9 @@
 """PArray: arrays that move to the tasks that use them, on simulated devices."""
 
+import copy as copying
 import gc
+import operator
+import pickle
 import weakref
 
 import numpy as np
@@ -358,6 +361,33 @@ def test_operators(sims):
     assert np.array_equal(np.asarray(a, dtype=int), [10, 11, 12, 13])
     with pytest.raises(AttributeError):
         a.nonsense
+
+
+def test_an_element_is_a_number(sims):
+    a, n = array.asarray(np.array([1.5, 2.5])), array.asarray(np.array([3, 4]))
+    assert (float(a[1]), int(a[1]), complex(a[0])) == (2.5, 2, 1.5 + 0j)
+    assert list(range(9))[n[0]] == 3
+    assert f"{a[1]:.3f}" == "2.500"
+    assert 2.5 in a
+    assert 7 not in a
+    with pytest.raises(TypeError, match=r"shape \(2,\)"):
+        float(a)
+    with pytest.raises(TypeError, match="integer"):
+        operator.index(a[0])
+    assert spawn(placement=gpu, input=[a])(lambda: (float(a[1]), 1.5 in a)).result() == (2.5, True)
+
+
+@pytest.mark.parametrize("duplicate", [copying.copy, copying.deepcopy, lambda a: pickle.loads(pickle.dumps(a))])
+def test_duplicates(sims, duplicate):
+    a = array.array(np.arange(4.0), name="mine")
+    spawn(placement=gpu, inout=[a])(lambda: a.array.__iadd__(1))
+    b = duplicate(a)
+    assert b.name == "mine"
+    b[0] = 9
+    assert np.array_equal(b, [9, 2, 3, 4])
+    assert np.array_equal(a, [1, 2, 3, 4])
+    inside = spawn(placement=gpu, inout=[a])(lambda: (duplicate(a), a.array.__imul__(2))[0]).result()
+    assert np.array_equal(inside, [1, 2, 3, 4])
 
 
 def test_clone_here(sims):

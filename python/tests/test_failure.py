@@ -132,6 +132,16 @@ def test_the_block_raises_first(rt_options={"n_workers": 1}):
     assert any("boom" in note for note in caught.value.__notes__)
 
 
+def test_few_of_many_failures_are_told_beside_the_error_of_the_block():
+    with pytest.raises(KeyError) as caught, Parla(n_workers=1):
+        for _ in range(50):
+            spawn()(explode).wait()
+        raise KeyError("mine")
+    told = caught.value.__notes__
+    assert len(told) == 9
+    assert "42 more" in told[-1]
+
+
 def test_an_error_in_the_block_cancels_what_has_not_started(gate):
     space = TaskSpace("T")
     ran = []

@@ -158,6 +158,14 @@ def test_context_and_stream(sims):
         parla.get_current_devices()
 
 
+def test_a_context_is_a_placement(sims):
+    """A task where the one that spawns it is."""
+    one = spawn(placement=gpu(1))(lambda: spawn(placement=parla.get_current_context())(parla.get_current_devices)).result()
+    assert one.result() == (gpu(1),)
+    both = spawn(placement=gpu * 2)(lambda: spawn(placement=[parla.get_current_context()])(parla.get_current_devices)).result()
+    assert set(both.result()) == {gpu(0), gpu(1)}
+
+
 def test_an_async_body_stays_on_its_device(sims):
     @spawn(placement=gpu(1))
     async def body():

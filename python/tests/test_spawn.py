@@ -2,9 +2,10 @@
 
 import functools
 
+import numpy as np
 import parla
 import pytest
-from parla import Parla, Task, TaskSpace, cpu, spawn
+from parla import Parla, Task, TaskSpace, cpu, gpu, spawn
 
 
 def test_decorator_returns_a_task(rt):
@@ -217,15 +218,24 @@ def test_without_a_runtime():
         ({"taskid": 1.5}, TypeError, "taskid"),
         ({"name": 3}, TypeError, "name"),
         ({"kwargs": [1]}, TypeError, "kwargs"),
-        ({"args": 3}, TypeError, "iterable"),
-        ({"priority": "high"}, TypeError, "int"),
+        ({"taskid": -1}, ValueError, r"taskid.*-1 names no single task"),
+        ({"args": 3}, TypeError, r"args=.*\(3,\)"),
+        ({"args": "x"}, TypeError, r"args=.*\('x',\)"),
+        ({"priority": "high"}, TypeError, "priority=.*'high'"),
+        ({"priority": 2**80}, ValueError, "priority"),
+        ({"retries": 1.5}, TypeError, "retries="),
         ({"priority": 2**40}, ValueError, "priority"),
         ({"placement": "gpu"}, TypeError, "placement"),
         ({"vcus": 2}, ValueError, "vcus"),
         ({"vcus": -0.1}, ValueError, "vcus"),
+        ({"vcus": "half"}, TypeError, "vcus.*'half'"),
+        ({"vcus": [0.5]}, TypeError, "vcus"),
         ({"memory": -1}, ValueError, "memory"),
+        ({"memory": 2**70}, ValueError, "memory"),
+        ({"memory": "1G"}, ValueError, "memory"),
         ({"input": [3]}, TypeError, "input"),
         ({"inout": "a"}, TypeError, "inout"),
+        ({"inout": 3}, TypeError, "inout: expected an array"),
     ],
 )
 def test_bad_arguments(rt, arguments, error, words):
@@ -238,8 +248,27 @@ def test_unknown_and_repeated_arguments(rt):
         spawn(nonsense=1)
     with pytest.raises(TypeError, match="twice"):
         spawn(None, [], dependencies=[])
-    with pytest.raises(TypeError, match="positional"):
-        spawn(None, [], cpu)
+    with pytest.raises(TypeError, match="inout by position"):
+        spawn(None, [], cpu, [], [], [], 1)
+
+
+def test_arguments_by_position(sims):
+    """The published front end takes them so, in this order."""
+    first, a = spawn()(lambda: 1), parla.array.asarray(np.zeros(3))
+    body = spawn(TaskSpace("T")[0], [first], gpu(1), [], [], [a])(lambda: (a.array.__setitem__(0, 1), parla.get_current_devices()))
+    assert body.result()[1] == (gpu(1),)
+    assert a[0] == 1
+
+
+@pytest.mark.parametrize("wrap", [lambda task: [task], lambda task: (task,), lambda task: parla.Tasks(task)])
+def test_a_collection_in_place_of_the_task(rt, wrap):
+    task = spawn()(lambda: 1)
+    with pytest.raises(TypeError, match=r"the one Task to be spawned.*dependencies="):
+        spawn(wrap(task))(lambda: None)
+
+
+def test_integers_of_numpy_name_tasks(rt):
+    assert spawn(np.int64(12))(lambda: 1).name == "global_12"
 
 
 def test_functions_that_cannot_be_bodies(rt):
@@ -249,7 +278,16 @@ def test_functions_that_cannot_be_bodies(rt):
     async def async_generator():
         yield 1
 
-    for function in (generator, async_generator):
+    class Holder:
+        def method(self):
+            yield 1
+
+    class Callable:
+        def __call__(self):
+            yield 1
+
+    hidden = (Holder().method, functools.partial(generator), functools.partial(Holder().method), Callable())
+    for function in (generator, async_generator, *hidden):
         with pytest.raises(TypeError, match="generator"):
             spawn()(function)
     with pytest.raises(TypeError, match="function"):
