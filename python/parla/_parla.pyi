@@ -1,7 +1,9 @@
 """The C half of the package: see python/src."""
 
 from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Sequence
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import Any, Generic, Literal, TypeVar, final, overload
+
+from typing_extensions import Self, disjoint_base
 
 _R = TypeVar("_R")
 _Row = tuple[int, int, str, str, int, int]
@@ -33,6 +35,7 @@ class ForkedError(ParlaError): ...
 class DeviceMemoryError(ParlaError, MemoryError): ...
 class TransportError(ParlaError): ...
 
+@final
 class Task(Generic[_R]):
     """One unit of work; made by spawn() and by indexing a TaskSpace."""
 
@@ -52,8 +55,9 @@ class Task(Generic[_R]):
     def add_done_callback(self, function: Callable[[Task[_R]], object], /) -> None: ...
     def __await__(self) -> Generator[Any, None, _R]: ...
 
+@disjoint_base
 class Space:
-    def __init__(self, name: str = "") -> None: ...
+    def __new__(cls, name: str = "", *args: Any, **kwargs: Any) -> Self: ...
     @property
     def name(self) -> str: ...
     @property
@@ -109,9 +113,10 @@ def spawn_many(
     name: str | None = None,
 ) -> Task[list[_R]]: ...
 
+@final
 class Runtime:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         n_workers: int = 0,
         devices: str | None = None,
         policy: str | None = None,
@@ -121,7 +126,7 @@ class Runtime:
         window: int = 0,
         stall_ns: int = 0,
         receipt: str | None = None,
-    ) -> None: ...
+    ) -> Self: ...
     @property
     def devices(self) -> tuple[_Row, ...]: ...
     @property
@@ -141,6 +146,7 @@ class Runtime:
     def trace_end(self) -> None: ...
     def __parla_runtime__(self) -> object: ...
 
+@final
 class View:
     """Memory of an array's copy; behind the buffer protocol where the host can read it."""
 
@@ -149,15 +155,17 @@ class View:
     is_native: bool
     is_readonly: bool
 
+@final
 class Block:
     """Memory of a device, given back when the object goes."""
 
     address: int
     n_bytes: int
 
+@final
 class Data:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         shape: tuple[int, ...],
         item_bytes: int,
         name: str | None = None,
@@ -165,7 +173,7 @@ class Data:
         strides: tuple[int, ...] | None = None,
         owner: object = None,
         /,
-    ) -> None: ...
+    ) -> Self: ...
     @classmethod
     def over(cls, capsule: object, /) -> Data: ...
     @property

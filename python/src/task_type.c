@@ -462,22 +462,25 @@ static PyObject *task_repr(TaskObject *self)
     return text;
 }
 
-PyDoc_STRVAR(result_doc,
-             "result(timeout=None)\n--\n\nWait for the task and return what its body returned, or raise what it raised.\n\n"
-             "timeout is in seconds; TaskTimeout (a TimeoutError) is raised when it is over. Blocks the calling thread.");
-PyDoc_STRVAR(exception_doc, "exception(timeout=None)\n--\n\nWait for the task and return its exception, or None if it is done.");
-PyDoc_STRVAR(wait_doc,
-             "wait(timeout=None)\n--\n\nWait until the task has ended, however it ended. Return False if the timeout came first.");
-PyDoc_STRVAR(done_doc, "done()\n--\n\nTrue once the task is done, failed or cancelled. Does not block.");
+PyDoc_STRVAR(
+    result_doc,
+    "result($self, /, timeout=None)\n--\n\nWait for the task and return what its body returned, or raise what it raised.\n\n"
+    "timeout is in seconds; TaskTimeout (a TimeoutError) is raised when it is over. Blocks the calling thread.");
+PyDoc_STRVAR(exception_doc,
+             "exception($self, /, timeout=None)\n--\n\nWait for the task and return its exception, or None if it is done.");
+PyDoc_STRVAR(
+    wait_doc,
+    "wait($self, /, timeout=None)\n--\n\nWait until the task has ended, however it ended. Return False if the timeout came first.");
+PyDoc_STRVAR(done_doc, "done($self, /)\n--\n\nTrue once the task is done, failed or cancelled. Does not block.");
 PyDoc_STRVAR(cancel_doc,
-             "cancel()\n--\n\nCancel a task that has not started, with those that depend on it, and return True.\n\n"
+             "cancel($self, /)\n--\n\nCancel a task that has not started, with those that depend on it, and return True.\n\n"
              "A started `async def` body gets TaskCancelled at its next step; for it and for ended tasks False is returned.");
 PyDoc_STRVAR(callback_doc,
-             "add_done_callback(function)\n--\n\nCall function(task) once the task has ended, on a thread of its own.");
+             "add_done_callback($self, function, /)\n--\n\nCall function(task) once the task has ended, on a thread of its own.");
 
 PyDoc_STRVAR(
     why_doc,
-    "why()\n--\n\nTell why a task runs where it runs, why it does not run yet, or how it ended. Does not block.\n\n"
+    "why($self, /)\n--\n\nTell why a task runs where it runs, why it does not run yet, or how it ended. Does not block.\n\n"
     "Returns a dict. \"state\", \"devices\" (names of those that its body got) and \"error\" (what it raised or why it was cancelled,\n"
     "as text; None if it did not fail) are there in any case. While it is queued, or in its body\n"
     "(``get_current_task().why()``), also \"policy\", \"choice\" (which of the placements was taken, -1 before that), \"passed\"\n"

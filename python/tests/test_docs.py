@@ -3,6 +3,7 @@
 import ast
 import doctest
 import importlib
+import inspect
 import pathlib
 import pkgutil
 import subprocess
@@ -63,6 +64,12 @@ def test_stubs_fit_the_extension():
         if isinstance(found, type) and not issubclass(found, Exception):
             assert {member for member in vars(found) if not member.startswith("__")} <= set(members), name
             assert all(hasattr(found, member) for member in members), name
+
+
+def test_signatures_of_methods():
+    """What help() and editors show, which read it from the docstrings of the extension."""
+    assert list(inspect.signature(parla.Task.result).parameters) == ["self", "timeout"]
+    assert list(inspect.signature(parla.spawn).parameters)[:3] == ["taskid", "dependencies", "placement"]
 
 
 @pytest.mark.stress
