@@ -10,7 +10,7 @@ import atexit as _atexit
 import importlib as _importlib
 import os as _os
 
-from . import _accesses, _cuda, _globals, _job, _parla, _placement, array, context, devices, runtime, tasks, variants
+from . import _accesses, _cuda, _globals, _parla, _placement, array, context, devices, runtime, tasks, variants
 from ._callbacks import listener as _listener
 from ._parla import (
     ConfigError,
@@ -124,7 +124,7 @@ _parla._set_hooks(
     )
 )
 if runtime.is_launched():
-    _job.watch()
+    _importlib.import_module("._job", __name__).watch()
 _atexit.register(runtime.stop_at_exit)
 
 __all__ = [

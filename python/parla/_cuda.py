@@ -10,7 +10,7 @@ CuPy is imported when a runtime with a CUDA device runs its first body there, Py
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import importlib
 import sys
 
 import numpy as np
@@ -29,7 +29,7 @@ _streams: dict[tuple[int, int], object] = {}
 def cupy() -> object:
     """Return CuPy, None where it is not installed."""
     if "cupy" not in _modules:
-        spec = None if "cupy" in sys.modules else importlib.util.find_spec("cupy")
+        spec = None if "cupy" in sys.modules else importlib.import_module("importlib.util").find_spec("cupy")
         has_cupy = "cupy" in sys.modules or (spec is not None and spec.origin is not None)  # not just a folder of that name
         _modules["cupy"] = importlib.import_module("cupy") if has_cupy else None
     return _modules["cupy"]

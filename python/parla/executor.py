@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import collections
+import logging
+import math
 import threading
 import weakref
 from collections.abc import Callable
@@ -15,17 +18,21 @@ __all__ = ["ParlaExecutor", "register_joblib"]
 
 _alive: weakref.WeakSet[ParlaExecutor] = weakref.WeakSet()
 
+_Call = tuple[Future, Callable, tuple, dict]
+
 
 class ParlaExecutor(Executor):
     """Runs calls as Parla tasks and gives futures of `concurrent.futures`.
 
-    Inside ``with Parla():`` the calls become tasks of that runtime. Elsewhere the executor starts a runtime of its own, which lives until
-    `shutdown`; while it does, it is the active one. Calls that block keep a worker, as in any pool of threads.
+    Inside ``with Parla():`` the calls become tasks of that runtime, and when it ends, calls that have not started are cancelled. Elsewhere
+    the executor starts a runtime of its own, which lives until `shutdown`; while it does, it is the active one. Calls that block keep a
+    worker, as in any pool of threads.
 
     Parameters
     ----------
     max_workers : int, optional
-        Worker threads of a runtime of its own; one for each core by default.
+        How many calls run at once, at most: worker threads of a runtime of its own. By default one for each core, or all workers of the
+        active runtime.
     initializer, initargs
         Called on each worker thread before its first call.
     **options
@@ -47,8 +54,9 @@ class ParlaExecutor(Executor):
             raise TypeError("initializer must be a callable")
         self._lock = threading.Lock()
         self._tasks: dict[_parla.Task, Future] = {}
+        self._waiting: collections.deque[_Call] = collections.deque()  # while there are max_workers tasks, if the runtime has more workers
         self._is_shut = False
-        self._is_broken = False
+        self._broken = False
         self._initializer, self._initargs = initializer, initargs
         self._of_thread = threading.local()
         self._own: runtime.Parla | None = None
@@ -56,30 +64,52 @@ class ParlaExecutor(Executor):
             self._own = runtime.Parla(n_workers=max_workers, **options)
             self._own.__enter__()
         self._runtime = _parla.active()
-        self._max_workers = max_workers or self._runtime.info()["n_workers"]
+        n_workers = self._runtime.info()["n_workers"]
+        self._max_workers = max_workers or n_workers
+        self._most_tasks = math.inf if self._max_workers >= n_workers else self._max_workers
+        if runtime.current().attached(_Ending) is None:
+            runtime.current().attach(_Ending())
         _alive.add(self)
 
     def submit(self, function: Callable, /, *args: object, **kwargs: object) -> Future:
         """Run ``function(*args, **kwargs)`` as a task. Does not block."""
         future: Future = Future()
         with self._lock:
-            if self._is_broken:
+            if self._broken:
                 raise BrokenThreadPool("a thread's initializer failed, so the executor is not usable any more")
             if self._is_shut or not self._runtime.is_usable:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            name = getattr(function, "__name__", type(function).__name__)
-            task = _parla.spawn(args=(future, function, args, kwargs), name=name)(self._run)
-            self._tasks[task] = future
+            if len(self._tasks) < self._most_tasks:
+                self._start_locked((future, function, args, kwargs))
+            else:
+                self._waiting.append((future, function, args, kwargs))
         return future
 
+    def _start_locked(self, call: _Call) -> None:
+        name = getattr(call[1], "__name__", type(call[1]).__name__)
+        task = _parla.spawn(args=call, name=name)(self._run)
+        self._tasks[task] = call[0]
+
+    def _start_waiting_locked(self) -> None:
+        while self._waiting and len(self._tasks) < self._most_tasks:
+            call = self._waiting.popleft()
+            try:
+                self._start_locked(call)
+            except _parla.ParlaError as error:  # the runtime ends
+                if call[0].set_running_or_notify_cancel():
+                    call[0].set_exception(error)
+
     def _prepare_thread(self) -> None:
-        """Call the initializer unless this thread has. Raises BrokenThreadPool if it fails."""
+        """Call the initializer unless this thread has. Raises BrokenThreadPool if it fails, or has failed on any thread."""
+        if self._broken:
+            raise BrokenThreadPool("a thread's initializer failed")
         if self._initializer is None or getattr(self._of_thread, "is_ready", False):
             return
         try:
             self._initializer(*self._initargs)
         except BaseException as error:
-            self._is_broken = True
+            self._broken = True
+            logging.getLogger("concurrent.futures").critical("Exception in initializer:", exc_info=True)
             raise BrokenThreadPool("a thread's initializer failed") from error
         self._of_thread.is_ready = True
 
@@ -96,32 +126,58 @@ class ParlaExecutor(Executor):
         finally:
             with self._lock:
                 self._tasks.pop(_parla.current_task(), None)
+                self._start_waiting_locked()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no further calls; cancel those that have not started, if asked to; wait for the rest unless `wait` is false."""
         with self._lock:
             self._is_shut = True
-            pending = dict(self._tasks)
             own, self._own = self._own, None
         if cancel_futures:
-            for future in pending.values():
-                future.cancel()
+            self._cancel_rest()
         if wait:
-            _finish(tuple(pending), own)
+            self._finish(own)
         elif own is not None:
-            threading.Thread(target=_finish, args=(tuple(pending), own), name="parla-executor").start()
+            threading.Thread(target=self._finish, args=(own,), name="parla-executor").start()
+
+    def _cancel_rest(self) -> None:
+        """Cancel the calls that have not started."""
+        with self._lock:
+            futures = [*self._tasks.values(), *(call[0] for call in self._waiting)]
+        for future in futures:
+            future.cancel()
+
+    def _finish(self, own: runtime.Parla | None) -> None:
+        """Wait for the tasks, then stop the runtime that the executor has started."""
+        while _parla.active() is self._runtime:
+            with self._lock:
+                tasks = tuple(self._tasks)
+            if not tasks:
+                break
+            _parla.wait_tasks(tasks)
+            with self._lock:  # tasks that were cancelled have not taken themselves off
+                for task in tasks:
+                    self._tasks.pop(task, None)
+                self._start_waiting_locked()
+        if own is not None:
+            own.__exit__(None, None, None)
 
     def __del__(self) -> None:
         if not getattr(self, "_is_shut", True):
             self.shutdown(wait=False)
 
 
-def _finish(tasks: tuple[_parla.Task, ...], own: runtime.Parla | None) -> None:
-    """Wait for the tasks, then stop the runtime that the executor has started."""
-    if _parla.active() is not None:
-        _parla.wait_tasks(tasks)
-    if own is not None:
-        own.__exit__(None, None, None)
+class _Ending:
+    """Kept with a runtime: when that stops, nobody is left waiting for a call that will not run."""
+
+    def finishing(self) -> None:
+        """The runtime waits for all tasks, those of executors too."""
+
+    def stopping(self) -> None:
+        """Cancel what has not started."""
+        for executor in list(_alive):
+            if executor._runtime is _parla.active():
+                executor._cancel_rest()
 
 
 def _shut_all() -> None:

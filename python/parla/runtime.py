@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -386,6 +385,8 @@ class Parla:
         written back or fetched again for lack of memory; "evictions", "evicted_bytes"; "copy_ns", "overlap_ns" (time of copies, and
         how much of it beside running tasks); "links" (a list of "from", "to", "copies", "bytes", "busy_ns").
         """
+        import json  # slow to import
+
         return json.loads(self._active().receipt(True))
 
     def print_receipt(self) -> None:
