@@ -63,7 +63,7 @@ static int spawn_follower(follower *self, RuntimeObject *runtime)
     task->phase = TASK_PENDING;
     code = parla_task_spawn(runtime->rt, &task->handle, &options);
     if (code < 0) {
-        error_raise(task->state, code, "adopting a task");
+        error_raise(task_state(task), code, "adopting a task");
         task->phase = TASK_NAMED;
         task_track(task);
         Py_DECREF(task);

@@ -37,7 +37,7 @@ static PyObject *await_new(module_state *state, PyObject *tasks, bool is_single)
 PyObject *await_one(PyObject *task)
 {
     PyObject *tasks = PyTuple_Pack(1, task);
-    PyObject *self = tasks ? await_new(((TaskObject *)task)->state, tasks, true) : NULL;
+    PyObject *self = tasks ? await_new(task_state((TaskObject *)task), tasks, true) : NULL;
 
     Py_XDECREF(tasks);
     return self;

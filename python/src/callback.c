@@ -186,7 +186,7 @@ void callback_runner(parla_runner *out, RuntimeObject *runtime)
 /* The task whose body this thread runs, of whichever interpreter. Borrowed. */
 static _Thread_local TaskObject *current;
 
-TaskObject *callback_current(module_state *state) { return current && current->state == state ? current : NULL; }
+TaskObject *callback_current(module_state *state) { return current && task_state(current) == state ? current : NULL; }
 
 /* --- Shared libraries ---
  *
@@ -244,17 +244,28 @@ static void add_note(TaskObject *task, PyObject *exception, const parla_context 
     PyObject *note = task->is_many
                          ? PyUnicode_FromFormat("in call %zu of Parla task '%U'", parla_context_index(context), task->name)
                          : PyUnicode_FromFormat("in Parla task '%U'", task->name);
-    PyObject *result = note ? PyObject_CallMethodOneArg(exception, task->state->name_add_note, note) : NULL;
+    PyObject *result = note ? PyObject_CallMethodOneArg(exception, task_state(task)->name_add_note, note) : NULL;
 
     Py_XDECREF(note);
     Py_XDECREF(result);
     PyErr_Clear();
 }
 
+/* Takes over the reference. Without memory for it, those who look find the exception's own, which grows from one to the next. */
+static void keep_traceback(TaskObject *task, PyObject *traceback)
+{
+    if (task_extra_own(task)) {
+        Py_XSETREF(task->extra->traceback, traceback);
+    } else {
+        PyErr_Clear();
+        Py_XDECREF(traceback);
+    }
+}
+
 /* Takes the exception that is set, keeps it in the task and gives it to the library. Returns the code to be returned by the body. */
 static int fail(TaskObject *task, parla_context *context)
 {
-    module_state *state = task->state;
+    module_state *state = task_state(task);
     PyObject *type, *exception, *traceback, *text, *reference;
     deferred_object *payload;
     const char *words = NULL;
@@ -282,7 +293,7 @@ static int fail(TaskObject *task, parla_context *context)
         Py_XDECREF(traceback);
     } else {
         Py_XSETREF(task->value, exception);
-        Py_XSETREF(task->traceback, traceback);
+        keep_traceback(task, traceback);
         task->has_raised = true;
     }
     Py_DECREF(type);
@@ -296,7 +307,7 @@ static int fail(TaskObject *task, parla_context *context)
 int callback_body(parla_context *context, void *arg)
 {
     TaskObject *task = arg;
-    module_state *state = task->state;
+    module_state *state = task->runtime->state;
     TaskObject *outer = current;
     PyObject *result = NULL, *token = NULL;
     int status = -1;
@@ -304,7 +315,7 @@ int callback_body(parla_context *context, void *arg)
     deferred_drain(&state->ends);
     task->handle = parla_context_task(context);
     current = task;
-    if (PyContext_Enter(task->context) == 0) {
+    if ((task->context || (task->context = PyContext_New())) && PyContext_Enter(task->context) == 0) {
         PyObject *type, *value, *traceback;
 
         status = notice_libraries(state) < 0 || native_begin(task, context, &token) < 0 ? -1 : step_run(task, context, &result);
@@ -324,7 +335,7 @@ int callback_body(parla_context *context, void *arg)
         status = PARLA_SUSPENDED;
     } else if (status == 0) {
         Py_XSETREF(task->value, result);
-        Py_CLEAR(task->traceback); /* of a try before */
+        Py_CLEAR(task->extra->traceback); /* of a try before */
         task->has_raised = false;
     } else {
         status = fail(task, context);
@@ -344,14 +355,14 @@ int callback_call(parla_context *context, void *arg)
     PyObject *own;
     int status = -1;
 
-    deferred_drain(&task->state->ends);
+    deferred_drain(&task_state(task)->ends);
     task->handle = parla_context_task(context);
     current = task;
-    own = PyContext_Copy(task->context); /* others may have entered that one */
+    own = task->context ? PyContext_Copy(task->context) : PyContext_New(); /* others may have entered that one */
     if (own && PyContext_Enter(own) == 0) {
         PyObject *type, *value, *traceback;
 
-        status = notice_libraries(task->state) < 0 ? -1 : step_call(task, parla_context_index(context));
+        status = notice_libraries(task_state(task)) < 0 ? -1 : step_call(task, parla_context_index(context));
         PyErr_Fetch(&type, &value, &traceback);
         (void)PyContext_Exit(own);
         PyErr_Restore(type, value, traceback);

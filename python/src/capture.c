@@ -133,7 +133,9 @@ void capture_root(PyObject *function, PyObject *context)
 {
     PyObject *cells = PyFunction_GetClosure(function);
 
-    PyObject_GC_UnTrack(context);
+    if (context) {
+        PyObject_GC_UnTrack(context);
+    }
     PyObject_GC_UnTrack(function);
     if (cells && is_unshared(cells)) {
         PyObject_GC_UnTrack(cells);
@@ -156,5 +158,7 @@ void capture_unroot(PyObject *function, PyObject *context)
         track(cells);
     }
     track(function);
-    track(context);
+    if (context) {
+        track(context);
+    }
 }

@@ -12,7 +12,7 @@ bool capture_is_temporary(PyObject *function, size_t n_args_and_flags);
  * temporary, whose cells are replaced in place. New reference or NULL. */
 PyObject *capture_closure(PyObject *function, bool is_temporary);
 
-/* Takes a function that nobody else has, with its closure, and a context off the lists of the garbage collector, and puts them back. Whoever
+/* Takes a function that nobody else has, with its closure, and a context, if there is one, off the lists of the garbage collector, and puts them back. Whoever
  * roots them keeps them alive, and unroots them before letting go. */
 void capture_root(PyObject *function, PyObject *context);
 void capture_unroot(PyObject *function, PyObject *context);

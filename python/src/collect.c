@@ -43,9 +43,9 @@ static int add_task(task_list *self, RuntimeObject *runtime, TaskObject *task)
     }
     if (task->is_foreign && self->refuses_foreign) {
         error_format(
-            task->state, EXCEPTION_StateError,
+            task_state(task), EXCEPTION_StateError,
             "spawn(dependencies=): task '%U' runs at rank %d; tasks of different ranks are ordered by the blocks that they name",
-            task->name, task->rank);
+            task->name, task->extra->rank);
         return -1;
     }
     if (task_has_ended(task)) {
@@ -54,7 +54,7 @@ static int add_task(task_list *self, RuntimeObject *runtime, TaskObject *task)
         }
         /* A failed task still counts: it cancels those that depend on it. */
         if (task->runtime != runtime) {
-            error_format(task->state, EXCEPTION_StateError, "task '%U' failed in a runtime that has ended", task->name);
+            error_format(task_state(task), EXCEPTION_StateError, "task '%U' failed in a runtime that has ended", task->name);
             return -1;
         }
     } else if (task_bind(task, runtime) < 0) {

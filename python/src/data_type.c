@@ -161,10 +161,10 @@ static void data_dealloc(DataObject *self)
 /* Memory of a device belongs to the array's copy there, which may move once the body has returned: callback.c looks at these then. */
 static int remember_view(TaskObject *task, PyObject *view)
 {
-    if (!task->views && !(task->views = PyList_New(0))) {
+    if (!task_extra_own(task) || (!task->extra->views && !(task->extra->views = PyList_New(0)))) {
         return -1;
     }
-    return PyList_Append(task->views, view);
+    return PyList_Append(task->extra->views, view);
 }
 
 static int read_range(parla_range *out, PyObject *triple)
@@ -238,8 +238,8 @@ static Py_ssize_t find_access(DataObject *self, TaskObject *task, long member, P
 
     *out_n = 0;
 
-    for (Py_ssize_t i = 0; task->accesses && i < PyList_GET_SIZE(task->accesses); i++) {
-        PyObject *row = PyList_GET_ITEM(task->accesses, i);
+    for (Py_ssize_t i = 0; task->extra->accesses && i < PyList_GET_SIZE(task->extra->accesses); i++) {
+        PyObject *row = PyList_GET_ITEM(task->extra->accesses, i);
         int contains, rank;
 
         if (((DataObject *)PyTuple_GET_ITEM(row, 0))->data != self->data) {
@@ -297,7 +297,7 @@ static PyObject *data_local(DataObject *self, PyObject *args)
                             "array '%s' is not named by task '%U': list it in input=, output= or inout= of its spawn",
                             parla_data_name(self->data), task->name);
     }
-    row = PyList_GET_ITEM(task->accesses, i);
+    row = PyList_GET_ITEM(task->extra->accesses, i);
     mode = PyLong_AsLong(PyTuple_GET_ITEM(row, 1));
     code = mode & PARLA_ORDER ? parla_context_source(context, (size_t)i, &instance)
                               : parla_context_instance(context, (size_t)i, &instance);

@@ -25,7 +25,7 @@ const parla_context *lease_context(module_state *state, TaskObject **out_task)
     if (*out_task && context) {
         return context;
     }
-    if (!borrowed || lease_of(borrowed)->task->state != state) {
+    if (!borrowed || task_state(lease_of(borrowed)->task) != state) {
         return NULL;
     }
     *out_task = lease_of(borrowed)->task;

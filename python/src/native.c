@@ -207,7 +207,7 @@ int native_begin(TaskObject *task, const parla_context *context, PyObject **out_
     }
     arguments = Py_BuildValue("(ON)", PyTuple_GET_ITEM(PyTuple_GET_ITEM(task->runtime->devices, i_device), ROW_ORDINAL),
                               PyLong_FromVoidPtr(parla_context_queue(context, 0)));
-    *out_token = arguments ? PyObject_CallObject(task->state->hooks[HOOK_BODY_BEGIN], arguments) : NULL;
+    *out_token = arguments ? PyObject_CallObject(task_state(task)->hooks[HOOK_BODY_BEGIN], arguments) : NULL;
     Py_XDECREF(arguments);
     return *out_token ? 0 : -1;
 }
@@ -220,7 +220,7 @@ int native_end(TaskObject *task, PyObject *token)
         return 0;
     }
     PyErr_Fetch(&type, &value, &traceback);
-    result = PyObject_CallOneArg(task->state->hooks[HOOK_BODY_END], token);
+    result = PyObject_CallOneArg(task_state(task)->hooks[HOOK_BODY_END], token);
     Py_DECREF(token);
     if (type) {
         PyErr_Clear(); /* the body's own exception tells more */

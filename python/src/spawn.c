@@ -186,7 +186,7 @@ static int renew(TaskObject *task)
         task_reset(task);
     }
     if (task->phase == TASK_PENDING) {
-        error_format(task->state, EXCEPTION_StateError, "spawn: task '%U' is already spawned and has not ended", task->name);
+        error_format(task_state(task), EXCEPTION_StateError, "spawn: task '%U' is already spawned and has not ended", task->name);
         return -1;
     }
     return 0;
@@ -406,6 +406,19 @@ static int put_inside(request *self, PyObject *pool, PyObject *cores)
     return 0;
 }
 
+/* Most are empty, and cost nothing until the body enters them. */
+static int capture_context(request *self)
+{
+    self->context = self->turn ? Py_NewRef(PyTuple_GET_ITEM(self->turn, TURN_CONTEXT)) : PyContext_CopyCurrent();
+    if (!self->context) {
+        return -1;
+    }
+    if (PyObject_Size(self->context) == 0) {
+        Py_CLEAR(self->context);
+    }
+    return 0;
+}
+
 static int capture(request *self, PyObject *const *parameters, PyObject *function)
 {
     if (self->n_retries && PyCoro_CheckExact(function)) {
@@ -424,8 +437,7 @@ static int capture(request *self, PyObject *const *parameters, PyObject *functio
         put_inside(self, parameters[SPAWN_VLC], parameters[SPAWN_CORES]) < 0) {
         return -1;
     }
-    self->context = self->turn ? Py_NewRef(PyTuple_GET_ITEM(self->turn, TURN_CONTEXT)) : PyContext_CopyCurrent();
-    return self->context ? 0 : -1;
+    return capture_context(self);
 }
 
 /* --- To the library --- */
@@ -458,32 +470,47 @@ static const void *kernel_of(PyObject *work)
     return PyFunction_Check(work) ? PyFunction_GetCode(work) : work;
 }
 
-/* Moves what the body needs from the request to the task. */
+/* Moves what the body needs, and few have, from the request to the task. Returns 0 or -1 with an exception set. */
+static int hand_over_extra(request *self)
+{
+    task_extra *extra = self->task->extra;
+
+    if (extra == &task_no_extra && !self->n_retries && !self->args && !self->kwargs && !self->watched && !self->access_list) {
+        return 0;
+    }
+    if (!(extra = task_extra_own(self->task))) {
+        return -1;
+    }
+    Py_XSETREF(extra->repeated, self->n_retries ? Py_NewRef(self->work) : NULL);
+    Py_XSETREF(extra->args, self->args);
+    Py_XSETREF(extra->kwargs, self->kwargs);
+    Py_XSETREF(extra->watched, self->watched);
+    Py_XSETREF(extra->accesses, self->access_list);
+    self->args = self->kwargs = self->watched = self->access_list = NULL;
+    return 0;
+}
+
+/* Moves the rest. */
 static void hand_over(request *self)
 {
     TaskObject *task = self->task;
 
-    Py_XSETREF(task->repeated, self->n_retries ? Py_NewRef(self->work) : NULL);
     Py_XSETREF(task->work, self->work);
     Py_XSETREF(task->value, Py_XNewRef(self->how.results));
     task->is_many = self->how.results != NULL;
     task->n_retries = self->n_retries;
-    Py_XSETREF(task->args, self->args);
-    Py_XSETREF(task->kwargs, self->kwargs);
-    Py_XSETREF(task->watched, self->watched);
     Py_XSETREF(task->context, self->context);
-    Py_XSETREF(task->accesses, self->access_list);
     if (self->is_own_work && self->n_retries == 0) {
         capture_root(task->work, task->context);
         task->is_rooted = true;
     }
-    self->work = self->args = self->kwargs = self->watched = self->context = self->access_list = NULL;
+    self->work = self->context = NULL;
 }
 
 static int submit(request *self)
 {
     TaskObject *task = self->task;
-    task_phase phase = task->phase;
+    task_phase phase = (task_phase)task->phase;
     parla_task_options options = PARLA_TASK_OPTIONS_INIT;
     int code;
 
@@ -504,6 +531,9 @@ static int submit(request *self)
     options.accesses = self->accesses.items;
     options.n_accesses = self->accesses.n;
 
+    if (hand_over_extra(self) < 0) {
+        return -1;
+    }
     hand_over(self);
     Py_INCREF(task);
     PyObject_GC_UnTrack(task);
@@ -547,8 +577,7 @@ static int become_foreign(request *self, PyObject *rank)
             self->task->name, value);
         return -1;
     }
-    task_become_foreign(self->task, value);
-    return 1;
+    return task_become_foreign(self->task, value) < 0 ? -1 : 1;
 }
 
 /* Lets state->flow look at the spawn. It returns None if no array over several ranks is named; the rank of a task that runs elsewhere;

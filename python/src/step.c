@@ -12,7 +12,7 @@
 /* Tells the user about globals that have other values than when the task was spawned. */
 static int check_watched(TaskObject *task)
 {
-    PyObject *watched = task->watched, *globals;
+    PyObject *watched = task->extra->watched, *globals;
 
     if (!watched) {
         return 0;
@@ -27,7 +27,7 @@ static int check_watched(TaskObject *task)
         if (!now || now == old) {
             continue;
         }
-        result = PyObject_CallFunctionObjArgs(task->state->hooks[HOOK_REBOUND], task->work, name, old, now, NULL);
+        result = PyObject_CallFunctionObjArgs(task_state(task)->hooks[HOOK_REBOUND], task->work, name, old, now, NULL);
         if (!result) {
             return -1;
         }
@@ -42,7 +42,7 @@ static int remember_devices(TaskObject *task, const parla_context *context)
     PyObject *devices;
 
     if (n == 0 || (n == 1 && parla_context_device(context, 0) == 0)) {
-        Py_CLEAR(task->devices);
+        Py_CLEAR(task->extra->devices);
         return 0;
     }
     devices = PyTuple_New((Py_ssize_t)n);
@@ -55,10 +55,11 @@ static int remember_devices(TaskObject *task, const parla_context *context)
         }
         PyTuple_SET_ITEM(devices, (Py_ssize_t)i, index);
     }
-    if (!devices) {
+    if (!devices || !task_extra_own(task)) {
+        Py_XDECREF(devices);
         return -1;
     }
-    Py_XSETREF(task->devices, devices);
+    Py_XSETREF(task->extra->devices, devices);
     return 0;
 }
 
@@ -67,7 +68,7 @@ static PySendResult throw_into(TaskObject *task, PyObject *exception, PyObject *
 {
     PyObject *type, *value, *traceback;
 
-    *out = PyObject_CallMethodOneArg(task->work, task->state->name_throw, exception);
+    *out = PyObject_CallMethodOneArg(task->work, task_state(task)->name_throw, exception);
     if (*out) {
         return PYGEN_NEXT;
     }
@@ -110,17 +111,17 @@ static int suspend(TaskObject *task, parla_context *context, PyObject *awaited)
     task_list tasks;
     int code, status = -1;
 
-    if (!is_awaitable(task->state, awaited)) {
+    if (!is_awaitable(task_state(task), awaited)) {
         PyErr_Format(PyExc_TypeError, "await: a Parla task waits for Parla tasks, spaces and collections, not for %R", awaited);
         return -1;
     }
     task_list_init(&tasks);
-    if (task_list_add(&tasks, task->state, task->runtime, awaited, "await in a Parla task") == 0) {
+    if (task_list_add(&tasks, task_state(task), task->runtime, awaited, "await in a Parla task") == 0) {
         size_t n = 0;
 
         for (size_t i = 0; i < tasks.n; i++) {
             if (parla_task_equal(tasks.handles[i], task->handle)) {
-                error_format(task->state, EXCEPTION_StateError, "task '%U' awaits itself", task->name);
+                error_format(task_state(task), EXCEPTION_StateError, "task '%U' awaits itself", task->name);
                 goto done;
             }
             if (!parla_task_has_ended(tasks.handles[i])) {
@@ -131,7 +132,7 @@ static int suspend(TaskObject *task, parla_context *context, PyObject *awaited)
 
         status = n > 0 && views_check(task, &no_result) < 0 ? -1 : n > 0;
         if (status > 0 && (code = parla_suspend_on(context, tasks.handles, n)) < 0) {
-            error_raise(task->state, code, "await");
+            error_raise(task_state(task), code, "await");
             status = -1;
         }
     }
@@ -144,7 +145,7 @@ static PySendResult resume(TaskObject *task, const parla_context *context, PyObj
 {
     if (parla_context_is_cancelled(context) && !task->was_cancelled) {
         task->was_cancelled = true;
-        error_format(task->state, EXCEPTION_TaskCancelled, "task '%U' was cancelled", task->name);
+        error_format(task_state(task), EXCEPTION_TaskCancelled, "task '%U' was cancelled", task->name);
         return throw_current(task, out);
     }
     return PyIter_Send(task->work, Py_None, out);
@@ -171,18 +172,18 @@ static int drive(TaskObject *task, parla_context *context, PyObject **out)
 
 static int drive_without_loop(TaskObject *task, parla_context *context, PyObject **out)
 {
-    PyObject *loop = asyncio_running_loop(task->state);
+    PyObject *loop = asyncio_running_loop(task_state(task));
     int status;
 
     if (loop) {
-        asyncio_set_running_loop(task->state, Py_None);
+        asyncio_set_running_loop(task_state(task), Py_None);
     }
     status = drive(task, context, out);
     if (loop) {
         PyObject *type, *value, *traceback;
 
         PyErr_Fetch(&type, &value, &traceback);
-        asyncio_set_running_loop(task->state, loop);
+        asyncio_set_running_loop(task_state(task), loop);
         PyErr_Restore(type, value, traceback);
         Py_DECREF(loop);
     }
@@ -198,10 +199,10 @@ static int begin(TaskObject *task, parla_context *context, PyObject **out)
     if (check_watched(task) < 0 || remember_devices(task, context) < 0) {
         return -1;
     }
-    if (task->args || task->kwargs) {
-        PyObject *no_args = task->args ? Py_NewRef(task->args) : PyTuple_New(0);
+    if (task->extra->args || task->extra->kwargs) {
+        PyObject *no_args = task->extra->args ? Py_NewRef(task->extra->args) : PyTuple_New(0);
 
-        result = no_args ? PyObject_Call(task->work, no_args, task->kwargs) : NULL;
+        result = no_args ? PyObject_Call(task->work, no_args, task->extra->kwargs) : NULL;
         Py_XDECREF(no_args);
     } else {
         result = PyObject_CallNoArgs(task->work);

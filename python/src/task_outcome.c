@@ -93,12 +93,12 @@ static PyObject *cancellation_text(TaskObject *self)
 static PyObject *cancellation(TaskObject *self)
 {
     PyObject *text = cancellation_text(self);
-    PyObject *exception = text ? PyObject_CallOneArg(self->state->exceptions[EXCEPTION_TaskCancelled], text) : NULL;
+    PyObject *exception = text ? PyObject_CallOneArg(task_state(self)->exceptions[EXCEPTION_TaskCancelled], text) : NULL;
     const parla_failure *root = self->failure ? root_of(self->failure) : NULL;
 
     Py_XDECREF(text);
     if (exception && root && root != self->failure) {
-        PyObject *cause = self->cause ? Py_NewRef(self->cause) : task_exception_of(self->state, root);
+        PyObject *cause = self->extra->cause ? Py_NewRef(self->extra->cause) : task_exception_of(task_state(self), root);
 
         if (!cause) {
             Py_CLEAR(exception);
@@ -121,7 +121,7 @@ PyObject *task_exception(TaskObject *self)
         if (self->status == PARLA_E_CANCELLED || !self->failure) {
             exception = cancellation(self);
         } else {
-            exception = task_exception_of(self->state, self->failure);
+            exception = task_exception_of(task_state(self), self->failure);
         }
         if (!exception) {
             return NULL;
@@ -137,9 +137,9 @@ PyObject *task_outcome(TaskObject *self)
     PyObject *exception;
 
     if (self->is_foreign) {
-        return error_format(self->state, EXCEPTION_StateError,
+        return error_format(task_state(self), EXCEPTION_StateError,
                             "task '%U' runs at rank %d, so its result is there: let it write a block, which every rank can read",
-                            self->name, self->rank);
+                            self->name, self->extra->rank);
     }
     if (self->status == 0) {
         return Py_NewRef(self->value ? self->value : Py_None);
@@ -147,7 +147,7 @@ PyObject *task_outcome(TaskObject *self)
     exception = task_exception(self);
     if (exception) {
         /* Each delivery starts from the body's own traceback, else the frames of all who looked would pile up. */
-        PyErr_Restore(Py_NewRef(Py_TYPE(exception)), exception, Py_XNewRef(self->traceback));
+        PyErr_Restore(Py_NewRef(Py_TYPE(exception)), exception, Py_XNewRef(self->extra->traceback));
     }
     return NULL;
 }

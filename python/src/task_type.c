@@ -22,7 +22,7 @@ TaskObject *task_new(module_state *state, PyObject *name)
 
     if (self) {
         memset((char *)self + sizeof(PyObject), 0, sizeof(*self) - sizeof(PyObject));
-        self->state = state;
+        self->extra = (task_extra *)&task_no_extra;
         self->name = Py_NewRef(name);
         self->phase = TASK_NAMED;
         self->end.settle = settle_end;
@@ -40,13 +40,13 @@ void task_track(TaskObject *self)
 /* Can the task be part of a cycle now that it has ended? */
 static bool may_be_in_cycle(const TaskObject *self)
 {
-    return self->status != 0 || self->callbacks || (self->value && PyObject_IS_GC(self->value));
+    return self->status != 0 || self->extra->callbacks || (self->value && PyObject_IS_GC(self->value));
 }
 
 void task_on_end(void *arg, const parla_outcome *outcome)
 {
     TaskObject *self = arg;
-    module_state *state = self->state;
+    module_state *state = self->runtime->state;
 
     self->status = outcome->status;
     if (outcome->status < 0) {
@@ -71,13 +71,14 @@ static void drop_outcome(TaskObject *self)
 /* Hands the callbacks to the thread that runs them. */
 static void schedule_callbacks(TaskObject *self)
 {
-    PyObject *functions = self->callbacks;
-    module_state *state = self->state;
+    PyObject *functions = self->extra->callbacks;
+    module_state *state = task_state(self);
 
     if (!functions) {
         return;
     }
-    self->callbacks = NULL;
+    self->extra->callbacks = NULL;
+    task_extra_trim(self);
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(functions); i++) {
         PyObject *due = PyTuple_Pack(2, PyList_GET_ITEM(functions, i), (PyObject *)self);
 
@@ -91,6 +92,19 @@ static void schedule_callbacks(TaskObject *self)
     notifier_poke(&state->notifier);
 }
 
+/* Without memory for it, only the words of the cause are told. */
+static void keep_cause(TaskObject *self)
+{
+    PyObject *cause = task_find_cause(self);
+
+    if (cause && task_extra_own(self)) {
+        Py_XSETREF(self->extra->cause, cause);
+    } else if (cause) {
+        PyErr_Clear();
+        Py_DECREF(cause);
+    }
+}
+
 static void settle_end(deferred *node)
 {
     TaskObject *self = (TaskObject *)((char *)node - offsetof(TaskObject, end));
@@ -99,13 +113,13 @@ static void settle_end(deferred *node)
     if (may_be_in_cycle(self)) {
         task_track(self);
     }
-    if (self->context) {
+    if (self->work) {
         task_drop_work(self); /* it never started, or was to be repeated */
     }
     if (self->status == 0) {
         drop_outcome(self);
     } else if (self->status == PARLA_E_CANCELLED) {
-        Py_XSETREF(self->cause, task_find_cause(self));
+        keep_cause(self);
     } else if (PyList_Append(self->runtime->unseen, (PyObject *)self) < 0) {
         PyErr_WriteUnraisable((PyObject *)self);
     }
@@ -116,7 +130,7 @@ static void settle_end(deferred *node)
 bool task_has_ended(TaskObject *self)
 {
     if (self->phase == TASK_PENDING) {
-        deferred_drain(&self->state->ends);
+        deferred_drain(&self->runtime->state->ends);
     }
     return self->phase == TASK_ENDED;
 }
@@ -133,19 +147,20 @@ void task_drop_work(TaskObject *self)
 {
     task_unroot(self);
     Py_CLEAR(self->work);
-    Py_CLEAR(self->args);
-    Py_CLEAR(self->kwargs);
+    Py_CLEAR(self->extra->args);
+    Py_CLEAR(self->extra->kwargs);
     Py_CLEAR(self->context);
-    Py_CLEAR(self->repeated);
-    Py_CLEAR(self->watched);
-    Py_CLEAR(self->accesses);
-    Py_CLEAR(self->views);
+    Py_CLEAR(self->extra->repeated);
+    Py_CLEAR(self->extra->watched);
+    Py_CLEAR(self->extra->accesses);
+    Py_CLEAR(self->extra->views);
+    task_extra_trim(self);
 }
 
 void task_rewind(TaskObject *self)
 {
-    Py_XSETREF(self->work, Py_NewRef(self->repeated));
-    Py_CLEAR(self->views);
+    Py_XSETREF(self->work, Py_NewRef(self->extra->repeated));
+    Py_CLEAR(self->extra->views);
     self->was_cancelled = false;
 }
 
@@ -160,12 +175,12 @@ int task_bind(TaskObject *self, RuntimeObject *runtime)
         if (self->runtime == runtime) {
             return 0;
         }
-        error_format(self->state, EXCEPTION_StateError, "task '%U' belongs to another runtime", self->name);
+        error_format(task_state(self), EXCEPTION_StateError, "task '%U' belongs to another runtime", self->name);
         return -1;
     }
     code = parla_task_create(runtime->rt, &self->handle, PyUnicode_AsUTF8(self->name));
     if (code < 0) {
-        error_raise(self->state, code, "naming a task");
+        error_raise(task_state(self), code, "naming a task");
         return -1;
     }
     self->keeps_outcome = true;
@@ -184,23 +199,31 @@ void task_reset(TaskObject *self)
         self->failure = NULL;
     }
     Py_CLEAR(self->runtime);
-    Py_CLEAR(self->devices);
+    Py_CLEAR(self->extra->devices);
     Py_CLEAR(self->value);
-    Py_CLEAR(self->traceback);
-    Py_CLEAR(self->cause);
+    Py_CLEAR(self->extra->traceback);
+    Py_CLEAR(self->extra->cause);
+    if (self->extra->rank) {
+        self->extra->rank = 0;
+    }
+    task_extra_trim(self);
     self->handle = PARLA_TASK_NONE;
     self->status = 0;
     self->was_cancelled = self->has_raised = self->has_started = self->is_foreign = self->is_many = false;
     self->phase = TASK_NAMED;
 }
 
-void task_become_foreign(TaskObject *self, int rank)
+int task_become_foreign(TaskObject *self, int rank)
 {
     task_reset(self);
+    if (!task_extra_own(self)) {
+        return -1;
+    }
+    self->extra->rank = rank;
     self->is_foreign = true;
-    self->rank = rank;
     self->phase = TASK_ENDED;
     schedule_callbacks(self);
+    return 0;
 }
 
 static int task_traverse(TaskObject *self, visitproc visit, void *arg)
@@ -208,17 +231,17 @@ static int task_traverse(TaskObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->runtime);
     Py_VISIT(self->work);
-    Py_VISIT(self->args);
-    Py_VISIT(self->kwargs);
+    Py_VISIT(self->extra->args);
+    Py_VISIT(self->extra->kwargs);
     Py_VISIT(self->context);
-    Py_VISIT(self->repeated);
-    Py_VISIT(self->watched);
-    Py_VISIT(self->accesses);
-    Py_VISIT(self->views);
+    Py_VISIT(self->extra->repeated);
+    Py_VISIT(self->extra->watched);
+    Py_VISIT(self->extra->accesses);
+    Py_VISIT(self->extra->views);
     Py_VISIT(self->value);
-    Py_VISIT(self->traceback);
-    Py_VISIT(self->cause);
-    Py_VISIT(self->callbacks);
+    Py_VISIT(self->extra->traceback);
+    Py_VISIT(self->extra->cause);
+    Py_VISIT(self->extra->callbacks);
     return 0;
 }
 
@@ -226,9 +249,10 @@ static int task_clear(TaskObject *self)
 {
     task_drop_work(self);
     Py_CLEAR(self->value);
-    Py_CLEAR(self->traceback);
-    Py_CLEAR(self->cause);
-    Py_CLEAR(self->callbacks);
+    Py_CLEAR(self->extra->traceback);
+    Py_CLEAR(self->extra->cause);
+    Py_CLEAR(self->extra->callbacks);
+    task_extra_trim(self);
     return 0;
 }
 
@@ -261,19 +285,19 @@ static int wait_for(TaskObject *self, PyObject *timeout)
     if (task_has_ended(self)) {
         return 0;
     }
-    runtime = self->runtime && self->runtime->is_usable ? self->runtime : runtime_active(self->state, "waiting for a task");
+    runtime = self->runtime && self->runtime->is_usable ? self->runtime : runtime_active(task_state(self), "waiting for a task");
     if (!runtime || task_bind(self, runtime) < 0 || runtime_deadline(timeout, &deadline_ns) < 0) {
         return -1;
     }
-    if (callback_current(self->state) == self) {
-        error_format(self->state, EXCEPTION_StateError, "task '%U' waits for itself", self->name);
+    if (callback_current(task_state(self)) == self) {
+        error_format(task_state(self), EXCEPTION_StateError, "task '%U' waits for itself", self->name);
         return -1;
     }
     if (runtime_wait_tasks(runtime, &self->handle, 1, deadline_ns) < 0) {
         return -1;
     }
     if (!task_has_ended(self)) {
-        error_format(self->state, EXCEPTION_StateError, "task '%U' was not spawned before its runtime ended", self->name);
+        error_format(task_state(self), EXCEPTION_StateError, "task '%U' was not spawned before its runtime ended", self->name);
         return -1;
     }
     return 0;
@@ -317,7 +341,7 @@ static PyObject *task_wait_method(TaskObject *self, PyObject *args, PyObject *kw
     if (wait_for(self, timeout) == 0) {
         Py_RETURN_TRUE;
     }
-    if (!PyErr_ExceptionMatches(self->state->exceptions[EXCEPTION_TaskTimeout])) {
+    if (!PyErr_ExceptionMatches(task_state(self)->exceptions[EXCEPTION_TaskTimeout])) {
         return NULL;
     }
     PyErr_Clear();
@@ -341,16 +365,16 @@ static PyObject *task_cancel(TaskObject *self, PyObject *unused)
     runtime_enter(self->runtime);
     Py_BEGIN_ALLOW_THREADS code = parla_task_cancel(self->handle);
     Py_END_ALLOW_THREADS runtime_leave(self->runtime);
-    deferred_drain(&self->state->ends);
+    deferred_drain(&task_state(self)->ends);
     if (code < 0 && code != PARLA_E_STATE) {
-        return error_raise(self->state, code, "cancel");
+        return error_raise(task_state(self), code, "cancel");
     }
     return PyBool_FromLong(code == 0);
 }
 
 static PyObject *task_add_done_callback(TaskObject *self, PyObject *function)
 {
-    module_state *state = self->state;
+    module_state *state = task_state(self);
     PyObject *result;
 
     if (!PyCallable_Check(function)) {
@@ -363,7 +387,8 @@ static PyObject *task_add_done_callback(TaskObject *self, PyObject *function)
         }
         Py_DECREF(result);
     }
-    if ((!self->callbacks && !(self->callbacks = PyList_New(0))) || PyList_Append(self->callbacks, function) < 0) {
+    if (!task_extra_own(self) || (!self->extra->callbacks && !(self->extra->callbacks = PyList_New(0))) ||
+        PyList_Append(self->extra->callbacks, function) < 0) {
         return NULL;
     }
     if (self->phase != TASK_PENDING) {
@@ -413,11 +438,11 @@ static PyObject *task_get_name(TaskObject *self, void *unused)
 
 PyObject *task_device_rows(TaskObject *self)
 {
-    Py_ssize_t n = self->devices ? PyTuple_GET_SIZE(self->devices) : self->has_started;
+    Py_ssize_t n = self->extra->devices ? PyTuple_GET_SIZE(self->extra->devices) : self->has_started;
     PyObject *rows = PyTuple_New(n);
 
     for (Py_ssize_t i = 0; rows && i < n; i++) {
-        Py_ssize_t index = self->devices ? PyLong_AsSsize_t(PyTuple_GET_ITEM(self->devices, i)) : 0;
+        Py_ssize_t index = self->extra->devices ? PyLong_AsSsize_t(PyTuple_GET_ITEM(self->extra->devices, i)) : 0;
         PyObject *row = PyTuple_GetItem(self->runtime->devices, index);
 
         if (!row) {
@@ -435,7 +460,7 @@ static PyObject *task_get_devices(TaskObject *self, void *unused)
 
     (void)unused;
     rows = task_device_rows(self);
-    devices = rows ? PyObject_CallOneArg(self->state->hooks[HOOK_DEVICES], rows) : NULL;
+    devices = rows ? PyObject_CallOneArg(task_state(self)->hooks[HOOK_DEVICES], rows) : NULL;
     Py_XDECREF(rows);
     return devices;
 }
@@ -446,7 +471,7 @@ static PyObject *task_repr(TaskObject *self)
 
     (void)task_has_ended(self);
     if (self->is_foreign) {
-        return PyUnicode_FromFormat("<Task '%U' of rank %d>", self->name, self->rank);
+        return PyUnicode_FromFormat("<Task '%U' of rank %d>", self->name, self->extra->rank);
     }
     text = PyUnicode_FromFormat("<Task '%U' %s", self->name, task_state_text(self));
     rows = task_device_rows(self);

@@ -14,44 +14,61 @@ typedef enum task_phase {
     TASK_ENDED    /* done, failed or cancelled: `status` says */
 } task_phase;
 
-/* All fields belong to the GIL but for `end`, `status`, `failure` and `keeps_outcome`, which the ending thread writes before it pushes `end`.
+/* What most tasks never have. All of it belongs to the GIL. */
+typedef struct task_extra {
+    PyObject *args;      /* tuple or NULL */
+    PyObject *kwargs;    /* dict or NULL */
+    PyObject *repeated;  /* the function that a retry calls again, or NULL: no retries */
+    PyObject *watched;   /* tuple of (name, value) of globals, or NULL */
+    PyObject *accesses;  /* list of (Data, mode, member, region), or NULL */
+    PyObject *views;     /* list of views of device memory that this step has handed out, or NULL */
+    PyObject *devices;   /* tuple of device indices, or NULL: device 0 */
+    PyObject *traceback; /* of the exception that the body raised */
+    PyObject *cause;     /* of a cancelled task: the exception that it follows from, or NULL */
+    PyObject *callbacks; /* list of functions, or NULL */
+    int rank;            /* where a foreign task runs */
+} task_extra;
+
+/* A hundred thousand of these may be pending: their size is counted in test_memory.py.
+ * All fields belong to the GIL but for `end`, `status`, `failure` and `keeps_outcome`, which the ending thread writes before it pushes `end`.
  * The garbage collector sees the object only while it can be part of a cycle. It cannot when it is a mere name or has a result without
  * references; and while pending the runtime is its root. A million tasks would be traversed again and again. */
 typedef struct TaskObject {
     PyObject_HEAD deferred end;
-    module_state *state;
     RuntimeObject *runtime; /* whose task `handle` is; NULL while named */
     parla_task handle;
     parla_failure *failure; /* a reference; NULL when done */
     PyObject *name;         /* str, never NULL; the library borrows its UTF-8 */
     PyObject *work;         /* function, or the coroutine of a started `async def`; NULL once it is over */
-    PyObject *args;         /* tuple or NULL */
-    PyObject *kwargs;       /* dict or NULL */
-    PyObject *context;      /* contextvars.Context */
-    PyObject *repeated;     /* the function that a retry calls again, or NULL: no retries */
-    PyObject *watched;      /* tuple of (name, value) of globals, or NULL */
-    PyObject *accesses;     /* list of (Data, mode, member, region), or NULL */
-    PyObject *views;        /* list of views of device memory that this step has handed out, or NULL */
-    PyObject *devices;      /* tuple of device indices, or NULL: device 0 */
+    PyObject *context;      /* contextvars.Context; NULL before the first step: an empty one */
     PyObject *value;        /* result, or the exception that the body raised */
-    PyObject *traceback;    /* of that exception */
-    PyObject *cause;        /* of a cancelled task: the exception that it follows from, or NULL */
-    PyObject *callbacks;    /* list of functions, or NULL */
+    task_extra *extra;      /* never NULL: read at any time, written only by way of task_extra_own */
     PyObject *weak_references;
     int status; /* 0 or a code */
     int n_retries;
-    task_phase phase;
+    uint8_t phase;      /* of task_phase */
     bool keeps_outcome; /* a parla_task_ref is held on `handle` */
     bool was_cancelled; /* the coroutine was told */
     bool has_raised;    /* `value` is an exception */
     bool is_foreign;    /* runs at another rank: counts as ended here, and has no outcome */
-    int rank;           /* where a foreign task runs */
     bool is_many;       /* of spawn_many: several threads may be in its calls at once, and `value` is the list of results */
     bool has_started;
     bool is_rooted; /* the garbage collector does not see `work`, a function, and `context` (capture.h) */
 } TaskObject;
 
 static inline bool task_check(module_state *state, PyObject *object) { return Py_TYPE(object) == state->task_type; }
+
+/* From: a thread with the GIL. */
+static inline module_state *task_state(TaskObject *self) { return state_of_type(Py_TYPE(self)); }
+
+/* What `extra` is while there is nothing in it. Never written. */
+extern const task_extra task_no_extra;
+
+/* An extra that may be written. NULL with MemoryError set. */
+task_extra *task_extra_own(TaskObject *self);
+
+/* Gives back the memory if nothing is left in it. */
+void task_extra_trim(TaskObject *self);
 
 /* Shows the task to the garbage collector. From: whoever gives an object to a task that is not pending. */
 void task_track(TaskObject *self);
@@ -71,8 +88,8 @@ void task_reset(TaskObject *self);
 /* Makes the task ready for another try after its body has failed. */
 void task_rewind(TaskObject *self);
 
-/* The task runs at another rank. From: spawn, for a task that may be spawned. */
-void task_become_foreign(TaskObject *self, int rank);
+/* The task runs at another rank. From: spawn, for a task that may be spawned. Returns 0 or -1 with an exception set. */
+int task_become_foreign(TaskObject *self, int rank);
 
 /* Lets the garbage collector see `work` and `context` again, before anything else takes their place. */
 void task_unroot(TaskObject *self);

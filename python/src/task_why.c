@@ -97,7 +97,7 @@ static PyObject *explain(TaskObject *self)
     }
     code = parla_task_explain(self->handle, &why, judgements, MAX_JUDGEMENTS);
     if (code < 0) {
-        error_raise(self->state, code, "why");
+        error_raise(task_state(self), code, "why");
     } else {
         list = judgement_list(self->runtime, judgements, why.n_judgements < MAX_JUDGEMENTS ? why.n_judgements : MAX_JUDGEMENTS);
     }
@@ -117,7 +117,7 @@ PyObject *task_why(TaskObject *self, PyObject *unused)
 
     (void)unused;
     if (self->is_foreign) {
-        error_format(self->state, EXCEPTION_StateError, "task '%U' runs at rank %d: ask there", self->name, self->rank);
+        error_format(task_state(self), EXCEPTION_StateError, "task '%U' runs at rank %d: ask there", self->name, self->extra->rank);
         return NULL;
     }
     if (has_ended) {
@@ -126,7 +126,7 @@ PyObject *task_why(TaskObject *self, PyObject *unused)
     } else if (self->runtime && self->runtime->is_usable) {
         result = explain(self);
     } else {
-        error_format(self->state, EXCEPTION_StateError,
+        error_format(task_state(self), EXCEPTION_StateError,
                      "task '%U' was not spawned in a runtime that is still there: nothing was decided", self->name);
         return NULL;
     }

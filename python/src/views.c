@@ -18,7 +18,7 @@ static bool is_any_view_held(PyObject *views)
 /* Local arrays that the body returns become copies. Returns 0 or -1. */
 static int detach_result(TaskObject *task, PyObject **result)
 {
-    PyObject *detached = PyObject_CallFunctionObjArgs(task->state->hooks[HOOK_DETACH], *result, task->views, NULL);
+    PyObject *detached = PyObject_CallFunctionObjArgs(task_state(task)->hooks[HOOK_DETACH], *result, task->extra->views, NULL);
 
     if (!detached) {
         return -1;
@@ -31,21 +31,21 @@ int views_check(TaskObject *task, PyObject **result)
 {
     bool is_held;
 
-    if (!task->views) {
+    if (!task->extra->views) {
         return 0;
     }
-    is_held = is_any_view_held(task->views);
+    is_held = is_any_view_held(task->extra->views);
     if (is_held && *result && detach_result(task, result) < 0) {
         return -1;
     }
-    is_held = is_held && is_any_view_held(task->views);
+    is_held = is_held && is_any_view_held(task->extra->views);
     if (is_held) {
         (void)PyGC_Collect();
-        is_held = is_any_view_held(task->views);
+        is_held = is_any_view_held(task->extra->views);
     }
-    Py_CLEAR(task->views);
+    Py_CLEAR(task->extra->views);
     if (is_held) {
-        error_format(task->state, EXCEPTION_StateError,
+        error_format(task_state(task), EXCEPTION_StateError,
                      "task '%U' keeps a local array of a device beyond its end or across an await, when its memory may be used for "
                      "something else: keep a copy (array.copy()), and ask for .array again after an await",
                      task->name);

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+import subprocess
 import sys
 import tracemalloc
 
@@ -82,6 +83,41 @@ def test_flat_memory(work, n, turns, growth):
         assert runtime.stats()["tasks"]["task_bytes"] <= 2 * allocated + 2**20
     gc.collect()
     assert Payload.count == 0
+
+
+PENDING = """
+import threading, tracemalloc
+from parla import Parla, TaskSpace, spawn
+
+N = 4096
+with Parla(n_workers=1) as runtime:
+    gate, names = threading.Event(), TaskSpace("T")
+    first = spawn(names["first"])(gate.wait)
+
+    def spawn_some(start):
+        for i in range(start, start + N):
+
+            @spawn(names[i], [first])
+            def body():
+                return i
+
+    spawn_some(0)
+    before = runtime.stats()["tasks"]["task_bytes"]
+    tracemalloc.start()
+    traced = tracemalloc.get_traced_memory()[0]
+    spawn_some(N)
+    traced = tracemalloc.get_traced_memory()[0] - traced
+    tracemalloc.stop()
+    print((traced + runtime.stats()["tasks"]["task_bytes"] - before) / N)
+    gate.set()
+"""
+
+
+def test_a_pending_task_is_small():
+    """Bytes of a closure that waits under a name, its function, cell and value included; in a process without a debugging allocator."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONMALLOC", "PYTHONDEVMODE")}
+    done = subprocess.run([sys.executable, "-c", PENDING], env=environment, capture_output=True, text=True, timeout=50, check=True)
+    assert float(done.stdout) <= 700
 
 
 def test_reference_counts_come_back():
