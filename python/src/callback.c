@@ -292,6 +292,7 @@ static int fail(TaskObject *task, parla_context *context)
         Py_DECREF(exception);
         Py_XDECREF(traceback);
     } else {
+        task_unroot(task); /* of a body that has not even begun, `value` has something else */
         Py_XSETREF(task->value, exception);
         keep_traceback(task, traceback);
         task->has_raised = true;

@@ -5,6 +5,7 @@
 #include "await_type.h"
 #include "busy.h"
 #include "callback.h"
+#include "capture.h"
 #include "collect.h"
 #include "data_type.h"
 #include "dlpack.h"
@@ -405,6 +406,9 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->callbacks);
     Py_VISIT(state->flow);
     Py_VISIT(state->active);
+    for (int i = 0; i < N_SITES; i++) {
+        Py_VISIT(state->sites[i]);
+    }
     return 0;
 }
 
@@ -432,6 +436,7 @@ static int clear(PyObject *module)
     Py_CLEAR(state->callbacks);
     Py_CLEAR(state->flow);
     Py_CLEAR(state->active);
+    capture_forget_sites(state);
     Py_CLEAR(state->runtime_type);
     Py_CLEAR(state->task_type);
     Py_CLEAR(state->await_type);

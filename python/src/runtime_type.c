@@ -5,6 +5,7 @@
 #include "runtime_type.h"
 
 #include "callback.h"
+#include "capture.h"
 #include "task_type.h"
 
 #include <parla/device.h>
@@ -125,6 +126,7 @@ static void stop(RuntimeObject *self)
     parla_runtime_destroy(self->rt);
     Py_END_ALLOW_THREADS self->rt = NULL;
     deferred_drain(&state->ends);
+    capture_forget_sites(state);
 }
 
 static PyObject *runtime_stop(RuntimeObject *self, PyObject *unused)

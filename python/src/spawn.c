@@ -501,8 +501,15 @@ static void hand_over(request *self)
     task->n_retries = self->n_retries;
     Py_XSETREF(task->context, self->context);
     if (self->is_own_work && self->n_retries == 0) {
-        capture_root(task->work, task->context);
-        task->is_rooted = true;
+        if (task->context) {
+            PyObject_GC_UnTrack(task->context);
+        }
+        if (!task->is_many && capture_stow(self->state, &task->work, &task->value)) {
+            task->rooting = TASK_STOWED;
+        } else {
+            capture_root(task->work);
+            task->rooting = TASK_ROOTED;
+        }
     }
     self->work = self->context = NULL;
 }
@@ -521,7 +528,7 @@ static int submit(request *self)
     options.flags = PARLA_TASK_MANAGED | (self->keeps_back ? PARLA_TASK_NO_RUNAHEAD : 0);
     options.priority = self->priority;
     options.prefer = self->prefer;
-    options.kernel = kernel_of(self->work);
+    options.kernel = kernel_of(self->work); /* before the function may be stowed */
     options.n_retries = self->n_retries;
     options.task = phase == TASK_CREATED ? task->handle : PARLA_TASK_NONE;
     options.deps = self->dependencies.handles;

@@ -64,6 +64,9 @@ typedef enum spawn_parameter {
 /* Those that the published front end takes by position in the same order: taskid to inout. */
 #define N_SPAWN_POSITIONAL 6
 
+/* So many bodies of loops share what they have in common (capture.c). */
+enum { N_SITES = 16 };
+
 typedef struct module_state {
     PyTypeObject *runtime_type;
     PyTypeObject *task_type;
@@ -88,6 +91,8 @@ typedef struct module_state {
     PyObject *give_way; /* a function in Python that does nothing: its call is where the interpreter looks who wants its lock */
 
     PyObject *flow; /* NULL, or looks at each spawn with arrays for blocks of other ranks (spawn.c) */
+
+    PyObject *sites[N_SITES]; /* tuples (code, globals), or NULL */
 
     RuntimeObject *active; /* the runtime of `with Parla()`, or NULL */
     unsigned long main_thread;

@@ -196,7 +196,7 @@ static int begin(TaskObject *task, parla_context *context, PyObject **out)
     PyObject *result;
 
     task->has_started = true;
-    if (check_watched(task) < 0 || remember_devices(task, context) < 0) {
+    if (task_unstow(task) < 0 || check_watched(task) < 0 || remember_devices(task, context) < 0) {
         return -1;
     }
     if (task->extra->args || task->extra->kwargs) {

@@ -137,10 +137,39 @@ bool task_has_ended(TaskObject *self)
 
 void task_unroot(TaskObject *self)
 {
-    if (self->is_rooted) {
-        self->is_rooted = false;
-        capture_unroot(self->work, self->context);
+    task_rooting rooting = (task_rooting)self->rooting;
+
+    if (rooting == TASK_SEEN) {
+        return;
     }
+    self->rooting = TASK_SEEN;
+    if (self->context && !PyObject_GC_IsTracked(self->context)) {
+        PyObject_GC_Track(self->context);
+    }
+    if (rooting == TASK_ROOTED) {
+        capture_unroot(self->work);
+    } else {
+        capture_unroot_cells(self->work);
+        Py_CLEAR(self->value);
+    }
+}
+
+int task_unstow(TaskObject *self)
+{
+    PyObject *function;
+
+    if (self->rooting != TASK_STOWED) {
+        return 0;
+    }
+    function = capture_unstow(self->value, self->work);
+    if (!function) {
+        task_unroot(self);
+        return -1;
+    }
+    self->rooting = TASK_ROOTED;
+    Py_SETREF(self->work, function);
+    Py_CLEAR(self->value);
+    return 0;
 }
 
 void task_drop_work(TaskObject *self)

@@ -14,6 +14,13 @@ typedef enum task_phase {
     TASK_ENDED    /* done, failed or cancelled: `status` says */
 } task_phase;
 
+/* What the garbage collector sees of a task's body (capture.h). */
+typedef enum task_rooting {
+    TASK_SEEN,
+    TASK_ROOTED, /* nothing of `work`, a function, and of `context` */
+    TASK_STOWED  /* the same; `work` are the function's cells, and `value` is what it is made of besides */
+} task_rooting;
+
 /* What most tasks never have. All of it belongs to the GIL. */
 typedef struct task_extra {
     PyObject *args;      /* tuple or NULL */
@@ -41,7 +48,7 @@ typedef struct TaskObject {
     PyObject *name;         /* str, never NULL; the library borrows its UTF-8 */
     PyObject *work;         /* function, or the coroutine of a started `async def`; NULL once it is over */
     PyObject *context;      /* contextvars.Context; NULL before the first step: an empty one */
-    PyObject *value;        /* result, or the exception that the body raised */
+    PyObject *value;        /* result, or the exception that the body raised; before, see TASK_STOWED */
     task_extra *extra;      /* never NULL: read at any time, written only by way of task_extra_own */
     PyObject *weak_references;
     int status; /* 0 or a code */
@@ -53,7 +60,7 @@ typedef struct TaskObject {
     bool is_foreign;    /* runs at another rank: counts as ended here, and has no outcome */
     bool is_many;       /* of spawn_many: several threads may be in its calls at once, and `value` is the list of results */
     bool has_started;
-    bool is_rooted; /* the garbage collector does not see `work`, a function, and `context` (capture.h) */
+    uint8_t rooting; /* of task_rooting */
 } TaskObject;
 
 static inline bool task_check(module_state *state, PyObject *object) { return Py_TYPE(object) == state->task_type; }
@@ -90,6 +97,9 @@ void task_rewind(TaskObject *self);
 
 /* The task runs at another rank. From: spawn, for a task that may be spawned. Returns 0 or -1 with an exception set. */
 int task_become_foreign(TaskObject *self, int rank);
+
+/* Makes `work` the function again where it is stowed. Returns 0, or -1 with an exception set and nothing left to be called. */
+int task_unstow(TaskObject *self);
 
 /* Lets the garbage collector see `work` and `context` again, before anything else takes their place. */
 void task_unroot(TaskObject *self);

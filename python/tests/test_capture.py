@@ -3,6 +3,7 @@
 import contextvars
 import functools
 import gc
+import sys
 import textwrap
 import time
 import warnings
@@ -10,7 +11,7 @@ import weakref
 
 import parla
 import pytest
-from parla import ParlaWarning, spawn
+from parla import Parla, ParlaWarning, spawn
 
 
 def test_loop_variables(rt, gate):
@@ -298,3 +299,78 @@ def test_cycles_through_ended_tasks_are_found(rt, how):
         gc.collect()
         time.sleep(0.001)
     assert seen() is None
+
+
+# --- Functions that are kept as their cells only, and made again ---
+
+
+def test_a_body_is_the_function_that_was_spawned(rt):
+    """Whatever it has besides code, globals and cells."""
+
+    def same(function):
+        function.mark = "marked"
+        return function
+
+    for i in range(2):
+
+        @spawn()
+        def plain():
+            frame = sys._getframe()
+            return i, frame.f_code.co_qualname, frame.f_globals is globals()
+
+        @spawn()
+        def with_defaults(a=i, *, b=i + 10):
+            return a, b, i
+
+        @spawn()
+        def annotated() -> int:
+            return i
+
+        @spawn()
+        @same
+        def marked():
+            return i
+
+        assert plain.result() == (i, "test_a_body_is_the_function_that_was_spawned.<locals>.plain", True)
+        assert with_defaults.result() == (i, i + 10, i)
+        assert annotated.result() == marked.result() == i
+    assert spawn()(lambda: 3).result() == 3
+
+
+def test_cells_of_a_body_that_never_ran_are_let_go(gate):
+    class Payload:
+        pass
+
+    payloads = [Payload() for _ in range(20)]
+    references = [weakref.ref(payload) for payload in payloads]
+    with Parla(n_workers=1):
+        first = spawn()(gate.wait)
+        tasks = []
+        while payloads:
+            payload = payloads.pop()
+
+            @spawn(dependencies=[first])
+            def body():
+                return payload
+
+            tasks.append(body)
+        del payload
+        gc.collect()
+        assert all(reference() is not None for reference in references)
+        assert all(task.cancel() for task in tasks)
+        gate.set()
+    del body
+    gc.collect()
+    assert [reference() for reference in references] == [None] * 20
+    assert [task.state for task in tasks] == ["cancelled"] * 20
+
+
+def test_code_is_let_go_with_the_runtime():
+    scope = {}
+    exec("def make():\n    x = 1\n    def body():\n        return x\n    return body", scope)
+    with Parla(n_workers=1):
+        spawn()(scope["make"]()).result()
+    code = weakref.ref(scope["make"].__code__)
+    scope.clear()
+    gc.collect()
+    assert code() is None
