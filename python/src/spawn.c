@@ -8,6 +8,7 @@
 #include <limits.h>
 
 #include "asyncio_loop.h"
+#include "body.h"
 #include "callback.h"
 #include "capture.h"
 #include "collect.h"
@@ -56,77 +57,11 @@ static void request_fini(request *self)
     Py_CLEAR(self->task);
 }
 
-/* --- The function --- */
-
-/* What a call of `callable` goes on to: the function of a bound method, what a partial holds, __call__ of an object of a class in Python.
- * New reference; NULL without an exception where nothing can be seen. */
-static PyObject *called_by(PyObject *callable)
-{
-    PyTypeObject *type = Py_TYPE(callable);
-    PyObject *inner = NULL;
-
-    if (PyMethod_Check(callable)) {
-        return Py_NewRef(PyMethod_GET_FUNCTION(callable));
-    }
-    if (strcmp(type->tp_name, "functools.partial") == 0) {
-        inner = PyObject_GetAttrString(callable, "func");
-    } else if (PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) && !PyType_Check(callable)) {
-        inner = PyObject_GetAttrString((PyObject *)type, "__call__");
-    }
-    if (!inner) {
-        PyErr_Clear();
-    }
-    return inner;
-}
-
-/* Is it a generator function, also behind methods and partials? Its call would make a generator, and its body never run. */
-static bool makes_generator(PyObject *callable)
-{
-    enum { MAX_DEPTH = 16 };
-    PyObject *inner = Py_NewRef(callable);
-    bool is_found;
-
-    for (int depth = 0; inner && !PyFunction_Check(inner) && depth < MAX_DEPTH; depth++) {
-        Py_SETREF(inner, called_by(inner));
-    }
-    is_found = inner && PyFunction_Check(inner) &&
-               ((PyCodeObject *)PyFunction_GetCode(inner))->co_flags & (CO_GENERATOR | CO_ASYNC_GENERATOR);
-    Py_XDECREF(inner);
-    return is_found;
-}
-
-static int check_function(PyObject *function)
-{
-    if (makes_generator(function)) {
-        PyErr_Format(PyExc_TypeError,
-                     "spawn: %R is a generator function, whose body would never run: use `async def` with await, or return",
-                     function);
-        return -1;
-    }
-    if (!PyCallable_Check(function) && !PyCoro_CheckExact(function)) {
-        PyErr_Format(PyExc_TypeError, "spawn: expected a function or a coroutine, not %R", function);
-        return -1;
-    }
-    return 0;
-}
-
-static PyObject *name_of_function(PyObject *function)
-{
-    PyObject *name = PyObject_GetAttrString(function, "__name__");
-
-    if (!name || !PyUnicode_Check(name)) {
-        PyErr_Clear();
-        Py_XDECREF(name);
-        name = PyUnicode_FromString(Py_TYPE(function)->tp_name);
-    }
-    return name;
-}
-
 /* --- The task --- */
 
 static TaskObject *anonymous_task(module_state *state, PyObject *name, PyObject *function)
 {
-    PyObject *text = name ? Py_NewRef(name) : name_of_function(function);
+    PyObject *text = name ? Py_NewRef(name) : body_name(function);
     TaskObject *task = NULL;
 
     if (text && !PyUnicode_Check(text)) {
@@ -699,9 +634,8 @@ PyObject *spawn_task(module_state *state, PyObject *const *parameters, PyObject 
     data_accesses_init(&self.accesses);
     /* The hooks run Python code, in which another thread may have spawned the task or stopped the runtime: looked at again. */
     memcpy(own, parameters, sizeof(own));
-    turn = check_function(function) < 0 || make_room(self.runtime) < 0 || find_task(&self, own, function) < 0
-               ? -1
-               : take_turn(&self, own);
+    turn =
+        body_check(function) < 0 || make_room(self.runtime) < 0 || find_task(&self, own, function) < 0 ? -1 : take_turn(&self, own);
     if (turn > 0 || (turn == 0 && prepare(&self, own, function) == 0 && renew(self.task) == 0 && check_usable(&self) == 0 &&
                      submit(&self) == 0 && finish_turn(&self) == 0)) {
         result = note_spawned(&self);
