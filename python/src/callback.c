@@ -64,6 +64,8 @@ typedef struct hold {
     int depth;            /* bodies under way: one waits, and the thread runs another one on top of it */
     int64_t interval_ns;  /* the switch interval when it was taken */
     int64_t taken_ns, looked_ns;
+    int64_t
+        now_ns; /* the clock when the lock was taken, or at the end of the last body since: when the next one begins; 0: unknown */
     int n_between, n_left; /* bodies from the last look at the clock to the next, and how many of them are left */
 } hold;
 
@@ -95,7 +97,7 @@ static int take(RuntimeObject *runtime)
     parla_trace_end(runtime->rt);
     held.is_held = true;
     held.interval_ns = switch_interval_ns(runtime->state);
-    held.taken_ns = held.looked_ns = runtime_now_ns();
+    held.taken_ns = held.looked_ns = held.now_ns = runtime_now_ns();
     held.n_between = held.n_left = 1;
     return is_new ? keep_thread_state() : 0;
 }
@@ -120,7 +122,7 @@ static void give_way(RuntimeObject *runtime)
     }
     Py_XDECREF(none);
     held.interval_ns = switch_interval_ns(state);
-    held.taken_ns = held.looked_ns = runtime_now_ns();
+    held.taken_ns = held.looked_ns = held.now_ns = runtime_now_ns();
 }
 
 /* Called after each body. The clock is looked at about LOOKS times in an interval. */
@@ -164,6 +166,9 @@ static int run(void *ctx, parla_body body, parla_context *context, void *arg)
     held.depth++;
     status = body(context, arg);
     held.depth--;
+    if (body != callback_body) {
+        held.now_ns = 0;
+    }
     if (is_time_over()) {
         give_way(runtime);
     }
@@ -313,6 +318,9 @@ int callback_body(parla_context *context, void *arg)
     PyObject *result = NULL, *token = NULL;
     int status = -1;
 
+    if (task->began_ns == 0 || !PyCoro_CheckExact(task->work)) {
+        task->began_ns = held.depth == 1 && held.now_ns ? held.now_ns : runtime_now_ns();
+    }
     deferred_drain(&state->ends);
     task->handle = parla_context_task(context);
     current = task;
@@ -346,6 +354,8 @@ int callback_body(parla_context *context, void *arg)
     } else if (status != PARLA_SUSPENDED) {
         task_drop_work(task);
     }
+    held.now_ns = runtime_now_ns();
+    task->ended_ns = status == PARLA_SUSPENDED ? 0 : held.now_ns;
     current = outer;
     return status;
 }
@@ -356,6 +366,9 @@ int callback_call(parla_context *context, void *arg)
     PyObject *own;
     int status = -1;
 
+    if (task->began_ns == 0) {
+        task->began_ns = runtime_now_ns();
+    }
     deferred_drain(&task_state(task)->ends);
     task->handle = parla_context_task(context);
     current = task;

@@ -110,6 +110,9 @@ static void settle_end(deferred *node)
     TaskObject *self = (TaskObject *)((char *)node - offsetof(TaskObject, end));
 
     self->phase = TASK_ENDED;
+    if (self->is_many && self->began_ns) {
+        self->ended_ns = runtime_now_ns(); /* of which call is last nobody keeps count */
+    }
     if (may_be_in_cycle(self)) {
         task_track(self);
     }
@@ -237,6 +240,7 @@ void task_reset(TaskObject *self)
     }
     task_extra_trim(self);
     self->handle = PARLA_TASK_NONE;
+    self->began_ns = self->ended_ns = 0;
     self->status = 0;
     self->was_cancelled = self->has_raised = self->has_started = self->is_foreign = self->is_many = false;
     self->phase = TASK_NAMED;
@@ -483,6 +487,20 @@ PyObject *task_device_rows(TaskObject *self)
     return rows;
 }
 
+static PyObject *seconds_or_none(int64_t ns) { return ns ? PyFloat_FromDouble((double)ns * 1e-9) : Py_NewRef(Py_None); }
+
+static PyObject *task_get_began(TaskObject *self, void *unused)
+{
+    (void)unused;
+    return seconds_or_none(self->began_ns);
+}
+
+static PyObject *task_get_ended(TaskObject *self, void *unused)
+{
+    (void)unused;
+    return seconds_or_none(task_has_ended(self) ? self->ended_ns : 0);
+}
+
 static PyObject *task_get_devices(TaskObject *self, void *unused)
 {
     PyObject *rows, *devices;
@@ -556,6 +574,9 @@ static PyMethodDef task_methods[] = {
 
 static PyGetSetDef task_attributes[] = {
     {"name", (getter)task_get_name, NULL, "What messages and the trace call the task.", NULL},
+    {"began", (getter)task_get_began, NULL,
+     "When its body began (the last try of several), in seconds of time.monotonic(); None before.", NULL},
+    {"ended", (getter)task_get_ended, NULL, "When its body was over, likewise; None before, and where it never began.", NULL},
     {"state", (getter)task_get_state, NULL,
      "created, waiting, ready, reserved, running, suspended, launched, done, failed or cancelled; foreign at other ranks.", NULL},
     {"devices", (getter)task_get_devices, NULL, "The devices that the body got, as a tuple; empty before it has started.", NULL},

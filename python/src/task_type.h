@@ -49,6 +49,8 @@ typedef struct TaskObject {
     PyObject *work;         /* function, or the coroutine of a started `async def`; NULL once it is over */
     PyObject *context;      /* contextvars.Context; NULL before the first step: an empty one */
     PyObject *value;        /* result, or the exception that the body raised; before, see TASK_STOWED */
+    int64_t began_ns;       /* when the body began, on the monotonic clock; 0: it has not */
+    int64_t ended_ns;       /* when it was over, however it ended; 0: it is not */
     task_extra *extra;      /* never NULL: read at any time, written only by way of task_extra_own */
     PyObject *weak_references;
     int status; /* 0 or a code */

@@ -1,6 +1,7 @@
 """spawn(): its forms, its arguments, its errors."""
 
 import functools
+import time
 
 import numpy as np
 import parla
@@ -311,6 +312,50 @@ def test_repr(rt, gate):
     gate.set()
     task.result()
     assert repr(task) == "<Task 'T_0' done on cpu[0]>"
+
+
+def test_times_of_a_task(rt, gate):
+    space, start = TaskSpace("T"), time.monotonic()
+    assert (space[0].began, space[0].ended) == (None, None)
+    task = spawn(space[0])(lambda: (gate.wait(), time.monotonic())[1])
+    while task.began is None:
+        time.sleep(0)
+    assert task.ended is None
+    gate.set()
+    inside = task.result()
+    assert start <= task.began <= inside <= task.ended <= time.monotonic()
+
+    @spawn()
+    async def body():
+        first = time.monotonic()
+        await spawn()(lambda: None)
+        return first, time.monotonic()
+
+    first, last = body.result()
+    assert body.began <= first <= last <= body.ended
+
+    tries = []
+
+    @spawn(retries=1)
+    def again():
+        tries.append(time.monotonic())
+        assert len(tries) == 2
+
+    again.wait()
+    assert tries[0] <= again.began <= tries[1] <= again.ended
+    many = parla.spawn_many(lambda i: time.monotonic(), 50)
+    calls = many.result()
+    assert many.began <= min(calls) <= max(calls) <= many.ended
+    chain = [spawn(dependencies=[many])(lambda: None) for _ in range(100)]
+    assert all(many.ended <= each.began <= each.ended for each in chain if each.wait())
+
+
+def test_a_task_that_never_began_has_no_times(rt, gate):
+    first = spawn()(gate.wait)
+    task = spawn(dependencies=[first])(lambda: None)
+    assert task.cancel()
+    gate.set()
+    assert (task.began, task.ended) == (None, None)
 
 
 def test_tasks_are_not_made_by_hand():
