@@ -12,6 +12,7 @@ import os as _os
 
 from . import _accesses, _cuda, _globals, _parla, _placement, array, context, devices, runtime, tasks, variants
 from ._callbacks import listener as _listener
+from ._callbacks import thread_begins as _thread_begins
 from ._parla import (
     ConfigError,
     DeviceError,
@@ -121,6 +122,7 @@ _parla._set_hooks(
         tasks.spawned,
         _cuda.body_begin,
         _cuda.body_end,
+        _thread_begins,
     )
 )
 if runtime.is_launched():

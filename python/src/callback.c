@@ -53,6 +53,22 @@ static int keep_thread_state(void)
     return 0;
 }
 
+/* Returns 0, or -1 without memory. */
+static int begin_thread(module_state *state)
+{
+    PyObject *hook = state->hooks[HOOK_THREAD], *none;
+
+    if (keep_thread_state() < 0) {
+        return -1;
+    }
+    none = hook ? PyObject_CallNoArgs(hook) : Py_NewRef(Py_None);
+    if (!none) {
+        PyErr_WriteUnraisable(hook);
+    }
+    Py_XDECREF(none);
+    return 0;
+}
+
 /* --- The interpreter lock --- */
 
 enum { INTERVAL_NS = 5000000, LOOKS = 16, LOOK_AT_LEAST = 8 };
@@ -99,7 +115,7 @@ static int take(RuntimeObject *runtime)
     held.interval_ns = switch_interval_ns(runtime->state);
     held.taken_ns = held.looked_ns = held.now_ns = runtime_now_ns();
     held.n_between = held.n_left = 1;
-    return is_new ? keep_thread_state() : 0;
+    return is_new ? begin_thread(runtime->state) : 0;
 }
 
 static void give(void)

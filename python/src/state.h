@@ -29,6 +29,7 @@ typedef enum hook {
     HOOK_SPAWNED,    /* (Task): a task was spawned while watch_spawns is on */
     HOOK_BODY_BEGIN, /* (ordinal, stream) -> token: a step begins on a device with streams of a vendor's */
     HOOK_BODY_END,   /* (token): it is over */
+    HOOK_THREAD,     /* (): a thread of the runtime is about to run its first body */
     N_HOOKS
 } hook;
 
