@@ -83,7 +83,7 @@ class Tasks:
         _wait(self._members, timeout)
 
     def result(self, timeout: float | None = None) -> list:
-        """Block until all have ended and return their results in order; raise the first failure."""
+        """Block until all have ended and return their results in order; raise the first failure, of which the others are notes."""
         return _wait(self._members, timeout)
 
     def __await__(self) -> Iterator:

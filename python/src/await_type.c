@@ -58,6 +58,55 @@ static PyObject *stop_with(PyObject *value)
     return NULL;
 }
 
+/* "task 'b' failed too: ValueError: words". New reference or NULL without an exception. */
+static PyObject *other_failure(TaskObject *task)
+{
+    const char *type = Py_TYPE(task->value)->tp_name;
+    PyObject *text = PyUnicode_FromFormat("task '%U' failed too: %s: %S", task->name, type, task->value);
+
+    if (!text) { /* the exception's own text fails */
+        PyErr_Clear();
+        text = PyUnicode_FromFormat("task '%U' failed too: %s", task->name, type);
+        PyErr_Clear();
+    }
+    return text;
+}
+
+static void add_note(PyObject *exception, module_state *state, PyObject *note)
+{
+    PyObject *notes = note ? PyObject_GetAttrString(exception, "__notes__") : NULL, *none = NULL;
+    bool is_there = notes && PySequence_Contains(notes, note) == 1; /* somebody has looked before */
+
+    PyErr_Clear(); /* nothing of this is worth another exception */
+    if (note && !is_there) {
+        none = PyObject_CallMethodOneArg(exception, state->name_add_note, note);
+        PyErr_Clear();
+    }
+    Py_XDECREF(notes);
+    Py_XDECREF(none);
+    Py_XDECREF(note);
+}
+
+/* Several failed and one exception is raised: the others, which count as looked at, are notes of it. */
+static void note_others(PyObject *tasks, TaskObject *culprit)
+{
+    enum { MAX_NOTES = 8 };
+    module_state *state = task_state(culprit);
+    Py_ssize_t n_others = 0;
+
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tasks); i++) {
+        TaskObject *other = (TaskObject *)PyTuple_GET_ITEM(tasks, i);
+
+        if (other->status < 0 && other->status != PARLA_E_CANCELLED && other->has_raised && other->value != culprit->value &&
+            ++n_others <= MAX_NOTES) {
+            add_note(culprit->value, state, other_failure(other));
+        }
+    }
+    if (n_others > MAX_NOTES) {
+        add_note(culprit->value, state, PyUnicode_FromFormat("and %zd more tasks failed", n_others - MAX_NOTES));
+    }
+}
+
 PyObject *await_outcomes(PyObject *tasks)
 {
     PyObject *results = PyList_New(PyTuple_GET_SIZE(tasks));
@@ -87,6 +136,9 @@ PyObject *await_outcomes(PyObject *tasks)
     }
     if (results && culprit) {
         Py_DECREF(results);
+        if (culprit->status != PARLA_E_CANCELLED) {
+            note_others(tasks, culprit);
+        }
         return task_outcome(culprit);
     }
     return results;

@@ -512,6 +512,16 @@ static PyObject *task_get_devices(TaskObject *self, void *unused)
     return devices;
 }
 
+/* As the published front end calls it. */
+static PyObject *task_get_assigned_devices(TaskObject *self, PyObject *unused)
+{
+    PyObject *devices = task_get_devices(self, NULL), *list = devices ? PySequence_List(devices) : NULL;
+
+    (void)unused;
+    Py_XDECREF(devices);
+    return list;
+}
+
 static PyObject *task_repr(TaskObject *self)
 {
     PyObject *rows, *text;
@@ -560,6 +570,8 @@ PyDoc_STRVAR(
     "\"device\", \"verdict\" (in words), \"cost\" (of the policy; None if it was not asked), \"choice\" and \"member\". Of a task that has\n"
     "ended these are None, and there are no candidates. Asking for an error counts as looking at it.");
 
+PyDoc_STRVAR(assigned_doc, "get_assigned_devices($self, /)\n--\n\nThe devices that its body got, as a list.");
+
 static PyMethodDef task_methods[] = {
     {"result", (PyCFunction)(void (*)(void))task_result_method, METH_VARARGS | METH_KEYWORDS, result_doc},
     {"exception", (PyCFunction)(void (*)(void))task_exception_method, METH_VARARGS | METH_KEYWORDS, exception_doc},
@@ -568,6 +580,7 @@ static PyMethodDef task_methods[] = {
     {"is_completed", (PyCFunction)task_done, METH_NOARGS, done_doc},
     {"cancel", (PyCFunction)task_cancel, METH_NOARGS, cancel_doc},
     {"add_done_callback", (PyCFunction)task_add_done_callback, METH_O, callback_doc},
+    {"get_assigned_devices", (PyCFunction)task_get_assigned_devices, METH_NOARGS, assigned_doc},
     {"why", (PyCFunction)task_why, METH_NOARGS, why_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -175,6 +175,23 @@ def test_an_exception_whose_text_fails(rt):
         spawn()(body).result()
 
 
+@pytest.mark.parametrize("how", ["result", "await"])
+def test_other_failures_of_a_collection_are_notes_of_the_first(rt, how):
+    def body(i):
+        raise MyError(f"number {i}")
+
+    tasks = Tasks(*(spawn(args=(i,), name=f"t{i}")(body) for i in range(12)), spawn()(lambda: 1))
+
+    async def outer():
+        await tasks
+
+    for _ in range(2):  # looking again tells no more
+        with pytest.raises(MyError, match="number 0") as caught:
+            spawn()(outer).result() if how == "await" else tasks.result()
+        told = [note for note in caught.value.__notes__ if "too" in note or "more" in note]
+        assert told == [f"task 't{i}' failed too: MyError: number {i}" for i in range(1, 9)] + ["and 3 more tasks failed"]
+
+
 def test_collections_raise_the_first_failure(rt):
     tasks = Tasks(spawn()(lambda: 1), spawn()(explode), spawn()(explode))
     with pytest.raises(MyError):

@@ -91,6 +91,7 @@ def test_published_names_of_states(rt, gate):
     assert isinstance(task.state, TaskCompleted)
     assert not isinstance(task.state, TaskException)
     assert task.is_completed()
+    assert task.get_assigned_devices() == [cpu(0)]
 
 
 # --- Programs (both spellings of the first argument) ---
