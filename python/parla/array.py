@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import operator
-import threading
-import weakref
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from . import _adapters, _cuda, _device_array, _parla
+from . import _adapters, _cuda, _device_array, _memories, _parla
 from ._adapters import register
 from ._axes import Axes, apply_key, is_basic, key_of_axis, region_of_axis
 from ._device_array import DeviceArray, is_elsewhere
@@ -49,6 +47,21 @@ class PArray(np.lib.mixins.NDArrayOperatorsMixin):
     In the body of a task that names it, operators, indexing and NumPy functions work on the local copy and give plain arrays.
     Outside of tasks they work on the host's copy, after waiting for the tasks that write the array; integers, slices and Ellipsis as
     indices give a view that is a PArray too, all other forms a plain array with a copy. Views may overlap. Hashing is by identity.
+
+    Examples
+    --------
+    >>> from parla import Parla, gpu, spawn
+    >>> a = asarray(np.arange(6.0), name="a")
+    >>> with Parla(devices="sim:2", n_workers=1):
+    ...     for i in range(2):
+    ...         part = a[3 * i : 3 * i + 3]
+    ...         @spawn(placement=gpu(i), inout=[part], args=(part, i))
+    ...         def add(part, i):
+    ...             part.array[:] += 10 * (i + 1)
+    >>> a + 0
+    array([10., 11., 12., 23., 24., 25.])
+    >>> float(a[-1])
+    25.0
     """
 
     __slots__ = ("__weakref__", "_adapter", "_axes", "_data", "_dtype", "_source", "name")
@@ -462,10 +475,6 @@ def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
 
 # --- Making ---
 
-_registry_lock = threading.Lock()
-_by_memory: dict[int, list[weakref.ref]] = {}  # id of an array that owns memory: the PArrays over it
-
-
 def _make(
     shape: tuple[int, ...], dtype: np.dtype, name: str, source: np.ndarray | None, adapter: _adapters.Adapter | None = None
 ) -> PArray:
@@ -478,49 +487,9 @@ def _make(
     return PArray(data, dtype, tuple(map(range, shape)), name, source, adapter)
 
 
-def _root(a: np.ndarray) -> np.ndarray:
-    while isinstance(a.base, np.ndarray):
-        a = a.base
-    return a
-
-
-def _is_same_memory(a: np.ndarray, b: np.ndarray) -> bool:
-    return (a.ctypes.data, a.shape, a.strides, a.dtype) == (b.ctypes.data, b.shape, b.strides, b.dtype)
-
-
-def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
-    try:
-        return np.shares_memory(a, b, max_work=10_000)
-    except np.exceptions.TooHardError:
-        return True
-
-
 def _over(a: np.ndarray, name: str, adapter: _adapters.Adapter | None = None) -> PArray:
     """Return the PArray over the memory of `a`: the same one each time."""
-    key = id(_root(a))
-    with _registry_lock:
-        references = [reference for reference in _by_memory.get(key, ()) if reference() is not None]
-        for known in [reference() for reference in references]:
-            if known is None:
-                continue
-            if _is_same_memory(known._source, a):
-                return known
-            if _overlap(known._source, a):
-                raise ValueError(
-                    f"this NumPy array overlaps the memory of {known!r}, which tasks use: name a slice of that PArray instead, "
-                    "so that the order of tasks and the content stay right"
-                )
-        made = _make(a.shape, a.dtype, name, a, adapter)
-        _by_memory[key] = [*references, weakref.ref(made, lambda _: _forget(key))]
-        return made
-
-
-def _forget(key: int) -> None:
-    references = [reference for reference in _by_memory.get(key, ()) if reference() is not None]
-    if references:
-        _by_memory[key] = references
-    else:
-        _by_memory.pop(key, None)
+    return _memories.find_or_make(a, lambda: _make(a.shape, a.dtype, name, a, adapter))
 
 
 def asarray(

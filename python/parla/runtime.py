@@ -484,6 +484,14 @@ def run(main: Coroutine | object, **options: object) -> object:
     """Run a coroutine or an `async def` function as a task and return its result.
 
     Starts a runtime with `options` (see Parla) and stops it at the end, unless one is active. Blocks.
+
+    Examples
+    --------
+    >>> async def main():
+    ...     tasks = [spawn(args=(i,))(abs) for i in (-1, -2)]
+    ...     return [await task for task in tasks]
+    >>> run(main, n_workers=1)
+    [1, 2]
     """
     if _current is not None:
         if options:

@@ -65,6 +65,14 @@ class Tasks:
     *items : Task, TaskSpace, or iterables of them, to any depth
     name : str, optional
         Only for repr.
+
+    Examples
+    --------
+    >>> from parla import Parla
+    >>> with Parla(n_workers=1):
+    ...     both = Tasks(spawn(args=(2, 5))(pow), [spawn(args=(-3,))(abs)])
+    ...     both.result()
+    [32, 3]
     """
 
     __slots__ = ("_members", "name")
@@ -204,6 +212,16 @@ class TaskSpace(_parla.Space):
     shape, start : int or tuple of int, optional
         Bounds along each dimension: indices from `start` (0) on, `shape` of them. What lies outside is empty, and slices without an
         end stop there. Indices that are strings have no bounds.
+
+    Examples
+    --------
+    >>> T = TaskSpace("T")
+    >>> T[1, "x"]
+    <Task 'T_1_x' created>
+    >>> T[0:3], T[-1], len(T)
+    (<Tasks: T_0, T_1, T_2>, <Tasks: >, 4)
+    >>> [task.name for task in T]
+    ['T_0', 'T_1', 'T_2', 'T_1_x']
     """
 
     def __init__(
@@ -400,6 +418,16 @@ def finish() -> _Finish:
     """Return a block that waits at its end for the tasks spawned in it: ``async with finish():`` in a task, ``with finish():`` elsewhere.
 
     Tasks that those spawn are not waited for. The first failure is raised at the end of the block.
+
+    Examples
+    --------
+    >>> from parla import Parla
+    >>> done = []
+    >>> with Parla(n_workers=1):
+    ...     with finish():
+    ...         task = spawn(args=(1,))(done.append)
+    ...     print(done)
+    [1]
     """
     return _Finish()
 

@@ -92,7 +92,21 @@ class Specialized:
 
 
 def specialize(function: Callable) -> Specialized:
-    """Give a function variants for devices: ``@specialize def f(): …``, then ``@f.variant(gpu) def _(): …``."""
+    """Give a function variants for devices: ``@specialize def f(): …``, then ``@f.variant(gpu) def _(): …``.
+
+    Examples
+    --------
+    >>> from parla import Parla, cpu, gpu, spawn
+    >>> @specialize
+    ... def where():
+    ...     return "on a CPU"
+    >>> @where.variant(gpu)
+    ... def _():
+    ...     return "on a GPU"
+    >>> with Parla(devices="sim:1", n_workers=1):
+    ...     [spawn(placement=place)(where).result() for place in (cpu, gpu)]
+    ['on a CPU', 'on a GPU']
+    """
     return Specialized(function)
 
 

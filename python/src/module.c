@@ -231,7 +231,18 @@ PyDoc_STRVAR(
     "tags          words for a person: they change nothing\n"
     "retries       how often the body is repeated if it raises\n"
     "vlc           a parla.vlc.Pool in one of whose contexts the body runs, or a PythonPool; cores: CPUs that it needs of it\n\n"
-    "Variables of enclosing functions are captured by value now; globals are shared.");
+    "Variables of enclosing functions are captured by value now; globals are shared.\n\n"
+    ">>> from parla import Parla, TaskSpace, cpu, gpu, spawn\n"
+    ">>> def squares(n):\n"
+    "...     T = TaskSpace('T')\n"
+    "...     for i in range(n):\n"
+    "...         @spawn(T[i], dependencies=[T[i - 1]], placement=[gpu, cpu])\n"
+    "...         def square():\n"
+    "...             return i * i\n"
+    "...     return T.result()\n"
+    ">>> with Parla(devices='sim:2', n_workers=1):\n"
+    "...     squares(4)\n"
+    "[0, 1, 4, 9]");
 
 PyDoc_STRVAR(
     many_doc,

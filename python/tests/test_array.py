@@ -433,7 +433,7 @@ def test_memory_is_let_go():
     del local, a
     gc.collect()
     assert reference() is None
-    assert not array._by_memory
+    assert not parla._memories._by_memory
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])

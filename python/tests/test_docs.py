@@ -33,6 +33,12 @@ def test_examples_in_docstrings(name):
         parla._adapters._by_type.clear()
 
 
+def test_what_a_program_begins_with_has_an_example():
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    for found in (parla.spawn, parla.spawn_many, parla.TaskSpace, parla.Tasks, parla.PArray, parla.ParlaExecutor, parla.run):
+        assert any(test.examples for test in finder.find(found, found.__name__)), found
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_public_names_are_documented(name):
     module = importlib.import_module(name)
