@@ -1,32 +1,8 @@
 /* test_stall.c - a rank that stalls has all ranks of its node say what is in flight there. */
+#include "log_lines.h"
 #include "mpi_test.h"
 
-#include <parla/log.h>
-#include <pthread.h>
-#include <string.h>
-
 enum { TAG = 7 };
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char text[8192];
-
-static void keep(void *ctx, parla_log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    pthread_mutex_lock(&lock);
-    strncat(text, line, sizeof text - strlen(text) - 2);
-    strcat(text, "\n");
-    pthread_mutex_unlock(&lock);
-}
-
-static bool has_told(const char *words)
-{
-    pthread_mutex_lock(&lock);
-    bool has = strstr(text, words) != NULL;
-    pthread_mutex_unlock(&lock);
-    return has;
-}
 
 typedef struct waiter {
     m_fixture *f;
@@ -49,7 +25,7 @@ static void stall(m_fixture *f)
     options.arg = &w;
     options.name = "left alone";
     T_OK(parla_task_spawn(f->rt, NULL, &options));
-    T_EVENTUALLY(has_told("this rank 0 stalls: 1 request of MPI pending here; 1 task in flight here: left alone"), 20000);
+    T_EVENTUALLY(t_log_has("this rank 0 stalls: 1 request of MPI pending here; 1 task in flight here: left alone"), 20000);
     T_OK(parla_runtime_wait(f->rt, PARLA_FOREVER)); /* rank 1 sends once it has been asked */
     T_EQ(w.value, 5);
 }
@@ -57,8 +33,8 @@ static void stall(m_fixture *f)
 static void answer(m_fixture *f)
 {
     int value = 5;
-    T_EVENTUALLY(has_told("rank 0 stalls: 0 requests of MPI pending here; no task in flight here"), 20000);
-    T_FALSE(has_told("this rank"));
+    T_EVENTUALLY(t_log_has("rank 0 stalls: 0 requests of MPI pending here; no task in flight here"), 20000);
+    T_FALSE(t_log_has("this rank"));
     if (f->comm.rank == 1)
         MPI_Send(&value, 1, MPI_INT, 0, TAG, f->comm.comm);
 }
@@ -70,10 +46,10 @@ T_TEST(who_does_not_send_says_so)
     parla_options options = PARLA_OPTIONS_INIT;
     options.n_workers = 1;
     options.stall_ns = 30000000;
-    parla_log_set_sink(keep, NULL);
+    t_log_keep();
     T_OK(parla_runtime_create(&f.rt, &options));
     T_OK(parla_mpi_init(&f.mpi, f.rt, f.comm.comm, NULL));
     (f.comm.rank == 0 ? stall : answer)(&f);
     m_close(&f);
-    parla_log_set_sink(NULL, NULL);
+    t_log_print();
 }

@@ -1,32 +1,9 @@
 /* test_stall.c - the watchdog tells of tasks that do not end, once, and never of an idle runtime. */
+#include "log_lines.h"
 #include "runtime_fixture.h"
 
-#include <parla/log.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char text[4096];
-static int n_lines;
-
-static void keep(void *ctx, parla_log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    pthread_mutex_lock(&lock);
-    n_lines++;
-    strncat(text, line, sizeof text - strlen(text) - 2);
-    strcat(text, "\n");
-    pthread_mutex_unlock(&lock);
-}
-
-static bool has_told(const char *words)
-{
-    pthread_mutex_lock(&lock);
-    bool has = strstr(text, words) != NULL;
-    pthread_mutex_unlock(&lock);
-    return has;
-}
 
 static void open_watched(int64_t stall_ns)
 {
@@ -34,13 +11,13 @@ static void open_watched(int64_t stall_ns)
     options.n_workers = 1;
     options.stall_ns = stall_ns;
     T_OK(parla_runtime_create(&rt, &options));
-    parla_log_set_sink(keep, NULL);
+    t_log_keep();
 }
 
 static void end_watched(void)
 {
     close_runtime();
-    parla_log_set_sink(NULL, NULL);
+    t_log_print();
 }
 
 static void count(void *ctx) { atomic_fetch_add((_Atomic int *)ctx, 1); }
@@ -56,13 +33,14 @@ T_TEST(who_runs_and_who_waits_for_whom)
     parla_task slow = spawn_as(PARLA_TASK_NONE, "slow", stop_body, &self, NULL, 0);
     parla_task middle = spawn_as(PARLA_TASK_NONE, "middle", count_body, (void *)&n, &slow, 1);
     spawn_as(PARLA_TASK_NONE, "last", count_body, (void *)&n, &middle, 1);
-    T_EVENTUALLY(has_told("running (1): slow (running)"), 20000);
+    T_EVENTUALLY(t_log_has("running (1): slow (running)"), 20000);
     T_EVENTUALLY(atomic_load(&n_told) == 1, 20000);
-    T_EVENTUALLY(has_told("middle waits for slow (running)") || has_told("last waits for middle waits for slow (running)"), 20000);
+    T_EVENTUALLY(t_log_has("middle waits for slow (running)") || t_log_has("last waits for middle waits for slow (running)"),
+                 20000);
     pl_store_release(&self.may_go, true);
     T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
     end_watched();
-    T_EQ(n_lines, 2); /* however long it lasted */
+    T_EQ(t_log_n_lines(), 2); /* however long it lasted */
     T_EQ(atomic_load(&n_told), 1);
     T_EQ(atomic_load(&n_replaced), 0);
 }
@@ -79,11 +57,11 @@ T_TEST(bodies_that_wait_on_their_threads_and_events)
     open_watched(30000000);
     parla_task name = create_name("reply"), message = create_event("message");
     spawn_as(PARLA_TASK_NONE, "caller", wait_with_limit, &name, NULL, 0);
-    T_EVENTUALLY(has_told("caller (blocked) waits for reply, which was never spawned"), 20000);
+    T_EVENTUALLY(t_log_has("caller (blocked) waits for reply, which was never spawned"), 20000);
     T_OK(parla_task_cancel(name));
     T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
     spawn_as(PARLA_TASK_NONE, "receiver", wait_with_limit, &message, NULL, 0);
-    T_EVENTUALLY(has_told("receiver (blocked) waits for message, an event that nobody has completed"), 20000);
+    T_EVENTUALLY(t_log_has("receiver (blocked) waits for message, an event that nobody has completed"), 20000);
     T_OK(parla_event_complete(message, 0, NULL));
     T_OK(parla_runtime_wait(rt, PARLA_FOREVER));
     parla_task_unref(message);
@@ -98,7 +76,7 @@ T_TEST(it_tells_again_after_things_have_moved)
         stopper self = {false, false};
         static const char *const names[] = {"", "first", "second"};
         parla_task task = spawn_as(PARLA_TASK_NONE, names[i], stop_body, &self, NULL, 0);
-        T_EVENTUALLY(has_told(names[i]), 20000);
+        T_EVENTUALLY(t_log_has(names[i]), 20000);
         pl_store_release(&self.may_go, true);
         T_OK(wait_for(task));
     }
@@ -113,7 +91,7 @@ T_TEST(nothing_is_told_while_tasks_end)
     for (int i = 0; i < 2000; i++)
         T_OK(wait_for(spawn(count_body, (void *)&n, NULL, 0)));
     end_watched();
-    T_EQ(n_lines, 0);
+    T_EQ(t_log_n_lines(), 0);
 }
 
 T_TEST(malformed)

@@ -1,6 +1,7 @@
 /* test_stuck.c - the words of PARLA_E_STUCK: who waits for whom, and why that ends nowhere. */
 #include "sched/runtime.h"
 
+#include "log_lines.h"
 #include "runtime_fixture.h"
 
 #include <stdio.h>
@@ -188,24 +189,17 @@ T_TEST(long_chains_and_names_are_cut)
     close_runtime();
 }
 
-static void keep_line(void *ctx, parla_log_level level, const char *line)
-{
-    (void)level;
-    snprintf(ctx, 256, "%s", line);
-}
-
 /* What a long end of the runtime says. */
 T_TEST(a_task_that_runs_is_named_in_the_log)
 {
-    static char text[256];
     stopper stop = {0};
     open_runtime(1);
     parla_task task = spawn_as(PARLA_TASK_NONE, "endless", stop_body, &stop, NULL, 0);
     T_EVENTUALLY(pl_load_acquire(&stop.is_inside), 10000);
-    parla_log_set_sink(keep_line, text);
+    t_log_keep();
     pl_log_unfinished(rt);
-    parla_log_set_sink(NULL, NULL);
-    T_HAS_STR(text, "waits for 1 task: endless (running)");
+    t_log_print();
+    T_TRUE(t_log_has("waits for 1 task: endless (running)"));
     pl_store_release(&stop.may_go, true);
     T_OK(wait_for(task));
     close_runtime();
