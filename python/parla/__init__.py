@@ -50,7 +50,7 @@ from .context import (
     get_current_stream,
     get_current_task,
 )
-from .devices import Architecture, Device, cpu, gpu
+from .devices import Architecture, Device, cpu, get_all_devices, gpu
 from .runtime import Parla, run
 from .tasks import AtomicTaskSpace, BackendTaskSpace, CompletedTaskSpace, Tasks, TaskSpace, finish, wait
 from .variants import specialize, specialized
@@ -173,6 +173,7 @@ __all__ = [
     "devices",
     "devices_grammar",
     "finish",
+    "get_all_devices",
     "get_array_module",
     "get_current_context",
     "get_current_devices",

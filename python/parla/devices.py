@@ -134,6 +134,14 @@ class Device:
         """Its number among all devices, as `index`."""
         return self.index
 
+    def get_global_id(self) -> int:
+        """Return `global_id`, as the published front end calls it."""
+        return self.global_id
+
+    def __call__(self) -> Device:
+        """Return itself: the published contexts of one device are called for their device, and here devices stand in their place."""
+        return self
+
     @property
     def device(self) -> object:
         """CuPy's object for a CUDA device; the device itself for any other kind."""

@@ -6,7 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["BlockedPartitioner", "GraphPart", "GraphPartitioner"]
+from ._vertices import GraphProperties, Partition, PartitionID, PartitioningAlgorithm, VertexID
+
+__all__ = [
+    "BlockedPartitioner",
+    "GraphPart",
+    "GraphPartitioner",
+    "GraphProperties",
+    "Partition",
+    "PartitionID",
+    "PartitioningAlgorithm",
+    "VertexID",
+]
 
 
 @dataclass(frozen=True)

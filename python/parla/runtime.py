@@ -201,6 +201,8 @@ class Parla:
         for name in published:
             hint = _PUBLISHED.get(name)
             raise TypeError(f"Parla() has no argument {name!r}" + (f": {hint}" if hint else ""))
+        if isinstance(n_workers, (list, tuple)) or hasattr(n_workers, "__parla_placement__"):
+            raise TypeError(f"Parla({n_workers!r}): {_PUBLISHED['environments']}")
         if n_workers is not None and (not isinstance(n_workers, int) or n_workers < 1):
             raise ValueError(f"n_workers: expected at least 1, or None for one per core, not {n_workers!r}")
         if devices is not None and not isinstance(devices, str):

@@ -84,6 +84,23 @@ void spawner_drop_spare(module_state *state)
 
 /* --- Reading the arguments --- */
 
+/* What to write in place of arguments of earlier front ends. */
+static const char *hint_for(PyObject *name)
+{
+    static const char *const hints[][2] = {
+        {"data", ": name the arrays in input=, output= or inout="},
+        {"resources", ": say where with placement=, and how much of it with vcus= and memory="},
+        {"constraints", ": name the devices in placement="},
+    };
+
+    for (size_t i = 0; i < sizeof hints / sizeof *hints; i++) {
+        if (PyUnicode_CompareWithASCIIString(name, hints[i][0]) == 0) {
+            return hints[i][1];
+        }
+    }
+    return "";
+}
+
 static int parameter_of(module_state *state, PyObject *name)
 {
     for (int i = 0; i < N_SPAWN_PARAMETERS; i++) {
@@ -99,8 +116,7 @@ static int parameter_of(module_state *state, PyObject *name)
     if (PyUnicode_Compare(name, state->name_task) == 0) {
         return SPAWN_TASKID;
     }
-    PyErr_Format(PyExc_TypeError, "spawn() has no argument '%U'%s", name,
-                 PyUnicode_CompareWithASCIIString(name, "data") ? "" : ": name the arrays in input=, output= or inout=");
+    PyErr_Format(PyExc_TypeError, "spawn() has no argument '%U'%s", name, hint_for(name));
     return -1;
 }
 

@@ -10,20 +10,22 @@ from parla import Parla, TaskSpace, Tasks, cpu, gpu, spawn
 
 NAMES = {
     "parla": "Parla spawn TaskSpace Tasks AtomicTaskSpace specialize sleep_gil sleep_nogil parray sleep_nogil_data gpu_sleep_gil "
-    "gpu_sleep_nogil create_env Stream GPUEnvironment parla_num_threads array devices tasks cpu gpu",
+    "get_all_devices gpu_sleep_nogil create_env Stream GPUEnvironment parla_num_threads array devices tasks cpu gpu",
     "parla.tasks": "spawn Tasks TaskSpace AtomicTaskSpace BackendTaskSpace CompletedTaskSpace TaskID specialize get_current_context "
     "get_current_task get_current_stream get_current_devices finish wait tasks",
     "parla.devices": "cpu gpu Device Architecture DeviceManager Stream",
     "parla.array": "asarray array asarray_batch PArray clone_here copy storage_size is_array get_memory get_array_module can_assign_from "
     "asnumpy register",
     "parla.parray": "asarray array asarray_batch PArray",
+    "parla.parray.core": "PArray",
+    "parla.parray.from_data": "asarray array asarray_batch",
     "parla.cpu": "cpu",
     "parla.cuda": "gpu summarize_memory log_memory clean_memory get_memory_log get_gpus",
     "parla.device": "Device Architecture get_all_devices get_architecture kib Mib Gib",
     "parla.detail": "Detail",
     "parla.function_decorators": "specialize specialized",
     "parla.ldevice": "LDeviceSequenceBlocked LDeviceGridBlocked LDeviceGridRaveled PartitionedTensor",
-    "parla.partitioning": "GraphPartitioner",
+    "parla.partitioning": "GraphPartitioner PartitioningAlgorithm GraphProperties VertexID PartitionID",
     "parla.environments": "TaskEnvironment EnvironmentComponentDescriptor EnvironmentComponentInstance",
     "parla.utils": "parse_index",
     "parla.warning": "PerformanceWarning",
@@ -33,12 +35,16 @@ NAMES = {
     "parla.utility.execute": "GraphContext run verify_order verify_dependencies verify_complete verify_time verify_ntasks verify_states "
     "timeout",
     "parla.utility.threads": "Propagate",
+    "parla.utility.tracer": "NVTXTracer",
     "parla.common.array": "clone_here copy is_array get_array_module storage_size",
     "parla.common.parray": "PArray asarray array asarray_batch",
+    "parla.common.parray.core": "PArray",
+    "parla.common.parray.from_data": "asarray array asarray_batch",
+    "parla.common.spawn": "spawn specialize",
     "parla.common.globals": "get_active_device get_default_taskspace get_scheduler get_device_manager get_stream_pool has_environment "
     "print_config DeviceType AccessMode SynchronizationType cupy CUPY_ENABLED CROSSPY_ENABLED get_current_context",
-    "parla.cython.tasks": "Task TaskSpace AtomicTaskSpace TaskCollection TaskEnvironment create_env TaskCompleted TaskException",
-    "parla.cython.device_manager": "cpu gpu Stream PyDeviceManager",
+    "parla.cython.tasks": "Task TaskSpace AtomicTaskSpace AtomicTaskList TaskCollection TaskEnvironment create_env TaskCompleted TaskException",
+    "parla.cython.device_manager": "cpu gpu cuda Stream PyDeviceManager",
     "parla.cython.variants": "specialize",
     "parla.cython.core": "sleep_gil sleep_nogil gpu_sleep_nogil",
 }
@@ -252,6 +258,17 @@ def test_arguments_without_effect_warn():
         Parla(sig_type=15)
 
 
+def test_arguments_of_earlier_front_ends_are_answered(rt):
+    from parla.environments import TaskEnvironment
+
+    with pytest.raises(TypeError, match="each task its placement="):
+        Parla([TaskEnvironment(cpu(0))])
+    with pytest.raises(TypeError, match="vcus="):
+        spawn(resources=[{cpu: 1}])
+    with pytest.raises(TypeError, match="placement="):
+        spawn(constraints=lambda device: True)
+
+
 def test_vcus_above_one(rt):
     with pytest.raises(ValueError, match="raw_vcus=True"):
         spawn(vcus=2)(lambda: None)
@@ -390,6 +407,31 @@ def test_gpu_sleep_on_simulated_devices(sims):
         parla.gpu_sleep_gil(stream.device, 1000, stream)
 
     body.result()
+
+
+def test_devices_are_called_as_the_published_contexts(sims):
+    @spawn(placement=[(gpu(0), gpu(1))])
+    def body():
+        return [device().get_global_id() for device in parla.get_current_devices()], parla.get_current_context()[1]().get_global_id()
+
+    assert body.result() == ([1, 2], 2)
+    assert parla.get_all_devices() == (cpu(0), gpu(0), gpu(1))
+
+
+def test_ranges_lie_in_the_trace(tmp_path):
+    from parla.utility.tracer import NVTXTracer
+
+    NVTXTracer.initialize()
+    NVTXTracer.push_range(message="outside")
+    NVTXTracer.pop_range()
+    with Parla(n_workers=1, trace=tmp_path / "run.json"):
+
+        @spawn()
+        def body():
+            NVTXTracer.push_range(message="solving", color="green", domain="application")
+            NVTXTracer.pop_range(domain="application")
+
+    assert "solving" in (tmp_path / "run.json").read_text()
 
 
 def test_parse_index():

@@ -165,6 +165,41 @@ def test_partitions_of_a_graph(rng):
     assert len(found) == sum(len(part.indices) for part in parts)
 
 
+def test_partitions_of_a_sparse_matrix():
+    sparse = pytest.importorskip("scipy.sparse")
+
+    class OwnersOfSources(partitioning.PartitioningAlgorithm):
+        n_partitions = 2
+
+        def get_vertex_master(self, vertex_id):
+            return vertex_id * 2 // self.graph_properties.n_vertices
+
+        def get_edge_master(self, src_id, dst_id):
+            return self.vertex_masters[src_id]
+
+    dense = np.array([[5, 1, 0, 0, 0], [0, 0, 2, 0, 0], [0, 0, 0, 0, 3], [0, 4, 0, 0, 0], [6, 0, 0, 7, 0]])
+    algorithm = OwnersOfSources()
+    parts = algorithm.partition(sparse.csr_matrix(dense))
+    assert algorithm.graph_properties.n_edges == 7
+    assert algorithm.graph_properties.in_degree.tolist() == [2, 2, 1, 1, 1]
+    assert [part.vertex_masters.tolist() for part in parts] == [[0, 0, 0, 1, 1]] * 2
+    whole = np.zeros_like(dense)
+    for number, part in enumerate(parts):
+        ids = part.vertex_global_ids
+        assert ids.tolist() == sorted(set(ids))
+        whole[np.ix_(ids, ids)] += part.edges.toarray()
+        assert np.array_equal(part.edge_masters.toarray(), (part.edges.toarray() != 0) * (number + 1))
+    assert np.array_equal(whole, dense)
+    with pytest.raises(ValueError, match="square"):
+        algorithm.partition(sparse.csr_matrix(np.ones((2, 3))))
+    OwnersOfSources.n_partitions = 1
+    with pytest.raises(ValueError, match="get_vertex_master"):
+        algorithm.partition(sparse.csr_matrix(dense))
+    OwnersOfSources.neighborhood_size = 2
+    with pytest.raises(parla.UnsupportedError, match="neighborhood_size"):
+        algorithm.partition(sparse.csr_matrix(dense))
+
+
 def test_bad_partitioners():
     class Wrong(partitioning.GraphPartitioner):
         def place_nodes(self, nodes, n_nodes):

@@ -25,7 +25,7 @@ from parla.tasks import (
 )
 
 ComputeTask = Task
-TaskList = TaskCollection
+TaskList = AtomicTaskList = TaskCollection
 TaskEnvironment = CPUEnvironment = GPUEnvironment = TerminalEnvironment = Context
 
 
@@ -59,6 +59,7 @@ TaskCompleted = _state("TaskCompleted", "done")
 TaskException = _state("TaskException", "failed", "cancelled")
 
 __all__ = [
+    "AtomicTaskList",
     "AtomicTaskSpace",
     "BackendTaskSpace",
     "CPUEnvironment",

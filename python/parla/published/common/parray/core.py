@@ -1,0 +1,5 @@
+"""`parla.common.parray.core`."""
+
+from parla.array import PArray
+
+__all__ = ["PArray"]

@@ -1,0 +1,5 @@
+"""`parla.parray.core`."""
+
+from parla.array import PArray
+
+__all__ = ["PArray"]
