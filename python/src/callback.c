@@ -272,6 +272,22 @@ static void add_note(TaskObject *task, PyObject *exception, const parla_context 
     PyErr_Clear();
 }
 
+/* A body that awaits what only an event loop can end, such as asyncio.sleep(), gets words of asyncio that do not say what to do. */
+static void add_hint(TaskObject *task, PyObject *exception)
+{
+    PyObject *text = (PyObject *)Py_TYPE(exception) == PyExc_RuntimeError ? PyObject_Str(exception) : NULL, *hint, *none;
+
+    if (text && PyUnicode_CompareWithASCIIString(text, "no running event loop") == 0) {
+        hint = PyUnicode_FromString(
+            "a Parla task waits for Parla tasks only: run what needs an event loop with asyncio.run(...) in a task");
+        none = hint ? PyObject_CallMethodOneArg(exception, task_state(task)->name_add_note, hint) : NULL;
+        Py_XDECREF(hint);
+        Py_XDECREF(none);
+    }
+    Py_XDECREF(text);
+    PyErr_Clear();
+}
+
 /* Takes over the reference. Without memory for it, those who look find the exception's own, which grows from one to the next. */
 static void keep_traceback(TaskObject *task, PyObject *traceback)
 {
@@ -301,6 +317,7 @@ static int fail(TaskObject *task, parla_context *context)
         code = PARLA_E_CANCELLED;
     }
     add_note(task, exception, context);
+    add_hint(task, exception);
     text = PyUnicode_FromFormat("%s: %S", Py_TYPE(exception)->tp_name, exception);
     if (text) {
         words = PyUnicode_AsUTF8(text);

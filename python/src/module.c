@@ -131,6 +131,9 @@ static PyObject *wait_tasks(PyObject *module, PyObject *args)
         if (status == 0) {
             Py_INCREF(runtime);
             status = runtime_wait_tasks(runtime, tasks.handles, tasks.n, deadline_ns);
+            if (status < 0) {
+                task_tell_timeout(state, &PyTuple_GET_ITEM(tuple, 0), PyTuple_GET_SIZE(tuple));
+            }
             Py_DECREF(runtime);
         }
         task_list_fini(&tasks);

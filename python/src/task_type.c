@@ -327,6 +327,7 @@ static int wait_for(TaskObject *self, PyObject *timeout)
         return -1;
     }
     if (runtime_wait_tasks(runtime, &self->handle, 1, deadline_ns) < 0) {
+        task_tell_timeout(task_state(self), (PyObject *const *)&self, 1);
         return -1;
     }
     if (!task_has_ended(self)) {

@@ -115,6 +115,9 @@ PyObject *task_outcome(TaskObject *self);
 /* The method why(): what decided, or decides, where the task runs. New reference or NULL. */
 PyObject *task_why(TaskObject *self, PyObject *unused);
 
+/* Has the TaskTimeout that is set, of a wait for these Tasks, say which have not ended. Leaves any other exception. */
+void task_tell_timeout(module_state *state, PyObject *const *tasks, Py_ssize_t n);
+
 /* The exception of an ended task, None if it is done. New reference, NULL only if making it fails. */
 PyObject *task_exception(TaskObject *self);
 

@@ -1,4 +1,4 @@
-/* task_why.c - Task.why(): what the library tells about a task's placement, as a dictionary. */
+/* task_why.c - Task.why(): what the library tells about a task's placement, as a dictionary; and what a wait that timed out says. */
 #include "task_type.h"
 
 #include <math.h>
@@ -108,6 +108,30 @@ static PyObject *explain(TaskObject *self)
     Py_XDECREF(list);
     PyMem_Free(judgements);
     return result;
+}
+
+void task_tell_timeout(module_state *state, PyObject *const *tasks, Py_ssize_t n)
+{
+    TaskObject *first = NULL;
+    Py_ssize_t n_left = 0;
+
+    if (!PyErr_ExceptionMatches(state->exceptions[EXCEPTION_TaskTimeout])) {
+        return;
+    }
+    for (Py_ssize_t i = n; i-- > 0;) {
+        if (!task_has_ended((TaskObject *)tasks[i])) {
+            first = (TaskObject *)tasks[i];
+            n_left++;
+        }
+    }
+    if (first && n == 1) {
+        error_format(state, EXCEPTION_TaskTimeout, "timed out waiting for task '%U', which is %s", first->name,
+                     task_state_text(first));
+    } else if (first) {
+        error_format(state, EXCEPTION_TaskTimeout,
+                     "timed out waiting for tasks: %zd of %zd have not ended, the first is '%U', which is %s", n_left, n,
+                     first->name, task_state_text(first));
+    }
 }
 
 PyObject *task_why(TaskObject *self, PyObject *unused)

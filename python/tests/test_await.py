@@ -112,6 +112,14 @@ def test_a_parla_body_cannot_await_asyncio_things(rt):
         body.result()
     loop.close()
 
+    @spawn()
+    async def sleeper():
+        await asyncio.sleep(1)
+
+    with pytest.raises(RuntimeError) as caught:
+        sleeper.result()
+    assert any("asyncio.run" in note for note in caught.value.__notes__)
+
 
 def test_run():
     async def main(n):

@@ -274,9 +274,16 @@ def test_cancel_reaches_an_async_body_at_its_next_step(rt, gate):
 
 
 def test_timeouts(rt, gate):
-    task = spawn()(gate.wait)
-    with pytest.raises(TimeoutError):
+    task = spawn(name="waiting")(gate.wait)
+    while task.began is None:
+        pass
+    with pytest.raises(TimeoutError, match="timed out waiting for task 'waiting', which is running"):
         task.result(timeout=0.01)
+    done = spawn()(lambda: None)
+    done.wait()
+    late = spawn(dependencies=[task])(lambda: None)
+    with pytest.raises(TimeoutError, match="2 of 3 have not ended, the first is 'waiting', which is running"):
+        Tasks(done, task, late).wait(timeout=0.01)
     with pytest.raises(parla.TaskTimeout):
         task.exception(timeout=0)
     assert task.wait(0.01) is False
