@@ -7,7 +7,7 @@ from pathlib import Path
 
 FOLDERS = ("libparla", "mpi", "fortran", "python", "crosspy", "examples", "ctest", "ci", "bench", "docs", "cmake")
 README_MAX = 15
-RULES = ("libparla/src/base/break.h", "libparla/cuda/host.h", "crosspy/src/breaks.h")
+RULES = ("libparla/src/base/break.h", "libparla/cuda/host.h", "crosspy/src/breaks.h", "mpi/src/breaks.h")
 RULE = re.compile(r"^ +(\w+_BREAK_\w+) = (\d+)", re.MULTILINE)
 
 

@@ -413,6 +413,22 @@ static void ping_pong_asleep(group *self)
 }
 ON_EACH(ping_pong_asleep)
 
+static void memory_of_a_transport(group *self)
+{
+    void *first, *second;
+    char foreign;
+    if (is_loopback(self))
+        return;
+    T_OK(parla_mpi_memory_alloc(self->transport, &first, 10000));
+    T_OK(parla_mpi_memory_alloc(self->transport, &second, 1));
+    T_EQ((uintptr_t)first % 4096, 0);
+    memset(first, 1, 10000);
+    T_EQ(parla_mpi_memory_free(self->transport, &foreign), PARLA_E_INVALID);
+    T_OK(parla_mpi_memory_free(self->transport, first));
+    T_EQ(parla_mpi_memory_free(self->transport, first), PARLA_E_INVALID); /* the second one ends with the transport */
+}
+ON_EACH(memory_of_a_transport)
+
 static void expect_kind(const char *variable, const char *argument, const char *expected)
 {
     parla_mpi_transport_options options = PARLA_MPI_TRANSPORT_OPTIONS_INIT;

@@ -10,6 +10,7 @@
  * which tells the deaths that it has not told yet, or else says so for all ranks, and then lets it kill. */
 #include "liveness.h"
 
+#include "breaks.h"
 #include "failure.h"
 #include "other_process.h"
 #include "plm.h"
@@ -299,7 +300,8 @@ void plm_liveness_stop(plm_liveness *self)
 {
     if (!self->is_open)
         return;
-    if (plm_seat_presence(&self->board.seats[self->board.own]) == PLM_HERE) /* not over a failure that the others have to see */
+    if (plm_seat_presence(&self->board.seats[self->board.own]) == PLM_HERE &&
+        !plm_is_broken(PLM_BREAK_LEAVE)) /* not over a failure that the others have to see */
         plm_node_board_set(&self->board, PLM_LEFT, NULL);
     unwatch_term(self);
     atomic_store(&self->is_over, true);

@@ -11,6 +11,7 @@
  * Where memory for rows is short, entries wait without one until others have left theirs. */
 #include "request.h"
 
+#include "breaks.h"
 #include "error.h"
 
 #include <parla/error.h>
@@ -30,7 +31,7 @@ static void note(plm_wait *wait, int index, const MPI_Status *status, int mpi_co
         wait->statuses[index] = *status;
         wait->statuses[index].MPI_ERROR = mpi_code;
     }
-    if (mpi_code != MPI_SUCCESS && !wait->has_failed) {
+    if (mpi_code != MPI_SUCCESS && !wait->has_failed && !plm_is_broken(PLM_BREAK_FAILED)) {
         wait->has_failed = true;
         wait->words = malloc(MPI_MAX_ERROR_STRING + 1); /* without: no words */
         if (wait->words)
@@ -200,7 +201,8 @@ static void fill_holes(plm_table *table, size_t begin, size_t end)
         if (!table->owners[i - 1].wait) {
             size_t last = --table->n_rows;
             table->requests[i - 1] = table->requests[last];
-            table->owners[i - 1] = table->owners[last];
+            if (!plm_is_broken(PLM_BREAK_HOLE))
+                table->owners[i - 1] = table->owners[last];
         }
 }
 
@@ -285,7 +287,7 @@ plm_wait *plm_table_test(plm_table *table)
     take_up(table);
     int n_done = test_rows(table, &done_end);
     n_done += test_peeks(table, &done_end);
-    if (n_done > 0)
+    if (n_done > 0 && !plm_is_broken(PLM_BREAK_COUNT))
         subtract_pending(table, (size_t)n_done);
     return done;
 }

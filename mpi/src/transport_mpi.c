@@ -23,6 +23,11 @@ typedef struct owner {
     plm_operation *op;
 } owner;
 
+typedef struct block {
+    struct block *next;
+    void *memory;
+} block;
+
 typedef struct mpi_carrier {
     plm_exchange *exchange;
     MPI_Comm comm;
@@ -37,6 +42,8 @@ typedef struct mpi_carrier {
     owner *owners;
     int n_pending, n_room;
     int i_batch; /* where the next batch begins */
+    /* Memory that was asked for and not given back. */
+    block *blocks;
 } mpi_carrier;
 
 static const size_t note_bytes = sizeof(plm_header) + EAGER_BYTES;
@@ -280,21 +287,39 @@ static int arm(void *self, int *out_fd)
     return parla_error_set(PARLA_E_UNSUPPORTED, "MPI has no descriptor to sleep on");
 }
 
-static int alloc_memory(void *self, size_t n_bytes, void **out)
+static int alloc_memory(void *context, size_t n_bytes, void **out)
 {
-    (void)self;
-    void *memory;
-    if (posix_memalign(&memory, 4096, n_bytes) != 0) {
+    mpi_carrier *self = context;
+    block *made = malloc(sizeof *made);
+    if (made == NULL || posix_memalign(&made->memory, 4096, n_bytes) != 0) {
+        free(made);
         return parla_error_set(PARLA_E_NOMEM, "no memory of %zu bytes", n_bytes);
     }
-    *out = memory;
+    made->next = self->blocks;
+    self->blocks = made;
+    *out = made->memory;
     return 0;
 }
 
-static int release_memory(void *self, void *memory)
+static void free_block(block **link)
 {
-    (void)self;
-    free(memory);
+    block *freed = *link;
+    *link = freed->next;
+    free(freed->memory);
+    free(freed);
+}
+
+static int release_memory(void *context, void *memory)
+{
+    mpi_carrier *self = context;
+    block **link = &self->blocks;
+    while (*link != NULL && (*link)->memory != memory) {
+        link = &(*link)->next;
+    }
+    if (*link == NULL) {
+        return parla_error_set(PARLA_E_INVALID, "%p was not allocated by this transport", memory);
+    }
+    free_block(link);
     return 0;
 }
 
@@ -325,6 +350,9 @@ static void shut_carrier(void *context)
 static void free_carrier(void *context)
 {
     mpi_carrier *self = context;
+    while (self->blocks != NULL) {
+        free_block(&self->blocks);
+    }
     free(self->requests);
     free(self->owners);
     free(self->buffers);

@@ -40,7 +40,7 @@ PARLA_API PARLA_MUST_USE int parla_mpi_transport_traffic(parla_transport *transp
 
 /* Host memory that the other ranks of this node can read and write directly: messages from or into it are copied once, box to box, without
  * the owner's help. With "mpi" it is plain memory. Any other memory can be sent and received too. Aligned to a page.
- * Owns:   freed with parla_mpi_memory_free while no transfer uses it, or by closing the transport ("ucx"), if no arrays lie there any more.
+ * Owns:   freed with parla_mpi_memory_free while no transfer uses it, or by closing the transport, if no arrays lie there any more.
  * Errors: PARLA_E_INVALID (a transport of another kind, or 0 bytes), PARLA_E_NOMEM. */
 PARLA_API PARLA_MUST_USE int parla_mpi_memory_alloc(parla_transport *transport, void **out, size_t n_bytes);
 
